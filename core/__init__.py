@@ -1,0 +1,29 @@
+"""Robust variational auto-encoders: bounds that are proved, attacks that are attained.
+
+vae = core.load_model("mnist-mlp-robust-0.1")
+x, y = core.load_samples("mnist")
+noise = core.sample_noise(vae, draws=16, seed=0)
+clean = core.elbo(vae, x[:8], noise).total
+found = core.attack(vae, x[:8], noise, eps=0.1).elbo
+proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <= clean
+"""
+
+from core.attacks import attack
+from core.certificate import certify
+from core.checkpoint import list_models, load_model
+from core.curve import elbo_curve
+from core.data import load_samples
+from core.elbo import elbo, sample_noise
+from core.train import train
+
+__all__ = [
+    "attack",
+    "certify",
+    "elbo",
+    "elbo_curve",
+    "list_models",
+    "load_model",
+    "load_samples",
+    "sample_noise",
+    "train",
+]

@@ -1,0 +1,1 @@
+"""Bounds on networks: one small rule per layer kind behind one dispatch."""

@@ -1,0 +1,182 @@
+"""Interval bound propagation: one rule per layer kind (Gowal et al. 2018, arXiv 1810.12715)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from math import prod
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.bounds.rounding import ELEMENTARY, UNDERFLOW, gamma
+from core.errors import UnsupportedLayerError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Elementwise bounds: every value v of a tensor satisfies lower <= v <= upper. Same shapes."""
+
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def center(self) -> Tensor:
+        return (self.lower + self.upper) / 2
+
+    @property
+    def radius(self) -> Tensor:
+        return (self.upper - self.lower) / 2
+
+    @property
+    def width(self) -> Tensor:
+        return self.upper - self.lower
+
+    @property
+    def magnitude(self) -> Tensor:
+        """Largest absolute value in the interval."""
+        return torch.maximum(self.lower.abs(), self.upper.abs())
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> Interval:
+        """Apply a non-decreasing function (or a reshape) to both ends."""
+        return Interval(f(self.lower), f(self.upper))
+
+    def chunk(self, parts: int) -> tuple[Interval, ...]:
+        """Split along the last dimension."""
+        ends = zip(self.lower.chunk(parts, -1), self.upper.chunk(parts, -1), strict=True)
+        return tuple(Interval(lower, upper) for lower, upper in ends)
+
+    def guarded(self) -> Interval:
+        """An end that is not a number bounds nothing: -inf below, +inf above."""
+        inf = float("inf")
+        return Interval(
+            torch.nan_to_num(self.lower, nan=-inf, posinf=inf, neginf=-inf),
+            torch.nan_to_num(self.upper, nan=inf, posinf=inf, neginf=-inf),
+        )
+
+    def widened(self, margin: Tensor) -> Interval:
+        return Interval(self.lower - margin, self.upper + margin)
+
+
+class _CenterRadius(torch.autograd.Function):
+    """(lower, upper) -> (center, radius), with a backward pass of as few memory sweeps as forward."""
+
+    @staticmethod
+    def forward(ctx: Any, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        return (lower + upper).mul_(0.5), (upper - lower).mul_(0.5)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
+        center, radius = grad_outputs
+        return (center - radius).mul_(0.5), (center + radius).mul_(0.5)
+
+
+class _Ends(torch.autograd.Function):
+    """(center, radius) -> (lower, upper)."""
+
+    @staticmethod
+    def forward(ctx: Any, center: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+        return center - radius, center + radius
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
+        lower, upper = grad_outputs
+        return lower + upper, upper - lower
+
+
+@singledispatch
+def propagate(layer: nn.Module, x: Interval, unit: float = 0.0) -> Interval:
+    """Bounds on layer(v) for every v in x, in every arithmetic of unit roundoff <= `unit`.
+
+    unit = 0 (exact arithmetic) is what training uses; certificates pass the network's own.
+    Raises UnsupportedLayerError for a layer kind that has no rule.
+    """
+    raise UnsupportedLayerError(
+        f"Interval propagation (method 'ibp') has no rule for layer {type(layer).__name__}; "
+        "register one with core.bounds.interval.propagate.register."
+    )
+
+
+def _affine(
+    op: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d,
+    terms: int,
+    x: Interval,
+    unit: float,
+) -> Interval:
+    """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
+    center, radius = _CenterRadius.apply(x.lower, x.upper)
+    weight, bias = layer.weight, layer.bias
+    middle = op(center, weight, bias)
+    if unit == 0:
+        return Interval(*_Ends.apply(middle, op(radius, weight.abs(), None)))
+    g = gamma(terms + 2, unit)
+    noise = None if bias is None else g * bias.abs()
+    reach = op(radius + g * (center.abs() + radius), weight.abs(), noise) + UNDERFLOW
+    return Interval(middle - reach, middle + reach).guarded()
+
+
+@propagate.register
+def _linear(layer: nn.Linear, x: Interval, unit: float = 0.0) -> Interval:
+    return _affine(F.linear, layer, layer.in_features, x, unit)
+
+
+@propagate.register
+def _conv(layer: nn.Conv2d, x: Interval, unit: float = 0.0) -> Interval:
+    def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(v, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+
+    if layer.padding_mode != "zeros":
+        raise UnsupportedLayerError(
+            f"Interval propagation (method 'ibp') has no rule for Conv2d with padding_mode "
+            f"{layer.padding_mode!r}; use zeros."
+        )
+    return _affine(op, layer, prod(layer.weight.shape[1:]), x, unit)
+
+
+@propagate.register
+def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, unit: float = 0.0) -> Interval:
+    def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv_transpose2d(
+            v,
+            weight,
+            bias,
+            layer.stride,
+            cast(tuple[int, ...], layer.padding),
+            layer.output_padding,
+            layer.groups,
+            layer.dilation,
+        )
+
+    # At most every input channel and every kernel position meets one output.
+    terms = layer.in_channels * prod(layer.weight.shape[2:])
+    return _affine(op, layer, terms, x, unit)
+
+
+@propagate.register
+def _relu(layer: nn.ReLU, x: Interval, unit: float = 0.0) -> Interval:
+    return x.map(torch.relu)
+
+
+@propagate.register(nn.Flatten)
+@propagate.register(nn.Unflatten)
+def _reshape(layer: nn.Flatten | nn.Unflatten, x: Interval, unit: float = 0.0) -> Interval:
+    return x.map(layer)
+
+
+def exp(x: Interval, unit: float = 0.0) -> Interval:
+    """Bounds on exp(v), v in x."""
+    g = gamma(ELEMENTARY, unit)
+    return Interval(x.lower.exp() * (1 - g), x.upper.exp() * (1 + g) + (UNDERFLOW if g else 0))
+
+
+def propagate_through(network: nn.Sequential, x: Interval, unit: float = 0.0) -> list[tuple[str, Interval]]:
+    """Bounds after every layer, as ("0 Linear", interval), ...; the last one bounds the output."""
+    bounds = []
+    for index, layer in enumerate(network):
+        x = propagate(layer, x, unit)
+        bounds.append((f"{index} {type(layer).__name__}", x))
+    return bounds

@@ -1,0 +1,170 @@
+"""Checkpoints: a folder with weights.safetensors and config.json. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from safetensors import SafetensorError
+from torch import Tensor
+
+from core.config import VAEConfig
+from core.data import ASSETS
+from core.errors import CheckpointError, ConfigError, ModelNotFoundError, OutputError
+from core.model import VAE
+
+FORMAT = 1
+WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+MODELS = ASSETS / "models"
+_MOST_CONFIG_BYTES = 1_000_000
+
+
+def list_models() -> list[str]:
+    """Names of the shipped models, sorted."""
+    if not MODELS.is_dir():
+        return []
+    return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG}"))
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a shipped model, or of a path. Raises ModelNotFoundError with near names."""
+    names = list_models()
+    if str(name) in names:
+        return MODELS / str(name)
+    if Path(name).is_dir():
+        return Path(name)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise ModelNotFoundError(
+        f"There is no model {str(name)!r}. {hint}Shipped: {', '.join(names) or 'none'}; "
+        "or give the path of a folder made by `python -m core train`."
+    )
+
+
+def load_model(name: str | Path) -> VAE:
+    """A shipped model by name, or the model in a folder; in evaluation mode, on the CPU.
+
+    Raises ModelNotFoundError for an unknown name, CheckpointError for a folder that is incomplete,
+    damaged, of another version or does not match its configuration.
+    """
+    folder = find_model(name)
+    config = load_config(folder)
+    vae = VAE(model_config(config, folder))
+    weights = read_tensors(folder / WEIGHTS)
+    _fill(vae, weights, folder)
+    return vae.eval().requires_grad_(False)
+
+
+def load_config(name: str | Path) -> dict[str, Any]:
+    """The parsed config.json of a model; the same errors as `load_model`."""
+    path = find_model(name) / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent} has no {CONFIG}; it is not a complete checkpoint.")
+    try:
+        if path.stat().st_size > _MOST_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is over 1 MB, which no configuration is.")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise CheckpointError(f"{path} has no entry 'model'; it is not one of our configurations.")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {config.get('format')!r}; this version reads format {FORMAT}. "
+            "Train the model again, or load it with the version that wrote it."
+        )
+    return config
+
+
+def model_config(config: dict[str, Any], folder: Path) -> VAEConfig:
+    """The VAEConfig of a parsed config.json."""
+    try:
+        return VAEConfig.from_dict(config["model"])
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} describes no model: {error}") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file. Raises CheckpointError if it is missing or damaged."""
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent} has no {path.name}; the checkpoint is incomplete.")
+    try:
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or truncated ({error}); copy or train it again."
+        ) from error
+
+
+def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
+    wanted = vae.state_dict()
+    if missing := sorted(set(wanted) - set(weights)):
+        raise CheckpointError(f"{folder / WEIGHTS} lacks {', '.join(missing)}.")
+    if extra := sorted(set(weights) - set(wanted)):
+        raise CheckpointError(
+            f"{folder / WEIGHTS} holds {', '.join(extra)}, which the model in {CONFIG} has not."
+        )
+    for key, value in weights.items():
+        if value.shape != wanted[key].shape or value.dtype != wanted[key].dtype:
+            raise CheckpointError(
+                f"{folder / WEIGHTS}: {key} is {value.dtype} {tuple(value.shape)}, but {CONFIG} asks "
+                f"for {wanted[key].dtype} {tuple(wanted[key].shape)}."
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{folder / WEIGHTS}: {key} contains NaN or infinite values.")
+    vae.load_state_dict(weights)
+
+
+def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
+    """Write a checkpoint. `record` is kept in config.json beside the model's own configuration.
+
+    Each file is replaced whole, so a kill leaves the old or the new one. Raises OutputError if the
+    folder cannot be written.
+    """
+    config = {
+        "format": FORMAT,
+        "model": vae.config.to_dict(),
+        **record,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "safetensors": safetensors.__version__,
+        },
+    }
+    write_tensors(Path(folder) / WEIGHTS, dict(vae.state_dict()))
+    write_bytes(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text that `write_tensors` put beside the tensors."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a .safetensors file, whole or not at all."""
+    ready = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_bytes(path, safetensors.torch.save(ready, metadata))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all. Raises OutputError with a sentence."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
+            "on a disk with room."
+        ) from error

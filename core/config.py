@@ -1,0 +1,91 @@
+"""What a VAE is built from, as a validated value that goes into config.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from core.errors import ConfigError
+
+ARCHITECTURES = ("mlp", "conv")
+LIKELIHOODS = ("bernoulli", "gaussian")
+SIZES = (28, 32)
+DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (32, 64, 128)}
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Architecture and likelihood of a VAE.
+
+    arch        "mlp" (fully connected) or "conv" (two strided convolutions).
+    likelihood  "bernoulli" (decoder gives logits) or "gaussian" (decoder gives means).
+    channels    1 or 3.
+    size        28 or 32: images are (channels, size, size).
+    latent      number of latent dimensions k.
+    widths      mlp: the hidden widths of the encoder (the decoder mirrors them);
+                conv: (channels of conv 1, channels of conv 2, width of the fully connected layer).
+    sigma       standard deviation of the Gaussian likelihood; unused by Bernoulli.
+
+    Raises ConfigError for any value that cannot be built.
+    """
+
+    arch: str = "mlp"
+    likelihood: str = "bernoulli"
+    channels: int = 1
+    size: int = 28
+    latent: int = 16
+    widths: tuple[int, ...] = DEFAULT_WIDTHS["mlp"]
+    sigma: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.arch not in ARCHITECTURES:
+            raise ConfigError(f"arch is {self.arch!r}; choose one of {', '.join(ARCHITECTURES)}.")
+        if self.likelihood not in LIKELIHOODS:
+            raise ConfigError(f"likelihood is {self.likelihood!r}; choose one of {', '.join(LIKELIHOODS)}.")
+        if not _whole(self.channels) or self.channels not in (1, 3):
+            raise ConfigError(f"channels is {self.channels!r}; it must be 1 or 3.")
+        if not _whole(self.size) or self.size not in SIZES:
+            raise ConfigError(f"size is {self.size!r}; it must be 28 or 32.")
+        if not _whole(self.latent) or not 1 <= self.latent <= 1024:
+            raise ConfigError(f"latent is {self.latent!r}; it must be a whole number in 1..1024.")
+        widths = self.widths
+        if not isinstance(widths, (tuple, list)) or not all(_whole(w) and 1 <= w <= 8192 for w in widths):
+            raise ConfigError(f"widths is {widths!r}; it must be whole numbers in 1..8192.")
+        object.__setattr__(self, "widths", tuple(widths))
+        if self.arch == "conv" and len(widths) != 3:
+            raise ConfigError(f"widths is {widths!r}; conv needs three: conv 1, conv 2, fully connected.")
+        if not 1 <= len(widths) <= 8:
+            raise ConfigError(f"widths has {len(widths)} entries; it must have 1 to 8.")
+        if not isinstance(self.sigma, (int, float)) or not (
+            math.isfinite(self.sigma) and 1e-3 <= self.sigma <= 10
+        ):
+            raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (channels, height, width)."""
+        return (self.channels, self.size, self.size)
+
+    @property
+    def pixels(self) -> int:
+        """Number of values d in one image."""
+        return self.channels * self.size * self.size
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VAEConfig:
+        """Build from the "model" entry of a config.json; unknown or missing keys raise ConfigError."""
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - names):
+            raise ConfigError(f"The model configuration has unknown keys: {', '.join(unknown)}.")
+        if missing := sorted(names - set(values)):
+            raise ConfigError(f"The model configuration lacks: {', '.join(missing)}.")
+        return cls(**values)

@@ -1,0 +1,92 @@
+"""Images: the digits that are shipped, and torchvision's data sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor
+
+from core.errors import DataError, InputError
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+DATASETS = {
+    "mnist": torchvision.datasets.MNIST,
+    "fashion-mnist": torchvision.datasets.FashionMNIST,
+    "kmnist": torchvision.datasets.KMNIST,
+    "cifar10": torchvision.datasets.CIFAR10,
+}
+SHAPES = {"mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28), "cifar10": (3, 32)}
+"""(channels, size) of each data set's images."""
+
+
+def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
+    """The shipped test images: x (N, C, H, W) float32 in [0, 1], y (N,) int64.
+
+    Row i is image i of the data set's test part. Raises DataError if none are shipped for `name`.
+    """
+    arrays = _load_arrays(ASSETS / "samples" / f"{name}-test.npz", name, "samples")
+    return _to_images(arrays["images"]), torch.from_numpy(arrays["labels"].astype(np.int64))
+
+
+def load_levels(name: str = "mnist") -> Tensor:
+    """Histogram (C, H, W, 256) int64 of the training part: how many images have each grey level where."""
+    arrays = _load_arrays(ASSETS / "samples" / f"{name}-train-levels.npz", name, "a histogram")
+    return torch.from_numpy(arrays["levels"].astype(np.int64))
+
+
+def _load_arrays(path: Path, name: str, what: str) -> dict[str, np.ndarray]:
+    if name not in DATASETS or not path.is_file():
+        shipped = sorted(p.name[: -len("-test.npz")] for p in path.parent.glob("*-test.npz"))
+        raise DataError(
+            f"No data set {name!r} comes with {what}; there is: {', '.join(shipped) or 'none'}."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path.name} is damaged ({error}); restore it from the repository.") from error
+
+
+def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tensor, Tensor]:
+    """All images of a torchvision data set: x (N, C, H, W) float32 in [0, 1], y (N,) int64.
+
+    name   one of DATASETS.
+    split  "train" or "test".
+    root   folder in torchvision's layout; downloaded there if it is not.
+
+    Raises InputError for an unknown name, DataError if the images cannot be read or downloaded.
+    """
+    if name not in DATASETS:
+        raise InputError(f"dataset is {name!r}; choose one of {', '.join(DATASETS)}.")
+    kind, train = DATASETS[name], split == "train"
+    try:
+        try:
+            data = kind(str(root), train=train, download=False)
+        except RuntimeError:  # torchvision's way to say "not there"
+            data = kind(str(root), train=train, download=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise DataError(
+            f"The data set {name} is not complete in {root} and could not be downloaded ({error}). "
+            "Connect to the internet once, or name the folder of an existing copy with --data DIR "
+            f"(torchvision's layout: DIR/{kind.__name__}/raw/... or DIR/cifar-10-batches-py/...)."
+        ) from error
+    images = np.asarray(data.data)
+    return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)
+
+
+def _to_images(raw: np.ndarray) -> Tensor:
+    """uint8 (N, H, W) or (N, H, W, C) -> float32 (N, C, H, W) in [0, 1]."""
+    x = torch.from_numpy(np.ascontiguousarray(raw))
+    x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
+    return x.contiguous().float() / 255
+
+
+def levels(x: Tensor) -> Tensor:
+    """Histogram of images (N, C, H, W) with 256 grey levels -> (C, H, W, 256), see `load_levels`."""
+    bytes_ = (x * 255).round().long().flatten(1)
+    counts = torch.zeros(bytes_.shape[1], 256, dtype=torch.int64)
+    counts.scatter_add_(1, bytes_.T, torch.ones_like(bytes_.T))
+    return counts.view(*x.shape[1:], 256)

@@ -1,0 +1,75 @@
+"""The evidence lower bound of a batch over shared noise draws."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.latent import kl_divergence, reparameterise
+from core.model import VAE
+from core.validate import check_images, check_noise
+
+# Rows (images x draws) that go through the decoder at once; bounds the memory of a large batch.
+ROWS = 4096
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """ELBO per image in nats, (B,) float64, mean over the draws: total = recon - kl."""
+
+    total: Tensor
+    recon: Tensor
+    kl: Tensor
+
+
+def elbo_terms(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Reconstruction term and KL of ELBO(x; t, noise), each (B,), differentiable.
+
+        ELBO(x; t, noise) = mean_s log p(t | a(z(x, noise_s))) - KL(x)
+
+    x, t (B, C, H, W); noise (S, 1, k) shared by all images, or (S, B, k).
+    """
+    mu, logvar = vae.encode(x)
+    z = reparameterise(mu, logvar, noise)
+    a = vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    return vae.likelihood.log_prob(t, a).mean(0), kl_divergence(mu, logvar)
+
+
+def as_double(vae: VAE) -> VAE:
+    """A copy of the model in float64, same weights: what scores and certificates are computed with."""
+    return copy.deepcopy(vae).double().eval()
+
+
+def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
+    """Noise (S, k) ~ N(0, I), float32, shared by every image (common random numbers).
+
+    The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = [torch.randn(vae.config.latent, generator=generator) for _ in range(draws)]
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
+    """ELBO(x; t, noise) per image, in nats, evaluated in float64 over the shared draws.
+
+    x      images (B, C, H, W) in [0, 1].
+    noise  draws (S, k), see `sample_noise`.
+    t      the image whose likelihood is scored, shape of x; x itself if omitted. With an attacked x
+           and the clean image as t this is the value of target="reconstruction".
+
+    Raises InputError for images or noise of a wrong shape, range or dtype.
+    """
+    x = check_images(vae, x)
+    t = x if t is None else check_images(vae, t, like=x)
+    noise = check_noise(vae, noise)
+    model = as_double(vae)
+    x, t, noise = x.double(), t.double(), noise.double()[:, None]
+    size = max(1, ROWS // len(noise))
+    parts = [elbo_terms(model, xs, noise, ts) for xs, ts in zip(x.split(size), t.split(size), strict=True)]
+    recon, kl = (torch.cat(column) for column in zip(*parts, strict=True))
+    return ELBO(recon - kl, recon, kl)

@@ -1,0 +1,39 @@
+"""Typed errors. Every message is a sentence that says what to do next."""
+
+from __future__ import annotations
+
+
+class CoreError(Exception):
+    """Base class of every error that core raises on purpose."""
+
+
+class InputError(CoreError, ValueError):
+    """An argument (image, noise, eps, ...) has a wrong shape, range, dtype or value."""
+
+
+class ConfigError(CoreError, ValueError):
+    """A model or training configuration is not one that can be built."""
+
+
+class ModelNotFoundError(CoreError, LookupError):
+    """No shipped model has that name and no folder has that path."""
+
+
+class CheckpointError(CoreError):
+    """A checkpoint folder is incomplete, damaged, or does not match its configuration."""
+
+
+class DataError(CoreError):
+    """Images could not be found, read or downloaded."""
+
+
+class UnsupportedLayerError(CoreError, TypeError):
+    """A bound has no rule for this kind of layer."""
+
+
+class OutputError(CoreError, OSError):
+    """Results could not be written where they were asked to go."""
+
+
+class Cancelled(CoreError):
+    """A long computation was stopped by its progress callback."""

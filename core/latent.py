@@ -1,0 +1,52 @@
+"""The Gaussian posterior: reparameterisation and KL divergence, each beside its interval bound."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from core.bounds.interval import Interval, exp
+from core.bounds.rounding import ELEMENTARY, gamma
+
+
+def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mu + exp(logvar / 2) * noise; mu, logvar (B, k), noise (S, 1 or B, k) -> (S, B, k)."""
+    return mu + torch.exp(logvar / 2) * noise
+
+
+def reparameterise_interval(mu: Interval, logvar: Interval, noise: Tensor, unit: float = 0.0) -> Interval:
+    """Exact bounds on z for given noise: monotone in mu, and in sigma with the sign of the noise."""
+    sigma = exp(logvar.map(lambda v: v / 2), unit)
+    ends = sigma.lower * noise, sigma.upper * noise
+    z = Interval(mu.lower + torch.minimum(*ends), mu.upper + torch.maximum(*ends))
+    if unit == 0:
+        return z
+    return z.widened(gamma(3, unit) * (mu.magnitude + sigma.upper * noise.abs())).guarded()
+
+
+def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)) = 1/2 sum_i mu_i^2 + exp(logvar_i) - logvar_i - 1; (B, k) -> (B,) nats.
+
+    Closed form (Kingma & Welling 2014, appendix B); it has no noise in it.
+    """
+    return kl_terms(mu, logvar).sum(-1)
+
+
+def kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:
+    """The summands of `kl_divergence`, one per latent dimension, (B, k) nats."""
+    return (mu**2 + logvar.exp() - logvar - 1) / 2
+
+
+def kl_upper(mu: Interval, logvar: Interval, unit: float = 0.0) -> Tensor:
+    """Exact maximum of the KL divergence over a box of posteriors, (B,) nats.
+
+    Every summand is convex in mu_i and in logvar_i, so its maximum is at an end of each interval.
+    """
+    zero = torch.zeros_like(mu.lower)
+    from_mu = kl_terms(mu.magnitude, zero)
+    from_logvar = torch.maximum(kl_terms(zero, logvar.lower), kl_terms(zero, logvar.upper))
+    upper = (from_mu + from_logvar).sum(-1)
+    if unit == 0:
+        return upper
+    size = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1) / 2
+    return upper + gamma(mu.lower.shape[-1] + ELEMENTARY, unit) * size

@@ -1,0 +1,75 @@
+"""The variational auto-encoder (Kingma & Welling 2014, arXiv 1312.6114)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from core.config import VAEConfig
+from core.likelihood import Likelihood, make_likelihood
+
+
+class VAE(nn.Module):
+    """Encoder q(z|x) = N(mu(x), diag exp(logvar(x))), decoder p(x|z), prior N(0, I).
+
+    `encoder` and `decoder` are plain nn.Sequential, so that a bound can walk through their layers.
+    The encoder ends in 2k values: mu first, logvar second. Images are float in [0, 1].
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.likelihood: Likelihood = make_likelihood(config.likelihood, config.sigma)
+        build = _mlp if config.arch == "mlp" else _conv
+        self.encoder, self.decoder = build(config)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, C, H, W) -> mu, logvar, each (B, k)."""
+        mu, logvar = self.encoder(x).chunk(2, dim=-1)
+        return mu, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        """z (N, k) -> natural parameters (N, C, H, W): logits (Bernoulli) or means (Gaussian)."""
+        return self.decoder(z)
+
+
+def _mlp(config: VAEConfig) -> tuple[nn.Sequential, nn.Sequential]:
+    encoder: list[nn.Module] = [nn.Flatten()]
+    decoder: list[nn.Module] = []
+    width = config.pixels
+    for hidden in config.widths:
+        encoder += [nn.Linear(width, hidden), nn.ReLU()]
+        width = hidden
+    encoder.append(nn.Linear(width, 2 * config.latent))
+    width = config.latent
+    for hidden in reversed(config.widths):
+        decoder += [nn.Linear(width, hidden), nn.ReLU()]
+        width = hidden
+    decoder += [nn.Linear(width, config.pixels), nn.Unflatten(1, config.shape)]
+    return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+
+def _conv(config: VAEConfig) -> tuple[nn.Sequential, nn.Sequential]:
+    first, second, hidden = config.widths
+    side = config.size // 4
+    flat = second * side * side
+    encoder = nn.Sequential(
+        nn.Conv2d(config.channels, first, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(flat, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 2 * config.latent),
+    )
+    decoder = nn.Sequential(
+        nn.Linear(config.latent, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, flat),
+        nn.ReLU(),
+        nn.Unflatten(1, (second, side, side)),
+        nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(first, config.channels, 4, stride=2, padding=1),
+    )
+    return encoder, decoder

@@ -1,0 +1,89 @@
+"""Checks of arguments. Each returns the argument ready for use or raises InputError."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+import torch
+from torch import Tensor
+
+from core.errors import InputError
+from core.model import VAE
+
+TARGETS = ("likelihood", "reconstruction")
+
+
+def _home(vae: VAE) -> Tensor:
+    return next(vae.parameters())
+
+
+def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
+    """Images (B, C, H, W), floating point, finite, in [0, 1], B >= 1 -> the model's dtype and device."""
+    shape = vae.config.shape
+    if not isinstance(x, Tensor):
+        raise InputError(f"Images must be a torch.Tensor, not {type(x).__name__}.")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise InputError(
+            f"Images are {x.dtype}; they must be float32 in [0, 1] (for bytes: x.float() / 255)."
+        )
+    if x.ndim != 4 or tuple(x.shape[1:]) != shape:
+        raise InputError(
+            f"Images have shape {tuple(x.shape)}; this model needs (B, {', '.join(map(str, shape))})."
+        )
+    if len(x) == 0:
+        raise InputError("The batch is empty; give at least one image.")
+    if like is not None and x.shape != like.shape:
+        raise InputError(f"t has shape {tuple(x.shape)} but x has {tuple(like.shape)}.")
+    if not bool(torch.isfinite(x).all()):
+        raise InputError("Images contain NaN or infinite values.")
+    low, high = x.min().item(), x.max().item()
+    if low < 0 or high > 1:
+        raise InputError(f"Images range from {low:g} to {high:g}; they must lie in [0, 1].")
+    home = _home(vae)
+    return x.detach().to(home.device, home.dtype)
+
+
+def check_noise(vae: VAE, noise: Tensor) -> Tensor:
+    """Noise (S, k), floating point, finite, S >= 1."""
+    k = vae.config.latent
+    if not isinstance(noise, Tensor) or noise.dtype not in (torch.float32, torch.float64):
+        raise InputError("Noise must be a float tensor (S, k); make it with sample_noise(vae, draws).")
+    if noise.ndim != 2 or noise.shape[1] != k or len(noise) == 0:
+        raise InputError(
+            f"Noise has shape {tuple(noise.shape)}; this model needs (S, {k}) with S >= 1. "
+            "Make it with sample_noise(vae, draws)."
+        )
+    if not bool(torch.isfinite(noise).all()):
+        raise InputError("Noise contains NaN or infinite values.")
+    home = _home(vae)
+    return noise.detach().to(home.device, home.dtype)
+
+
+def check_eps(eps: float | Tensor, x: Tensor) -> Tensor:
+    """A number, or one number an image (B,), each in [0, 1] -> (B,) float64 on x's device."""
+    if isinstance(eps, Tensor):
+        if eps.shape not in ((), (len(x),)):
+            raise InputError(f"eps has shape {tuple(eps.shape)}; give a number or one per image.")
+        values = eps.detach().to(x.device, torch.float64).expand(len(x))
+    elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
+        values = torch.full((len(x),), float(eps), dtype=torch.float64, device=x.device)
+    else:
+        raise InputError(f"eps is {eps!r}; it must be a number in [0, 1].")
+    if not bool(((values >= 0) & (values <= 1)).all()):  # False for NaN too
+        bad = next(v for v in values.tolist() if not 0 <= v <= 1 or math.isnan(v))
+        raise InputError(f"eps is {bad:g}; it must be a number in [0, 1].")
+    return values
+
+
+def check_target(target: str) -> str:
+    if target not in TARGETS:
+        raise InputError(f"target is {target!r}; choose one of {', '.join(TARGETS)}.")
+    return target
+
+
+def check_count(name: str, value: int, most: int = 1_000_000) -> int:
+    """A whole number from 1 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most:,}.")
+    return value
