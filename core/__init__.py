@@ -14,6 +14,7 @@ from core.checkpoint import list_models, load_model
 from core.curve import elbo_curve
 from core.data import load_samples
 from core.elbo import elbo, sample_noise
+from core.evaluate import evaluate
 from core.train import train
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "certify",
     "elbo",
     "elbo_curve",
+    "evaluate",
     "list_models",
     "load_model",
     "load_samples",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from torch import Tensor
 
 from core.config import VAEConfig
 from core.data import ASSETS
-from core.errors import CheckpointError, ConfigError, ModelNotFoundError, OutputError
+from core.errors import CheckpointError, ConfigError, ModelNotFoundError
+from core.files import write_bytes
 from core.model import VAE
 
 FORMAT = 1
@@ -154,17 +154,3 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """Write a .safetensors file, whole or not at all."""
     ready = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_bytes(path, safetensors.torch.save(ready, metadata))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file, whole or not at all. Raises OutputError with a sentence."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
-            "on a disk with room."
-        ) from error

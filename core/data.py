@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor
 
 from core.errors import DataError, InputError
+from core.files import write_bytes
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 DATASETS = {
@@ -75,6 +79,46 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
         ) from error
     images = np.asarray(data.data)
     return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)
+
+
+def load_image(path: Path | str, shape: tuple[int, int, int]) -> Tensor:
+    """One PNG or JPEG file as (1, C, H, W) float32 in [0, 1], turned to grey or RGB and resized to fit.
+
+    Raises DataError if the file is missing, damaged, of another kind, or absurdly large.
+    """
+    channels, height, width = shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("PNG", "JPEG")) as file:
+                image = file.convert("L" if channels == 1 else "RGB")
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise DataError(f"{path} cannot be read as a PNG or JPEG image ({error}).") from error
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return _to_images(np.array(image)[None])
+
+
+def save_image(x: Tensor, path: Path | str) -> None:
+    """One image (1, C, H, W): exactly as .npy (float32), or rounded to 256 levels as .png.
+
+    Raises InputError for another suffix, OutputError if it cannot be written.
+    """
+    pixels, suffix = x[0].permute(1, 2, 0).squeeze(-1).numpy(), Path(path).suffix.lower()
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, x[0].numpy(), allow_pickle=False)
+    elif suffix == ".png":
+        Image.fromarray((pixels * 255).round().astype(np.uint8)).save(buffer, "PNG")
+    else:
+        raise InputError(f"{path} must end in .npy (exact values) or .png (rounded to 256 levels).")
+    write_bytes(Path(path), buffer.getvalue())
 
 
 def _to_images(raw: np.ndarray) -> Tensor:

@@ -1,0 +1,215 @@
+"""Rows of clean, attacked and certified ELBO: one per model, image, eps and target."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from core.attacks import attack as run_attack
+from core.baseline import fit_constant_decoder
+from core.certificate import certify
+from core.checkpoint import load_model
+from core.elbo import elbo, sample_noise
+from core.errors import OutputError
+from core.model import VAE
+from core.validate import TARGETS, check_images
+
+CONSTANT = "constant-decoder"
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image under one threat. ELBOs in nats, mean over `draws` draws made with `seed`.
+
+    attack, certificate  the methods; "closed-form" for the constant decoder, where both are exact.
+    certified            proved lower bound for these draws, -inf where vacuous.
+    seconds              wall time of attack and certificate, shared evenly by the images of a batch.
+    """
+
+    model: str
+    image: int
+    label: int
+    eps: float
+    target: str
+    draws: int
+    seed: int
+    clean: float
+    attack: str
+    attacked: float
+    certificate: str
+    certified: float
+    seconds: float
+
+
+def evaluate(
+    models: Sequence[str | Path],
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Sequence[float],
+    targets: Sequence[str] = TARGETS,
+    draws: int = 1,
+    seed: int = 0,
+    attack: str = "pgd",
+    steps: int = 40,
+    restarts: int = 1,
+    certificate: str = "ibp",
+    levels: Tensor | None = None,
+) -> Iterator[Row]:
+    """Evaluate models, one after the other, on images x (N, C, H, W) with labels y (N,).
+
+    Rows come as they are computed: for every model, target and eps, all images in order. With
+    `levels` (the training set's histogram, see core.data.load_levels) every likelihood among the
+    models gets rows of the constant decoder that was fitted for that eps and target.
+
+    Raises the errors of `load_model`, `attack` and `certify`, all models being loaded first.
+    """
+    loaded = {Path(name).name: load_model(name) for name in models}
+    for vae in loaded.values():
+        check_images(vae, x)
+    if levels is not None:
+        for vae in {vae.config.likelihood: vae for vae in loaded.values()}.values():
+            yield from _constant_rows(vae, x, y, levels, eps, targets, draws, seed)
+    for name, vae in loaded.items():
+        noise = sample_noise(vae, draws, seed)
+        clean = elbo(vae, x, noise).total
+        for target in targets:
+            for radius in eps:
+                for start in range(0, len(x), BATCH):
+                    part = slice(start, start + BATCH)
+                    began = time.perf_counter()
+                    found = run_attack(
+                        vae,
+                        x[part],
+                        noise,
+                        eps=radius,
+                        target=target,
+                        method=attack,
+                        steps=steps,
+                        restarts=restarts,
+                        seed=seed,
+                    )
+                    proved = certify(vae, x[part], noise, eps=radius, target=target, method=certificate)
+                    seconds = (time.perf_counter() - began) / len(x[part])
+                    columns = zip(
+                        y[part].tolist(),
+                        clean[part].tolist(),
+                        found.elbo.tolist(),
+                        proved.lower.tolist(),
+                        strict=True,
+                    )
+                    for offset, (label, before, attained, bound) in enumerate(columns):
+                        yield Row(
+                            model=name,
+                            image=start + offset,
+                            label=label,
+                            eps=radius,
+                            target=target,
+                            draws=draws,
+                            seed=seed,
+                            clean=before,
+                            attack=attack,
+                            attacked=attained,
+                            certificate=certificate,
+                            certified=bound,
+                            seconds=seconds,
+                        )
+
+
+def _constant_rows(
+    vae: VAE,
+    x: Tensor,
+    y: Tensor,
+    levels: Tensor,
+    eps: Sequence[float],
+    targets: Sequence[str],
+    draws: int,
+    seed: int,
+) -> Iterator[Row]:
+    exact = x.double()
+    for target in targets:
+        for radius in eps:
+            began = time.perf_counter()
+            constant = fit_constant_decoder(levels, vae.likelihood, radius, target)
+            clean, worst = constant.elbo(exact), constant.lower(exact, radius, target)
+            seconds = (time.perf_counter() - began) / len(x)
+            for index, (label, before, bound) in enumerate(
+                zip(y.tolist(), clean.tolist(), worst.tolist(), strict=True)
+            ):
+                yield Row(
+                    model=f"{CONSTANT}-{vae.config.likelihood}",
+                    image=index,
+                    label=label,
+                    eps=radius,
+                    target=target,
+                    draws=draws,
+                    seed=seed,
+                    clean=before,
+                    attack="closed-form",
+                    attacked=bound,
+                    certificate="closed-form",
+                    certified=bound,
+                    seconds=seconds,
+                )
+
+
+def write_rows(rows: Iterable[Row], path: Path | str) -> Iterator[Row]:
+    """Append each row to a new CSV file as it passes, flushed; yields it on.
+
+    Raises OutputError if the file cannot be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+            writer.writeheader()
+            for row in rows:
+                writer.writerow(asdict(row))
+                file.flush()
+                yield row
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
+            "on a disk with room."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over the images of one (model, target, eps), in nats. `vacuous` counts the images
+    without a bound; certified is -inf if there is one."""
+
+    model: str
+    target: str
+    eps: float
+    images: int
+    clean: float
+    attacked: float
+    certified: float
+    vacuous: int
+
+
+def summarise(rows: Iterable[Row]) -> list[Summary]:
+    """Group rows by model, target and eps, in order of appearance."""
+    groups: dict[tuple[str, str, float], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.target, row.eps), []).append(row)
+    return [
+        Summary(
+            *key,
+            images=len(group),
+            clean=fmean(row.clean for row in group),
+            attacked=fmean(row.attacked for row in group),
+            certified=fmean(row.certified for row in group),
+            vacuous=sum(row.certified == -torch.inf for row in group),
+        )
+        for key, group in groups.items()
+    ]

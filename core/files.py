@@ -1,0 +1,22 @@
+"""Writing files so that a kill leaves the old or the new one, never half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.errors import OutputError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file, whole or not at all. Raises OutputError with a sentence."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
+            "on a disk with room."
+        ) from error
