@@ -1,0 +1,53 @@
+"""Small models and images that every test file shares."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+from core.config import VAEConfig
+from core.model import VAE
+
+torch.set_num_threads(1)  # the models are tiny; threads only cost
+settings.register_profile("core", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("core")
+
+WIDTHS = {"mlp": (12, 8), "conv": (2, 3, 8)}
+
+
+def make_vae(
+    arch: str = "mlp",
+    likelihood: str = "bernoulli",
+    channels: int = 1,
+    size: int = 28,
+    latent: int = 3,
+    widths: tuple[int, ...] | None = None,
+    sigma: float = 0.2,
+    seed: int = 0,
+    scale: float = 1.0,
+) -> VAE:
+    """A small random VAE, its weights multiplied by `scale`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = VAE(VAEConfig(arch, likelihood, channels, size, latent, widths or WIDTHS[arch], sigma))
+    vae.eval().requires_grad_(False)
+    for parameter in vae.parameters():
+        parameter.mul_(scale)
+    return vae
+
+
+def zero_vae(widths: tuple[int, ...] = (1,), likelihood: str = "bernoulli") -> VAE:
+    """A fully connected VAE with one latent dimension and all weights 0, to be set by hand."""
+    return make_vae(widths=widths, latent=1, likelihood=likelihood, scale=0.0)
+
+
+def make_images(vae: VAE, count: int = 2, seed: int = 0) -> torch.Tensor:
+    """Random images of which about two thirds of the pixels are exactly 0 or 1."""
+    generator = torch.Generator().manual_seed(seed)
+    return (3 * torch.rand(count, *vae.config.shape, generator=generator) - 1).clamp(0, 1)
+
+
+@pytest.fixture
+def vae() -> VAE:
+    return make_vae()
