@@ -1,0 +1,25 @@
+"""Run with `streamlit run dashboard/app.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# `streamlit run` puts this file's folder on the path, not the folder above, where core is.
+ROOT = str(Path(__file__).resolve().parent.parent)
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide")
+
+
+def page() -> None:
+    # Imported here so that the browser gets the page's frame while torch is still loading.
+    from dashboard.views import explorer
+
+    explorer.show()
+
+
+st.navigation([st.Page(page, title="ELBO under attack", default=True)], position="hidden").run()

@@ -1,0 +1,215 @@
+"""The controls, and how they, the session and the URL stay in step."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import streamlit as st
+
+from dashboard import compute
+from dashboard.state import (
+    ATTACKS,
+    GRID,
+    MOST_DRAWS,
+    MOST_INDEX,
+    MOST_NATS,
+    MOST_RESTARTS,
+    MOST_SEED,
+    MOST_STEPS,
+    STEP,
+    TARGETS,
+    Message,
+    State,
+    default_state,
+    parse,
+    to_params,
+)
+from dashboard.text import ATTACK_LABELS, HELP, TARGET_LABELS
+
+OWN, COMMON = "Each model's own", "One for both"
+_NAMES = ("left", "right", "index", "target", "attack", "steps", "restarts", "draws", "seed")
+
+
+def restore(models: Sequence[str]) -> list[Message]:
+    """Take over the URL when the page opens and on back and forward; what it said that was wrong."""
+    session = st.session_state
+    url = dict(st.query_params)
+    # A click ahead of the browser's next URL must not be undone by the URL it still shows.
+    touched = session.pop("touched", False)
+    if "url" not in session or (not touched and url != session["url"]):
+        state, session["messages"] = parse(url, models)
+        _write(state)
+    elif touched:
+        session["messages"] = []
+    return session["messages"]
+
+
+def publish(state: State, models: Sequence[str]) -> None:
+    """Write the state to the URL."""
+    url = to_params(state, models)
+    if url != dict(st.query_params):
+        st.query_params.from_dict(url)
+    st.session_state["url"] = url
+
+
+def read(models: Sequence[str]) -> tuple[State, list[Message]]:
+    """The state that the controls show, checked again: a browser can send anything."""
+    session = st.session_state
+    values = {name: str(session[name]) for name in _NAMES} | {"eps": str(session["eps"])}
+    if session["kind"] == COMMON:
+        values["threshold"] = str(session["threshold"])
+    return parse(values, models)
+
+
+def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
+    """Everything but eps."""
+    with st.sidebar:
+        _digit(labels)
+        _models(models)
+        st.selectbox(
+            "Question",
+            TARGETS,
+            key="target",
+            format_func=TARGET_LABELS.__getitem__,
+            help=HELP["target"],
+            on_change=_touch,
+        )
+        st.segmented_control(
+            "Attack",
+            ATTACKS,
+            key="attack",
+            required=True,
+            format_func=ATTACK_LABELS.__getitem__,
+            help=HELP["attack"],
+            on_change=_touch,
+        )
+        _threshold()
+        with st.expander("More settings"):
+            _more()
+        st.button("Reset", on_click=_reset, args=(models,), width="stretch", icon=":material/restart_alt:")
+        st.caption("The address of this page holds all settings: bookmark or share it.")
+
+
+def eps_slider() -> None:
+    """eps on the grid; a value off the grid comes from the URL or from the number box."""
+    session = st.session_state
+    session["eps_slider"] = min(float(session["eps"]), GRID[-1])
+    st.slider(
+        "eps: how much each pixel may change",
+        0.0,
+        GRID[-1],
+        step=STEP,
+        format="%.2f",
+        key="eps_slider",
+        help=HELP["eps"],
+        on_change=_take,
+        args=("eps", lambda: round(session["eps_slider"], 2)),
+    )
+
+
+def _digit(labels: np.ndarray) -> None:
+    session = st.session_state
+    index = int(session["index"])
+    session["digit"] = int(labels[index])
+    st.pills(
+        "Digit",
+        list(range(10)),
+        key="digit",
+        required=True,
+        on_change=_take,
+        args=("index", lambda: int(np.flatnonzero(labels == session["digit"])[0])),
+    )
+    same = np.flatnonzero(labels == labels[index])
+    after = int(same[(np.searchsorted(same, index) + 1) % len(same)])
+    with st.container(horizontal=True):
+        st.button(f"Next {labels[index]}", on_click=_set, args=("index", after))
+        st.button("Random", on_click=_set, args=("index", random.randrange(len(labels))))
+    st.number_input(
+        "Test image number", 0, MOST_INDEX, step=1, key="index", help=HELP["index"], on_change=_touch
+    )
+
+
+def _models(models: Sequence[str]) -> None:
+    for side, title in (("left", ":orange[●] Left model"), ("right", ":blue[●] Right model")):
+        st.selectbox(
+            title, models, key=side, format_func=compute.label, help=HELP["model"], on_change=_touch
+        )
+
+
+def _threshold() -> None:
+    session = st.session_state
+    st.segmented_control(
+        "Threshold", (OWN, COMMON), key="kind", required=True, help=HELP["threshold"], on_change=_touch
+    )
+    if session["kind"] == COMMON:
+        st.number_input(
+            "Threshold in nats",
+            -MOST_NATS,
+            MOST_NATS,
+            step=10.0,
+            format="%.6g",
+            key="threshold",
+            help=HELP["nats"],
+            on_change=_touch,
+        )
+
+
+def _more() -> None:
+    session = st.session_state
+    session["eps_box"] = float(session["eps"])
+    st.number_input(
+        "Exact eps (0 to 1)",
+        0.0,
+        1.0,
+        step=0.001,
+        format="%.6g",
+        key="eps_box",
+        help=HELP["eps"],
+        on_change=_take,
+        args=("eps", lambda: session["eps_box"]),
+    )
+    one_step = session["attack"] == "fgsm"
+    st.number_input("Draws", 1, MOST_DRAWS, key="draws", help=HELP["draws"], on_change=_touch)
+    st.number_input(
+        "PGD steps", 1, MOST_STEPS, key="steps", help=HELP["steps"], on_change=_touch, disabled=one_step
+    )
+    st.number_input(
+        "PGD restarts",
+        1,
+        MOST_RESTARTS,
+        key="restarts",
+        help=HELP["restarts"],
+        on_change=_touch,
+        disabled=one_step,
+    )
+    st.number_input("Seed", 0, MOST_SEED, key="seed", help=HELP["seed"], on_change=_touch)
+
+
+def _write(state: State) -> None:
+    session = st.session_state
+    values = vars(state) | vars(state.settings)
+    for name in _NAMES:
+        session[name] = values[name]
+    session["eps"] = state.eps
+    session["kind"] = OWN if state.threshold is None else COMMON
+    session["threshold"] = -150.0 if state.threshold is None else state.threshold
+
+
+def _touch() -> None:
+    st.session_state["touched"] = True
+
+
+def _set(name: str, value: object) -> None:
+    st.session_state[name] = value
+    _touch()
+
+
+def _take(name: str, value: Callable[[], object]) -> None:
+    _set(name, value())
+
+
+def _reset(models: Sequence[str]) -> None:
+    _write(default_state(models))
+    _touch()
