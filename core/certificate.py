@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.ball import covering_ball
 from core.bounds.interval import Interval, propagate_through
-from core.bounds.rounding import ELEMENTARY, UNIT_ROUNDOFF, gamma
+from core.bounds.rounding import ARITHMETICS, ELEMENTARY, EXACT, Arithmetic
 from core.elbo import as_double
 from core.errors import InputError
 from core.latent import kl_upper, reparameterise_interval
@@ -44,7 +44,9 @@ class RobustELBO:
         return self.recon - self.kl
 
 
-def robust_elbo(vae: VAE, box: Interval, noise: Tensor, t: Interval, unit: float = 0.0) -> RobustELBO:
+def robust_elbo(
+    vae: VAE, box: Interval, noise: Tensor, t: Interval, arithmetic: Arithmetic = EXACT
+) -> RobustELBO:
     """The paper's bound by interval propagation, differentiable.
 
     box -> intervals on mu and logvar -> interval on z for the given noise -> interval on the natural
@@ -52,18 +54,18 @@ def robust_elbo(vae: VAE, box: Interval, noise: Tensor, t: Interval, unit: float
 
     box, t  boxes of inputs and of scored images, (B, C, H, W).
     noise   (S, 1, k) shared by all images, or (S, B, k).
-    unit    unit roundoff of the arithmetic the bound has to cover; 0 for exact arithmetic (training).
+    arithmetic  what the bound has to cover; exact arithmetic is what training uses.
     """
-    encoder = propagate_through(vae.encoder, box, unit)
+    encoder = propagate_through(vae.encoder, box, arithmetic)
     mu, logvar = encoder[-1][1].chunk(2)
-    z = reparameterise_interval(mu, logvar, noise, unit)
-    decoder = propagate_through(vae.decoder, z.map(lambda v: v.flatten(0, 1)), unit)
+    z = reparameterise_interval(mu, logvar, noise, arithmetic)
+    decoder = propagate_through(vae.decoder, z.map(lambda v: v.flatten(0, 1)), arithmetic)
     decoder = [(name, x.map(lambda v: v.unflatten(0, z.lower.shape[:2]))) for name, x in decoder]
     a = decoder[-1][1]
     recon = vae.likelihood.lower(t, a)
-    if unit > 0:
-        terms = vae.config.pixels + ELEMENTARY + len(noise)
-        recon = recon - gamma(terms, unit) * vae.likelihood.magnitude(t, a)
+    if arithmetic.rounds:
+        terms = vae.config.pixels + 2 * ELEMENTARY + len(noise)
+        recon = recon - arithmetic.gamma(terms) * vae.likelihood.magnitude(t, a)
     named = [
         ("input", box),
         *((f"encoder {name}", x) for name, x in encoder),
@@ -72,7 +74,9 @@ def robust_elbo(vae: VAE, box: Interval, noise: Tensor, t: Interval, unit: float
         ("z", z),
         *((f"decoder {name}", x) for name, x in decoder),
     ]
-    return RobustELBO(recon.mean(0), kl_upper(mu, logvar, unit), [LayerInterval(*pair) for pair in named])
+    return RobustELBO(
+        recon.mean(0), kl_upper(mu, logvar, arithmetic), [LayerInterval(*pair) for pair in named]
+    )
 
 
 @dataclass(frozen=True)
@@ -149,23 +153,25 @@ def certify(
     """
     if method not in METHODS:
         raise InputError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
-    if arithmetic not in UNIT_ROUNDOFF:
-        raise InputError(f"arithmetic is {arithmetic!r}; choose one of {', '.join(UNIT_ROUNDOFF)}.")
+    if arithmetic not in tuple(ARITHMETICS):
+        raise InputError(f"arithmetic is {arithmetic!r}; choose one of {', '.join(ARITHMETICS)}.")
     check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
     radius = check_eps(eps, x)
     model, draws = as_double(vae), noise.double()[:, None]
     box = covering_ball(x, radius)
     t = box if target == "likelihood" else Interval(x.double(), x.double())
-    bound = robust_elbo(model, box, draws, t, UNIT_ROUNDOFF[arithmetic])
+    bound = robust_elbo(model, box, draws, t, ARITHMETICS[arithmetic])
     exact = robust_elbo(model, box, draws, t)
-    lower = torch.nan_to_num(bound.total, nan=-torch.inf, posinf=-torch.inf)
+    recon = bound.recon.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    kl = bound.kl.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
+    lower = recon - kl
     vacuous = lower < vae.likelihood.floor(vae.config.pixels)
     return Certificate(
         lower=lower.masked_fill(vacuous, -torch.inf),
-        recon=bound.recon,
-        kl=bound.kl,
-        margin=torch.nan_to_num(exact.total - bound.total, nan=torch.inf),
+        recon=recon,
+        kl=kl,
+        margin=(exact.total - lower).nan_to_num(nan=torch.inf, posinf=torch.inf).clamp(min=0),
         vacuous=vacuous,
         method=method,
         states="draws",

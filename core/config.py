@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -62,9 +61,8 @@ class VAEConfig:
             raise ConfigError(f"widths is {widths!r}; conv needs three: conv 1, conv 2, fully connected.")
         if not 1 <= len(widths) <= 8:
             raise ConfigError(f"widths has {len(widths)} entries; it must have 1 to 8.")
-        if not isinstance(self.sigma, (int, float)) or not (
-            math.isfinite(self.sigma) and 1e-3 <= self.sigma <= 10
-        ):
+        number = isinstance(self.sigma, (int, float)) and not isinstance(self.sigma, bool)
+        if not number or not 1e-3 <= self.sigma <= 10:  # False for NaN too
             raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
 
     @property

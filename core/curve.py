@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from core.attacks import Progress, attack
@@ -72,7 +74,7 @@ def elbo_curve(
     vae: VAE,
     x: Tensor,
     noise: Tensor,
-    eps: Tensor,
+    eps: Tensor | Sequence[float],
     *,
     target: str = "likelihood",
     method: str = "pgd",
@@ -88,7 +90,7 @@ def elbo_curve(
     and a bound proved at a larger radius holds at the smaller ones. Other arguments as in `attack` and
     `certify`; raises InputError.
     """
-    x = check_images(vae, x)
+    x, eps = check_images(vae, x), torch.as_tensor(eps, dtype=torch.float64)
     if len(x) != 1 or eps.ndim != 1 or len(eps) == 0 or bool((eps.diff() <= 0).any()):
         raise InputError("A curve needs one image and a list of ascending eps.")
     copies = x.expand(len(eps), -1, -1, -1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from core.errors import DataError, InputError
 from core.files import write_bytes
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SAMPLES = ASSETS / "samples"
 DATASETS = {
     "mnist": torchvision.datasets.MNIST,
     "fashion-mnist": torchvision.datasets.FashionMNIST,
@@ -29,29 +32,30 @@ SHAPES = {"mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28), "cifar1
 def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
     """The shipped test images: x (N, C, H, W) float32 in [0, 1], y (N,) int64.
 
-    Row i is image i of the data set's test part. Raises DataError if none are shipped for `name`.
+    Row i is image i of the data set's test part. Raises DataError if none are shipped for `name`, or
+    they are damaged.
     """
-    arrays = _load_arrays(ASSETS / "samples" / f"{name}-test.npz", name, "samples")
-    return _to_images(arrays["images"]), torch.from_numpy(arrays["labels"].astype(np.int64))
+    images, labels = _load_arrays(f"{name}-test.npz", "images", "labels")
+    return _to_images(images), torch.from_numpy(labels.astype(np.int64))
 
 
 def load_levels(name: str = "mnist") -> Tensor:
     """Histogram (C, H, W, 256) int64 of the training part: how many images have each grey level where."""
-    arrays = _load_arrays(ASSETS / "samples" / f"{name}-train-levels.npz", name, "a histogram")
-    return torch.from_numpy(arrays["levels"].astype(np.int64))
+    (counts,) = _load_arrays(f"{name}-train-levels.npz", "levels")
+    return torch.from_numpy(counts.astype(np.int64))
 
 
-def _load_arrays(path: Path, name: str, what: str) -> dict[str, np.ndarray]:
-    if name not in DATASETS or not path.is_file():
-        shipped = sorted(p.name[: -len("-test.npz")] for p in path.parent.glob("*-test.npz"))
-        raise DataError(
-            f"No data set {name!r} comes with {what}; there is: {', '.join(shipped) or 'none'}."
-        )
+def _load_arrays(file_name: str, *keys: str) -> list[np.ndarray]:
+    """Arrays of a shipped .npz file; nothing in it is ever unpickled."""
+    path = SAMPLES / file_name
+    shipped = sorted(p.name for p in SAMPLES.glob("*.npz"))
+    if path.name not in shipped:
+        raise DataError(f"No {file_name} is shipped; there is: {', '.join(shipped) or 'nothing'}.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path.name} is damaged ({error}); restore it from the repository.") from error
+            return [file[key] for key in keys]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged; restore it from the repository.") from error
 
 
 def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tensor, Tensor]:
@@ -63,8 +67,10 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
 
     Raises InputError for an unknown name, DataError if the images cannot be read or downloaded.
     """
-    if name not in DATASETS:
+    if name not in tuple(DATASETS):
         raise InputError(f"dataset is {name!r}; choose one of {', '.join(DATASETS)}.")
+    if split not in ("train", "test"):
+        raise InputError(f"split is {split!r}; choose train or test.")
     kind, train = DATASETS[name], split == "train"
     try:
         try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
-from core.validate import check_images, check_noise
+from core.validate import check_count, check_images, check_noise, check_seed
 
 # Rows (images x draws) that go through the decoder at once; bounds the memory of a large batch.
 ROWS = 4096
@@ -18,7 +18,10 @@ ROWS = 4096
 
 @dataclass(frozen=True)
 class ELBO:
-    """ELBO per image in nats, (B,) float64, mean over the draws: total = recon - kl."""
+    """ELBO per image in nats, (B,) float64, mean over the draws: total = recon - kl.
+
+    Where the network overflows, recon is -inf, kl is +inf; never NaN.
+    """
 
     total: Tensor
     recon: Tensor
@@ -47,9 +50,10 @@ def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     """Noise (S, k) ~ N(0, I), float32, shared by every image (common random numbers).
 
     The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
+    Raises InputError unless draws is a whole number >= 1 and seed one >= 0.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rows = [torch.randn(vae.config.latent, generator=generator) for _ in range(draws)]
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    rows = [torch.randn(vae.config.latent, generator=generator) for _ in range(check_count("draws", draws))]
     return torch.stack(rows)
 
 
@@ -72,4 +76,7 @@ def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
     size = max(1, ROWS // len(noise))
     parts = [elbo_terms(model, xs, noise, ts) for xs, ts in zip(x.split(size), t.split(size), strict=True)]
     recon, kl = (torch.cat(column) for column in zip(*parts, strict=True))
-    return ELBO(recon - kl, recon, kl)
+    recon = recon.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    kl = kl.nan_to_num(nan=torch.inf, posinf=torch.inf)
+    total = (recon - kl).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    return ELBO(total, recon, kl)

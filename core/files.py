@@ -10,11 +10,14 @@ from core.errors import OutputError
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file, whole or not at all. Raises OutputError with a sentence."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_bytes(content)
-        os.replace(part, path)
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval, exp
-from core.bounds.rounding import ELEMENTARY, gamma
+from core.bounds.rounding import ELEMENTARY, EXACT, Arithmetic
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -14,14 +14,18 @@ def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     return mu + torch.exp(logvar / 2) * noise
 
 
-def reparameterise_interval(mu: Interval, logvar: Interval, noise: Tensor, unit: float = 0.0) -> Interval:
+def reparameterise_interval(
+    mu: Interval, logvar: Interval, noise: Tensor, arithmetic: Arithmetic = EXACT
+) -> Interval:
     """Exact bounds on z for given noise: monotone in mu, and in sigma with the sign of the noise."""
-    sigma = exp(logvar.map(lambda v: v / 2), unit)
+    sigma = exp(logvar.map(lambda v: v / 2), arithmetic)
     ends = sigma.lower * noise, sigma.upper * noise
     z = Interval(mu.lower + torch.minimum(*ends), mu.upper + torch.maximum(*ends))
-    if unit == 0:
+    if not arithmetic.rounds:
         return z
-    return z.widened(gamma(3, unit) * (mu.magnitude + sigma.upper * noise.abs())).guarded()
+    size = mu.magnitude + sigma.upper * noise.abs()
+    margin = torch.where(size <= arithmetic.largest, arithmetic.gamma(3) * size, torch.inf)
+    return z.widened(margin).guarded()
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -37,7 +41,7 @@ def kl_terms(mu: Tensor, logvar: Tensor) -> Tensor:
     return (mu**2 + logvar.exp() - logvar - 1) / 2
 
 
-def kl_upper(mu: Interval, logvar: Interval, unit: float = 0.0) -> Tensor:
+def kl_upper(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> Tensor:
     """Exact maximum of the KL divergence over a box of posteriors, (B,) nats.
 
     Every summand is convex in mu_i and in logvar_i, so its maximum is at an end of each interval.
@@ -46,7 +50,7 @@ def kl_upper(mu: Interval, logvar: Interval, unit: float = 0.0) -> Tensor:
     from_mu = kl_terms(mu.magnitude, zero)
     from_logvar = torch.maximum(kl_terms(zero, logvar.lower), kl_terms(zero, logvar.upper))
     upper = (from_mu + from_logvar).sum(-1)
-    if unit == 0:
+    if not arithmetic.rounds:
         return upper
     size = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1) / 2
-    return upper + gamma(mu.lower.shape[-1] + ELEMENTARY, unit) * size
+    return upper + arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * size

@@ -48,20 +48,26 @@ class Likelihood(Protocol):
         ...
 
 
+def softplus(a: Tensor) -> Tensor:
+    """log(1 + exp(a)). F.softplus returns a itself above 20, which is 2e-9 too low and not monotone: a
+    bound that relies on the value at an end would be beaten just below 20. Above 50 they are equal."""
+    return F.softplus(a, threshold=50)
+
+
 class Bernoulli:
     """log p(t | a) = sum_j t_j a_j - softplus(a_j), t in [0, 1], a = logits."""
 
     def log_prob(self, t: Tensor, a: Tensor) -> Tensor:
-        return (t * a - F.softplus(a)).sum(_IMAGE)
+        return (t * a - softplus(a)).sum(_IMAGE)
 
     def lower(self, t: Interval, a: Interval) -> Tensor:
         """Linear in t_j, concave in a_j: the minimum over the box is at one of its four corners."""
-        at_lower = torch.minimum(t.lower * a.lower, t.upper * a.lower) - F.softplus(a.lower)
-        at_upper = torch.minimum(t.lower * a.upper, t.upper * a.upper) - F.softplus(a.upper)
+        at_lower = torch.minimum(t.lower * a.lower, t.upper * a.lower) - softplus(a.lower)
+        at_upper = torch.minimum(t.lower * a.upper, t.upper * a.upper) - softplus(a.upper)
         return torch.minimum(at_lower, at_upper).sum(_IMAGE)
 
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
-        return (t.upper * a.magnitude + F.softplus(a.upper)).sum(_IMAGE)
+        return (t.upper * a.magnitude + softplus(a.upper)).sum(_IMAGE)
 
     def mean(self, a: Tensor) -> Tensor:
         return torch.sigmoid(a)

@@ -26,6 +26,16 @@ from core.model import VAE
 from core.validate import TARGETS
 
 RESUME = "resume.safetensors"
+_LIMITS = {
+    "eps": ((int, float), 0, 1),
+    "kappa": ((int, float), 0, 1),
+    "epochs": (int, 1, 10_000),
+    "warmup": ((int, float), 0, 10_000),
+    "ramp": ((int, float), 0, 10_000),
+    "batch": (int, 1, 100_000),
+    "lr": ((int, float), 1e-8, 1),
+    "seed": (int, 0, 2**31),
+}
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,12 @@ class TrainSettings:
     epochs: int = 30
     warmup: float = 1.0
     ramp: float = 10.0
-    batch: int = 128
+    batch: int = 256
     lr: float = 1e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.dataset not in SHAPES:
+        if self.dataset not in tuple(SHAPES):
             raise ConfigError(f"dataset is {self.dataset!r}; choose one of {', '.join(SHAPES)}.")
         if (self.model.channels, self.model.size) != SHAPES[self.dataset]:
             raise ConfigError(
@@ -69,20 +79,12 @@ class TrainSettings:
             )
         if self.target not in TARGETS:
             raise ConfigError(f"target is {self.target!r}; choose one of {', '.join(TARGETS)}.")
-        limits = {
-            "eps": (0, 1),
-            "kappa": (0, 1),
-            "epochs": (1, 10_000),
-            "warmup": (0, 10_000),
-            "ramp": (0, 10_000),
-            "batch": (1, 100_000),
-            "lr": (1e-8, 1),
-            "seed": (0, 2**31),
-        }
-        for name, (low, high) in limits.items():
+        for name, (kinds, low, high) in _LIMITS.items():
             value = getattr(self, name)
-            if not low <= value <= high:  # False for NaN too
-                raise ConfigError(f"{name} is {value!r}; it must lie in {low:g}..{high:g}.")
+            right = isinstance(value, kinds) and not isinstance(value, bool)
+            if not right or not low <= value <= high:  # False for NaN too
+                what = "whole number" if kinds is int else "number"
+                raise ConfigError(f"{name} is {value!r}; it must be a {what} in {low:g}..{high:g}.")
 
     def command(self) -> str:
         """The command line that trains this again (add --out DIR, and --data DIR for a copy)."""
@@ -246,6 +248,18 @@ def _restore(vae: VAE, optimiser: torch.optim.Adam, settings: TrainSettings, out
             f"The training in {out} was started with other settings; resume it with the options in "
             "its config.json, or choose another --out."
         )
+    try:
+        return _load_state(vae, optimiser, tensors, metadata)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not fit its own settings ({error}); train anew.") from error
+
+
+def _load_state(
+    vae: VAE,
+    optimiser: torch.optim.Adam,
+    tensors: dict[str, Tensor],
+    metadata: dict[str, str],
+) -> int:
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     vae.load_state_dict(weights)
     adam: dict[int, dict[str, Tensor]] = {}

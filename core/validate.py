@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 
 import torch
@@ -65,14 +64,18 @@ def check_eps(eps: float | Tensor, x: Tensor) -> Tensor:
     if isinstance(eps, Tensor):
         if eps.shape not in ((), (len(x),)):
             raise InputError(f"eps has shape {tuple(eps.shape)}; give a number or one per image.")
+        if not eps.dtype.is_floating_point:
+            raise InputError(f"eps is a tensor of {eps.dtype}; it must be floating point.")
         values = eps.detach().to(x.device, torch.float64).expand(len(x))
     elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
-        values = torch.full((len(x),), float(eps), dtype=torch.float64, device=x.device)
+        number = float(min(max(eps, -1), 2))  # a whole number beyond any float is out of range too
+        values = torch.full((len(x),), number, dtype=torch.float64, device=x.device)
     else:
         raise InputError(f"eps is {eps!r}; it must be a number in [0, 1].")
     if not bool(((values >= 0) & (values <= 1)).all()):  # False for NaN too
-        bad = next(v for v in values.tolist() if not 0 <= v <= 1 or math.isnan(v))
-        raise InputError(f"eps is {bad:g}; it must be a number in [0, 1].")
+        bad = next(v for v in values.tolist() if not 0 <= v <= 1)
+        shown = f"{bad:g}" if isinstance(eps, Tensor) else str(eps)[:20]
+        raise InputError(f"eps is {shown}; it must be a number in [0, 1].")
     return values
 
 
@@ -87,3 +90,10 @@ def check_count(name: str, value: int, most: int = 1_000_000) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most:,}.")
     return value
+
+
+def check_seed(seed: int) -> int:
+    """A whole number from 0 to 2^63 - 1."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"seed is {str(seed)[:30]}; it must be a whole number from 0 to 2^63 - 1.")
+    return seed

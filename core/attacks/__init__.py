@@ -8,7 +8,7 @@ from core.attacks.base import Attack, AttackResult, Progress
 from core.attacks.gradient import FGSM, PGD
 from core.errors import InputError
 from core.model import VAE
-from core.validate import check_count, check_eps, check_images, check_noise, check_target
+from core.validate import check_count, check_eps, check_images, check_noise, check_seed, check_target
 
 ATTACKS: dict[str, type[PGD]] = {"fgsm": FGSM, "pgd": PGD}
 
@@ -42,7 +42,7 @@ def attack(
 
     Raises InputError for arguments that are not as above.
     """
-    if method not in ATTACKS:
+    if method not in tuple(ATTACKS):
         raise InputError(f"attack method is {method!r}; choose one of {', '.join(ATTACKS)}.")
     check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
@@ -50,6 +50,6 @@ def attack(
     optimiser = ATTACKS[method](
         steps=check_count("steps", steps, 10_000),
         restarts=check_count("restarts", restarts, 1_000),
-        seed=seed,
+        seed=check_seed(seed),
     )
     return optimiser.run(vae, x, noise, radius, target, progress)

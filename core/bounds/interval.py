@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.bounds.rounding import ELEMENTARY, UNDERFLOW, gamma
+from core.bounds.rounding import ELEMENTARY, EXACT, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
 
 
@@ -88,10 +88,10 @@ class _Ends(torch.autograd.Function):
 
 
 @singledispatch
-def propagate(layer: nn.Module, x: Interval, unit: float = 0.0) -> Interval:
-    """Bounds on layer(v) for every v in x, in every arithmetic of unit roundoff <= `unit`.
+def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+    """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision.
 
-    unit = 0 (exact arithmetic) is what training uses; certificates pass the network's own.
+    Exact arithmetic is what training uses; certificates pass the network's own.
     Raises UnsupportedLayerError for a layer kind that has no rule.
     """
     raise UnsupportedLayerError(
@@ -105,27 +105,37 @@ def _affine(
     layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d,
     terms: int,
     x: Interval,
-    unit: float,
+    arithmetic: Arithmetic,
 ) -> Interval:
     """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
     center, radius = _CenterRadius.apply(x.lower, x.upper)
     weight, bias = layer.weight, layer.bias
     middle = op(center, weight, bias)
-    if unit == 0:
+    if not arithmetic.rounds:
         return Interval(*_Ends.apply(middle, op(radius, weight.abs(), None)))
-    g = gamma(terms + 2, unit)
+    g = arithmetic.gamma(terms + 2)
+    size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()
-    reach = op(radius + g * (center.abs() + radius), weight.abs(), noise) + UNDERFLOW
+    reach = op(radius + g * size, weight.abs(), noise) + UNDERFLOW
+    # No product and no partial sum may overflow in the network's arithmetic: inf bounds nothing.
+    sums = size.flatten(1).amax(1) * weight.abs().max() * terms
+    sums = sums if bias is None else sums + bias.abs().max()
+    reach = torch.where(_per_row(sums <= arithmetic.largest, reach), reach, torch.inf)
     return Interval(middle - reach, middle + reach).guarded()
 
 
-@propagate.register
-def _linear(layer: nn.Linear, x: Interval, unit: float = 0.0) -> Interval:
-    return _affine(F.linear, layer, layer.in_features, x, unit)
+def _per_row(values: Tensor, like: Tensor) -> Tensor:
+    """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 @propagate.register
-def _conv(layer: nn.Conv2d, x: Interval, unit: float = 0.0) -> Interval:
+def _linear(layer: nn.Linear, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+    return _affine(F.linear, layer, layer.in_features, x, arithmetic)
+
+
+@propagate.register
+def _conv(layer: nn.Conv2d, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(v, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
@@ -134,11 +144,11 @@ def _conv(layer: nn.Conv2d, x: Interval, unit: float = 0.0) -> Interval:
             f"Interval propagation (method 'ibp') has no rule for Conv2d with padding_mode "
             f"{layer.padding_mode!r}; use zeros."
         )
-    return _affine(op, layer, prod(layer.weight.shape[1:]), x, unit)
+    return _affine(op, layer, prod(layer.weight.shape[1:]), x, arithmetic)
 
 
 @propagate.register
-def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, unit: float = 0.0) -> Interval:
+def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv_transpose2d(
             v,
@@ -153,30 +163,36 @@ def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, unit: float = 0.0) -
 
     # At most every input channel and every kernel position meets one output.
     terms = layer.in_channels * prod(layer.weight.shape[2:])
-    return _affine(op, layer, terms, x, unit)
+    return _affine(op, layer, terms, x, arithmetic)
 
 
 @propagate.register
-def _relu(layer: nn.ReLU, x: Interval, unit: float = 0.0) -> Interval:
+def _relu(layer: nn.ReLU, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     return x.map(torch.relu)
 
 
 @propagate.register(nn.Flatten)
 @propagate.register(nn.Unflatten)
-def _reshape(layer: nn.Flatten | nn.Unflatten, x: Interval, unit: float = 0.0) -> Interval:
+def _reshape(layer: nn.Flatten | nn.Unflatten, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     return x.map(layer)
 
 
-def exp(x: Interval, unit: float = 0.0) -> Interval:
+def exp(x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     """Bounds on exp(v), v in x."""
-    g = gamma(ELEMENTARY, unit)
-    return Interval(x.lower.exp() * (1 - g), x.upper.exp() * (1 + g) + (UNDERFLOW if g else 0))
+    lower, upper = x.lower.exp(), x.upper.exp()
+    if not arithmetic.rounds:
+        return Interval(lower, upper)
+    g = arithmetic.gamma(ELEMENTARY)
+    lower, upper = (lower * (1 - g) - UNDERFLOW).clamp(min=0), upper * (1 + g) + UNDERFLOW
+    return Interval(lower, torch.where(upper <= arithmetic.largest, upper, torch.inf))
 
 
-def propagate_through(network: nn.Sequential, x: Interval, unit: float = 0.0) -> list[tuple[str, Interval]]:
+def propagate_through(
+    network: nn.Sequential, x: Interval, arithmetic: Arithmetic = EXACT
+) -> list[tuple[str, Interval]]:
     """Bounds after every layer, as ("0 Linear", interval), ...; the last one bounds the output."""
     bounds = []
     for index, layer in enumerate(network):
-        x = propagate(layer, x, unit)
+        x = propagate(layer, x, arithmetic)
         bounds.append((f"{index} {type(layer).__name__}", x))
     return bounds
