@@ -66,12 +66,14 @@ class _CenterRadius(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        return (lower + upper).mul_(0.5), (upper - lower).mul_(0.5)
+        center = (lower + upper).mul_(0.5)
+        return center, upper - center
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
         center, radius = grad_outputs
-        return (center - radius).mul_(0.5), (center + radius).mul_(0.5)
+        lower = (center - radius).mul_(0.5)
+        return lower, center - lower
 
 
 class _Ends(torch.autograd.Function):
