@@ -62,9 +62,11 @@ class Bernoulli:
 
     def lower(self, t: Interval, a: Interval) -> Tensor:
         """Linear in t_j, concave in a_j: the minimum over the box is at one of its four corners."""
-        at_lower = torch.minimum(t.lower * a.lower, t.upper * a.lower) - softplus(a.lower)
-        at_upper = torch.minimum(t.lower * a.upper, t.upper * a.upper) - softplus(a.upper)
-        return torch.minimum(at_lower, at_upper).sum(_IMAGE)
+
+        def worst(end: Tensor) -> Tensor:
+            return torch.where(end > 0, t.lower, t.upper) * end - softplus(end)
+
+        return torch.minimum(worst(a.lower), worst(a.upper)).sum(_IMAGE)
 
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         return (t.upper * a.magnitude + softplus(a.upper)).sum(_IMAGE)
