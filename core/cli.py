@@ -26,7 +26,7 @@ from core.data import (
 )
 from core.elbo import elbo, sample_noise
 from core.errors import CoreError, DataError, InputError
-from core.evaluate import Summary, evaluate, summarise, write_rows
+from core.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.model import VAE
 from core.train import EpochReport, TrainSettings, train
 from core.validate import TARGETS, check_count
@@ -113,8 +113,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     }
     rows = evaluate(options.models, x, y, levels=histogram, **settings)
     total = (len(options.models) + 1) * len(options.targets) * len(options.eps) * samples
-    watched = tqdm(write_rows(rows, options.out), total=total, unit="row", disable=None)
-    for line in table(summarise(watched)):
+    watched = tqdm(write_rows(rows, options.out, Row), total=total, unit="row", disable=None)
+    means = summarise(watched)
+    if options.summary:
+        means = list(write_rows(means, options.summary, Summary))
+    for line in table(means):
         print(line)
     print(f"Rows in {options.out}.")
 
@@ -261,6 +264,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
     add("--certificate", choices=METHODS, default="ibp", help="certification method")
     add("--out", default="results.csv", help="CSV file for the rows")
+    add("--summary", help="CSV file for the means that are printed at the end")
     parser.set_defaults(run=_evaluate)
 
 

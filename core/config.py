@@ -11,7 +11,7 @@ from core.errors import ConfigError
 ARCHITECTURES = ("mlp", "conv")
 LIKELIHOODS = ("bernoulli", "gaussian")
 SIZES = (28, 32)
-DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (32, 64, 128)}
+DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (16, 32, 128)}
 
 
 def _whole(value: object) -> bool:

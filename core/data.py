@@ -78,10 +78,11 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
         except RuntimeError:  # torchvision's way to say "not there"
             data = kind(str(root), train=train, download=True)
     except (OSError, RuntimeError, ValueError, EOFError) as error:
+        files = "cifar-10-batches-py" if name == "cifar10" else f"{kind.__name__}/raw"
         raise DataError(
-            f"The data set {name} is not complete in {root} and could not be downloaded ({error}). "
-            "Connect to the internet once, or name the folder of an existing copy with --data DIR "
-            f"(torchvision's layout: DIR/{kind.__name__}/raw/... or DIR/cifar-10-batches-py/...)."
+            f"The data set {name} is not complete in {root} and could not be downloaded "
+            f"({' '.join(str(error).split())}). Connect to the internet once, or name the folder of an "
+            f"existing copy with --data DIR, in torchvision's layout: DIR/{files}/..."
         ) from error
     images = np.asarray(data.data)
     return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -161,15 +162,18 @@ def _constant_rows(
                 )
 
 
-def write_rows(rows: Iterable[Row], path: Path | str) -> Iterator[Row]:
-    """Append each row to a new CSV file as it passes, flushed; yields it on.
+Line = TypeVar("Line", "Row", "Summary")
+
+
+def write_rows(rows: Iterable[Line], path: Path | str, kind: type[Line]) -> Iterator[Line]:
+    """Append each row (or summary) to a new CSV file as it passes, flushed; yields it on.
 
     Raises OutputError if the file cannot be written.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+            writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
             writer.writeheader()
             for row in rows:
                 writer.writerow(asdict(row))
