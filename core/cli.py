@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from tqdm import tqdm
 
-from core.attacks import ATTACKS, attack
-from core.certificate import METHODS, certify
-from core.checkpoint import list_models, load_model
-from core.config import ARCHITECTURES, DEFAULT_WIDTHS, LIKELIHOODS, VAEConfig
+from core.attacks import attack
+from core.certificate import certify
+from core.checkpoint import load_model
+from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import (
-    DATASETS,
     SHAPES,
     levels,
     load_dataset,
@@ -28,13 +26,14 @@ from core.elbo import elbo, sample_noise
 from core.errors import CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.model import VAE
+from core.options import parser
 from core.train import EpochReport, TrainSettings, train
-from core.validate import TARGETS, check_count
+from core.validate import check_count
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for a named error, 130 for Ctrl-C."""
-    options = _parser().parse_args(argv)
+    options = parser(_train, _evaluate, _certify, _attack).parse_args(argv)
     try:
         options.run(options)
     except CoreError as error:
@@ -71,10 +70,6 @@ def _train(options: argparse.Namespace) -> None:
     )
     with tqdm(unit="step", disable=None) as bar:
 
-        def on_step(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         def on_epoch(report: EpochReport) -> None:
             line = f"epoch {report.epoch}/{report.epochs}  ELBO {report.clean:.2f} nats"
             if report.eps > 0:
@@ -88,7 +83,7 @@ def _train(options: argparse.Namespace) -> None:
                 data=options.data,
                 resume=options.resume,
                 on_epoch=on_epoch,
-                on_step=on_step,
+                on_step=_follow(bar),
             )
         except KeyboardInterrupt:
             bar.write(
@@ -96,6 +91,16 @@ def _train(options: argparse.Namespace) -> None:
             )
             raise
     print(f"Trained model in {options.out}: load it with core.load_model({options.out!r}).")
+
+
+def _follow(bar: tqdm) -> Callable[[int, int], None]:
+    """A progress callback that moves the bar."""
+
+    def step(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return step
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -172,11 +177,6 @@ def _certify(options: argparse.Namespace) -> None:
 def _attack(options: argparse.Namespace) -> None:
     vae, x, noise = _one_image(options)
     with tqdm(unit="step", disable=None) as bar:
-
-        def on_step(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         found = attack(
             vae,
             x,
@@ -187,7 +187,7 @@ def _attack(options: argparse.Namespace) -> None:
             steps=options.steps,
             restarts=options.restarts,
             seed=options.seed,
-            progress=on_step,
+            progress=_follow(bar),
         )
     clean = elbo(vae, x, noise).total.item()
     print(f"clean     {clean:.2f} nats")
@@ -209,101 +209,3 @@ def _one_image(options: argparse.Namespace) -> tuple[VAE, Tensor, Tensor]:
             )
         x = samples[options.index : options.index + 1]
     return vae, x, sample_noise(vae, check_count("--draws", options.draws, 10_000), options.seed)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m core",
-        description="Robust variational auto-encoders: train them, attack them, certify them.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for name, text, fill in (
-        ("train", "train a VAE, plainly or provably robust", _add_train),
-        ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate),
-        ("certify", "certify one image", _add_certify),
-        ("attack", "attack one image", _add_attack),
-    ):
-        style = argparse.ArgumentDefaultsHelpFormatter
-        fill(commands.add_parser(name, help=text, description=text, formatter_class=style))
-    return parser
-
-
-def _add_train(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--dataset", choices=tuple(DATASETS), default="mnist", help="images to train on")
-    add("--data", type=Path, default=Path("data"), help="folder of the data set, downloaded if absent")
-    add("--out", required=True, default=argparse.SUPPRESS, help="folder for the trained model")
-    add("--arch", choices=ARCHITECTURES, default="mlp", help="fully connected or convolutional")
-    add("--widths", type=int, nargs="+", help="hidden widths (conv: channels, channels, width)")
-    add("--latent", type=int, default=16, help="number of latent dimensions")
-    add("--likelihood", choices=LIKELIHOODS, default="bernoulli", help="what the decoder describes")
-    add("--sigma", type=float, default=0.2, help="standard deviation of the gaussian likelihood")
-    add("--eps", type=float, default=0.0, help="radius to be provably robust against; 0 trains plainly")
-    add("--target", choices=TARGETS, default="likelihood", help="what the robust term scores")
-    add("--kappa", type=float, default=0.2, help="weight of the clean ELBO against the robust one")
-    add("--epochs", type=int, default=30, help="passes over the training images")
-    add("--warmup", type=float, default=1.0, help="epochs before eps leaves 0")
-    add("--ramp", type=float, default=10.0, help="epochs over which eps and kappa reach their values")
-    add("--batch", type=int, default=256, help="images a step")
-    add("--lr", type=float, default=1e-3, help="peak learning rate of Adam")
-    add("--seed", type=int, default=0, help="seed of weights, order and noise")
-    add("--resume", action="store_true", help="go on with an interrupted training in --out")
-    parser.set_defaults(run=_train)
-
-
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--models", nargs="+", default=list_models(), help="shipped names or folders")
-    add("--eps", type=float, nargs="+", default=[0.0, 0.01, 0.05, 0.1], help="radii of the ball")
-    add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="what is scored")
-    add("--dataset", choices=tuple(DATASETS), default="mnist", help="test images to use")
-    add("--data", type=Path, help="folder of the whole data set; without it the shipped samples")
-    add("--samples", type=int, default=100, help="number of images, from the first test image on")
-    _add_draws(parser)
-    _add_search(parser)
-    add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
-    add("--certificate", choices=METHODS, default="ibp", help="certification method")
-    add("--out", default="results.csv", help="CSV file for the rows")
-    add("--summary", help="CSV file for the means that are printed at the end")
-    parser.set_defaults(run=_evaluate)
-
-
-def _add_certify(parser: argparse.ArgumentParser) -> None:
-    _add_one_image(parser)
-    parser.add_argument("--method", choices=METHODS, default="ibp", help="certification method")
-    parser.add_argument(
-        "--arithmetic",
-        choices=("float64", "float32"),
-        default="float64",
-        help="precision of the forward pass that the bound has to cover",
-    )
-    parser.set_defaults(run=_certify)
-
-
-def _add_attack(parser: argparse.ArgumentParser) -> None:
-    _add_one_image(parser)
-    _add_search(parser)
-    parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
-    parser.add_argument("--out", help="file for the attacked image: .npy exactly, .png rounded")
-    parser.set_defaults(run=_attack)
-
-
-def _add_one_image(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, default=argparse.SUPPRESS, help="shipped name or folder")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
-    source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
-    parser.set_defaults(image=None)
-    parser.add_argument("--eps", type=float, default=0.1, help="radius of the ball")
-    parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
-    _add_draws(parser)
-
-
-def _add_draws(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--draws", type=int, default=1, help="noise draws, shared by all images")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws and of random starts")
-
-
-def _add_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=40, help="gradient steps of a pgd restart")
-    parser.add_argument("--restarts", type=int, default=1, help="pgd starts, the first at the image")

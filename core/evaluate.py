@@ -6,9 +6,10 @@ import csv
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from core.certificate import certify
 from core.checkpoint import load_model
 from core.elbo import elbo, sample_noise
 from core.errors import OutputError
-from core.model import VAE
+from core.likelihood import Likelihood
 from core.validate import TARGETS, check_images
 
 CONSTANT = "constant-decoder"
@@ -76,90 +77,67 @@ def evaluate(
     loaded = {Path(name).name: load_model(name) for name in models}
     for vae in loaded.values():
         check_images(vae, x)
+    common = {"draws": draws, "seed": seed}
     if levels is not None:
-        for vae in {vae.config.likelihood: vae for vae in loaded.values()}.values():
-            yield from _constant_rows(vae, x, y, levels, eps, targets, draws, seed)
+        for likelihood in {vae.config.likelihood: vae.likelihood for vae in loaded.values()}.items():
+            yield from _constant_rows(likelihood, x, y, levels, eps, targets, common)
     for name, vae in loaded.items():
         noise = sample_noise(vae, draws, seed)
         clean = elbo(vae, x, noise).total
-        for target in targets:
-            for radius in eps:
-                for start in range(0, len(x), BATCH):
-                    part = slice(start, start + BATCH)
-                    began = time.perf_counter()
-                    found = run_attack(
-                        vae,
-                        x[part],
-                        noise,
-                        eps=radius,
-                        target=target,
-                        method=attack,
-                        steps=steps,
-                        restarts=restarts,
-                        seed=seed,
-                    )
-                    proved = certify(vae, x[part], noise, eps=radius, target=target, method=certificate)
-                    seconds = (time.perf_counter() - began) / len(x[part])
-                    columns = zip(
-                        y[part].tolist(),
-                        clean[part].tolist(),
-                        found.elbo.tolist(),
-                        proved.lower.tolist(),
-                        strict=True,
-                    )
-                    for offset, (label, before, attained, bound) in enumerate(columns):
-                        yield Row(
-                            model=name,
-                            image=start + offset,
-                            label=label,
-                            eps=radius,
-                            target=target,
-                            draws=draws,
-                            seed=seed,
-                            clean=before,
-                            attack=attack,
-                            attacked=attained,
-                            certificate=certificate,
-                            certified=bound,
-                            seconds=seconds,
-                        )
+        for target, radius, start in product(targets, eps, range(0, len(x), BATCH)):
+            part = slice(start, start + BATCH)
+            began = time.perf_counter()
+            found = run_attack(
+                vae,
+                x[part],
+                noise,
+                eps=radius,
+                target=target,
+                method=attack,
+                steps=steps,
+                restarts=restarts,
+                seed=seed,
+            )
+            proved = certify(vae, x[part], noise, eps=radius, target=target, method=certificate)
+            seconds = (time.perf_counter() - began) / len(x[part])
+            threat = {"model": name, "eps": radius, "target": target, "seconds": seconds} | common
+            methods = {"attack": attack, "certificate": certificate}
+            yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **threat, **methods)
 
 
 def _constant_rows(
-    vae: VAE,
+    likelihood: tuple[str, Likelihood],
     x: Tensor,
     y: Tensor,
     levels: Tensor,
     eps: Sequence[float],
     targets: Sequence[str],
-    draws: int,
-    seed: int,
+    common: dict[str, Any],
 ) -> Iterator[Row]:
+    name, kind = likelihood
     exact = x.double()
-    for target in targets:
-        for radius in eps:
-            began = time.perf_counter()
-            constant = fit_constant_decoder(levels, vae.likelihood, radius, target)
-            clean, worst = constant.elbo(exact), constant.lower(exact, radius, target)
-            seconds = (time.perf_counter() - began) / len(x)
-            for index, (label, before, bound) in enumerate(
-                zip(y.tolist(), clean.tolist(), worst.tolist(), strict=True)
-            ):
-                yield Row(
-                    model=f"{CONSTANT}-{vae.config.likelihood}",
-                    image=index,
-                    label=label,
-                    eps=radius,
-                    target=target,
-                    draws=draws,
-                    seed=seed,
-                    clean=before,
-                    attack="closed-form",
-                    attacked=bound,
-                    certificate="closed-form",
-                    certified=bound,
-                    seconds=seconds,
-                )
+    for target, radius in product(targets, eps):
+        began = time.perf_counter()
+        constant = fit_constant_decoder(levels, kind, radius, target)
+        clean, worst = constant.elbo(exact), constant.lower(exact, radius, target)
+        seconds = (time.perf_counter() - began) / len(x)
+        threat = {"model": f"{CONSTANT}-{name}", "eps": radius, "target": target, "seconds": seconds}
+        methods = {"attack": "closed-form", "certificate": "closed-form"}
+        yield from _rows(0, y, clean, worst, worst, **threat, **common, **methods)
+
+
+def _rows(
+    start: int, y: Tensor, clean: Tensor, attacked: Tensor, certified: Tensor, **same: Any
+) -> Iterator[Row]:
+    """One row per image, the first being image `start`; `same` is what they share."""
+    columns = zip(y.tolist(), clean.tolist(), attacked.tolist(), certified.tolist(), strict=True)
+    for image, (label, *values) in enumerate(columns, start):
+        yield Row(
+            image=image,
+            label=label,
+            **dict(zip(("clean", "attacked", "certified"), values, strict=True)),
+            **same,
+        )
 
 
 Line = TypeVar("Line", "Row", "Summary")

@@ -1,0 +1,114 @@
+"""The options of the command line, each explained in a sentence."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from core.attacks import ATTACKS
+from core.bounds.rounding import ARITHMETICS
+from core.certificate import METHODS
+from core.checkpoint import list_models
+from core.config import ARCHITECTURES, LIKELIHOODS
+from core.data import DATASETS
+from core.validate import TARGETS
+
+Run = Callable[[argparse.Namespace], None]
+
+
+def parser(train: Run, evaluate: Run, certify: Run, attack: Run) -> argparse.ArgumentParser:
+    """The parser; `run` of the parsed options is the function of the chosen command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m core",
+        description="Robust variational auto-encoders: train them, attack them, certify them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, text, fill, run in (
+        ("train", "train a VAE, plainly or provably robust", _add_train, train),
+        ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate, evaluate),
+        ("certify", "certify one image", _add_certify, certify),
+        ("attack", "attack one image", _add_attack, attack),
+    ):
+        style = argparse.ArgumentDefaultsHelpFormatter
+        command = commands.add_parser(name, help=text, description=text, formatter_class=style)
+        command.set_defaults(run=run)
+        fill(command)
+    return parser
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--dataset", choices=tuple(DATASETS), default="mnist", help="images to train on")
+    add("--data", type=Path, default=Path("data"), help="folder of the data set, downloaded if absent")
+    add("--out", required=True, default=argparse.SUPPRESS, help="folder for the trained model")
+    add("--arch", choices=ARCHITECTURES, default="mlp", help="fully connected or convolutional")
+    add("--widths", type=int, nargs="+", help="hidden widths (conv: channels, channels, width)")
+    add("--latent", type=int, default=16, help="number of latent dimensions")
+    add("--likelihood", choices=LIKELIHOODS, default="bernoulli", help="what the decoder describes")
+    add("--sigma", type=float, default=0.2, help="standard deviation of the gaussian likelihood")
+    add("--eps", type=float, default=0.0, help="radius to be provably robust against; 0 trains plainly")
+    add("--target", choices=TARGETS, default="likelihood", help="what the robust term scores")
+    add("--kappa", type=float, default=0.2, help="weight of the clean ELBO against the robust one")
+    add("--epochs", type=int, default=30, help="passes over the training images")
+    add("--warmup", type=float, default=1.0, help="epochs before eps leaves 0")
+    add("--ramp", type=float, default=10.0, help="epochs over which eps and kappa reach their values")
+    add("--batch", type=int, default=256, help="images a step")
+    add("--lr", type=float, default=1e-3, help="peak learning rate of Adam")
+    add("--seed", type=int, default=0, help="seed of weights, order and noise")
+    add("--resume", action="store_true", help="go on with an interrupted training in --out")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--models", nargs="+", default=list_models(), help="shipped names or folders")
+    add("--eps", type=float, nargs="+", default=[0.0, 0.01, 0.05, 0.1], help="radii of the ball")
+    add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="what is scored")
+    add("--dataset", choices=tuple(DATASETS), default="mnist", help="test images to use")
+    add("--data", type=Path, help="folder of the whole data set; without it the shipped samples")
+    add("--samples", type=int, default=100, help="number of images, from the first test image on")
+    _add_draws(parser)
+    _add_search(parser)
+    add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
+    add("--certificate", choices=METHODS, default="ibp", help="certification method")
+    add("--out", default="results.csv", help="CSV file for the rows")
+    add("--summary", help="CSV file for the means that are printed at the end")
+
+
+def _add_certify(parser: argparse.ArgumentParser) -> None:
+    _add_one_image(parser)
+    parser.add_argument("--method", choices=METHODS, default="ibp", help="certification method")
+    parser.add_argument(
+        "--arithmetic",
+        choices=tuple(ARITHMETICS),
+        default="float64",
+        help="precision of the forward pass that the bound has to cover",
+    )
+
+
+def _add_attack(parser: argparse.ArgumentParser) -> None:
+    _add_one_image(parser)
+    _add_search(parser)
+    parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
+    parser.add_argument("--out", help="file for the attacked image: .npy exactly, .png rounded")
+
+
+def _add_one_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, default=argparse.SUPPRESS, help="shipped name or folder")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
+    source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
+    parser.set_defaults(image=None)
+    parser.add_argument("--eps", type=float, default=0.1, help="radius of the ball")
+    parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
+    _add_draws(parser)
+
+
+def _add_draws(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--draws", type=int, default=1, help="noise draws, shared by all images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws and of random starts")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=40, help="gradient steps of a pgd restart")
+    parser.add_argument("--restarts", type=int, default=1, help="pgd starts, the first at the image")
