@@ -6,6 +6,7 @@ import contextvars
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,9 +77,16 @@ def model(name: str) -> VAE:
     return core.load_model(name)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def label(name: str) -> str:
-    """A model's name for people, from what its configuration says."""
+@st.cache_data(max_entries=4, show_spinner=False)
+def labels(names: tuple[str, ...]) -> dict[str, str]:
+    """Models' names for people, no two the same: a list of choices tells them apart by these."""
+    short = {name: _label(name) for name in names}
+    often = Counter(short.values())
+    return {name: text if often[text] == 1 else f"{text}, {name}" for name, text in short.items()}
+
+
+def _label(name: str) -> str:
+    """What the configuration says of the model."""
     try:
         config = load_config(name)
         arch, training = str(config["model"]["arch"]).upper(), config["training"]

@@ -12,6 +12,8 @@ GRID = tuple(round(STEP * i, 2) for i in range(31))
 
 TARGETS = ("likelihood", "reconstruction")
 ATTACKS = ("pgd", "fgsm")
+RANGES = ("0.05", "0.15", "0.3")
+"""How far the chart can go in eps."""
 MOST_INDEX = 499
 MOST_STEPS, MOST_RESTARTS, MOST_DRAWS, MOST_SEED = 200, 10, 64, 2**31 - 1
 MOST_WORK = 20_000
@@ -34,19 +36,25 @@ class Settings:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the URL can say. threshold None: each model's own."""
+    """Everything that the URL can say. threshold None: each model's own; upto: one of RANGES."""
 
     left: str
     right: str
     index: int = 0
     eps: float = 0.1
     threshold: float | None = None
+    upto: str = "0.15"
     settings: Settings = Settings()
 
     @property
     def grid(self) -> tuple[float, ...]:
         """The radii to compute: the grid and, if it is not on it, eps."""
         return GRID if self.eps in GRID else tuple(sorted({*GRID, self.eps}))
+
+    @property
+    def most(self) -> float:
+        """The eps at which the chart ends; never short of the cursor."""
+        return next((float(r) for r in RANGES if float(r) >= max(self.eps, float(self.upto))), self.eps)
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list
         index=whole("index", 0, MOST_INDEX, default.index),
         eps=default.eps if eps is None else eps,
         threshold=number("threshold", -MOST_NATS, MOST_NATS, None),
+        upto=choice("upto", RANGES, default.upto, f"it must be one of {', '.join(RANGES)}."),
         settings=_bounded(settings, messages),
     )
     return state, messages
@@ -147,6 +156,7 @@ def _flat(state: State) -> dict[str, str]:
         "index": state.index,
         "eps": state.eps,
         "threshold": state.threshold,
+        "upto": state.upto,
         **vars(state.settings),
     }
     return {

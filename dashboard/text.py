@@ -6,9 +6,29 @@ import math
 
 TITLE = "ELBO under attack"
 SUBTITLE = (
-    "A variational auto-encoder scores how likely an image is. An adversary may change every pixel by at "
-    "most eps. How far **can** the score be pushed down (an attack **attained** it), and how far can it "
-    "certainly **not** be pushed (a certificate **proved** it)? Between the two the question is **open**."
+    "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change each "
+    "pixel by at most eps to push the score down. What an attack reached is **attained**, what no attack "
+    "can go below is **proved**, and what lies between is **open**."
+)
+THRESHOLD = {
+    True: "Above what? Each model's own threshold: 5 % of clean test digits score below it, and an anomaly "
+    "detector would reject them.",
+    False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
+    "below.",
+}
+GLOSSARY = (
+    "elbo",
+    "nats",
+    "eps",
+    "clean",
+    "attained",
+    "proved",
+    "vacuous",
+    "open",
+    "threshold",
+    "draws",
+    "perturbation",
+    "reconstruction",
 )
 HELP = {
     "elbo": "ELBO: evidence lower bound, the score a variational auto-encoder gives an image. It is the "
@@ -17,13 +37,14 @@ HELP = {
     "100 nats less, 10^43 times.",
     "clean": "Clean: the ELBO of the image as it is, without an attack, in nats.",
     "attained": "Attained: the lowest ELBO that the attack reached with a change of at most eps per pixel. "
-    "It is a fact: the attacked image is shown. In brackets: the drop from clean.",
+    "It is a fact: the attacked image is shown. Below it: the change from clean.",
     "proved": "Proved: a certificate shows by interval arithmetic that no image within eps has an ELBO "
-    "below this, whatever the attack. In brackets: the drop from clean.",
+    "below this, whatever the attack. Below it: the change from clean.",
     "vacuous": "Vacuous: the proof fails to say anything. The bound is below what the worst imaginable "
     "reconstruction would score.",
     "open": "Open gap: attained minus proved. The true worst case lies somewhere in between; a stronger "
     "attack or a tighter proof would narrow it.",
+    "upto": "Zoom: the chart shows eps from 0 to this value, and to the cursor if that is further.",
     "eps": "eps: the most by which the adversary may change each pixel. Pixels run from 0 (black) to 1 "
     "(white), so 0.1 is a tenth of the grey scale. Pixels stay between 0 and 1.",
     "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
@@ -42,18 +63,18 @@ HELP = {
     "index": "Position in the MNIST test set; the first 500 images are shipped.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "
     "in their name. Any two can be compared.",
-    "input": "The image as it is.",
-    "attacked": "The image that attained the lowest ELBO within eps.",
-    "perturbation": "Attacked minus input, magnified. Blue: made darker; red: made brighter; white: "
-    "unchanged.",
-    "reconstruction": "What the model decodes: the mean over the draws.",
+    "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
+    "from clean comes from which; a vacuous proof has no bar.",
+    "perturbation": "Perturbation: attacked minus input, magnified as stated. Blue: darker; red: brighter; "
+    "white: unchanged.",
+    "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
 }
 HUES = {"#D55E00": "orange", "#0072B2": "blue"}
 TARGET_LABELS = {
     "likelihood": "Likelihood of the attacked image",
     "reconstruction": "Reconstruction of the clean image",
 }
-ATTACK_LABELS = {"pgd": "PGD (strong)", "fgsm": "FGSM (one step)"}
+ATTACK_LABELS = {"pgd": "PGD", "fgsm": "FGSM"}
 
 
 def nats(value: float, digits: int = 0) -> str:

@@ -18,6 +18,7 @@ from dashboard.state import (
     MOST_RESTARTS,
     MOST_SEED,
     MOST_STEPS,
+    RANGES,
     STEP,
     TARGETS,
     Message,
@@ -28,8 +29,8 @@ from dashboard.state import (
 )
 from dashboard.text import ATTACK_LABELS, HELP, TARGET_LABELS
 
-OWN, COMMON = "Each model's own", "One for both"
-_NAMES = ("left", "right", "index", "target", "attack", "steps", "restarts", "draws", "seed")
+OWN, COMMON = "5 % quantile of each model", "The same for both"
+_NAMES = ("left", "right", "index", "target", "attack", "steps", "restarts", "draws", "seed", "upto")
 
 
 def restore(models: Sequence[str]) -> list[Message]:
@@ -68,7 +69,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
     with st.sidebar:
         _digit(labels)
         _models(models)
-        st.selectbox(
+        st.radio(
             "Question",
             TARGETS,
             key="target",
@@ -109,6 +110,13 @@ def eps_slider() -> None:
     )
 
 
+def chart_range() -> None:
+    """How far the chart goes."""
+    st.segmented_control(
+        "Chart up to eps", RANGES, key="upto", required=True, help=HELP["upto"], on_change=_touch
+    )
+
+
 def _digit(labels: np.ndarray) -> None:
     session = st.session_state
     index = int(session["index"])
@@ -132,17 +140,16 @@ def _digit(labels: np.ndarray) -> None:
 
 
 def _models(models: Sequence[str]) -> None:
+    names = compute.labels(tuple(models))
     for side, title in (("left", ":orange[●] Left model"), ("right", ":blue[●] Right model")):
         st.selectbox(
-            title, models, key=side, format_func=compute.label, help=HELP["model"], on_change=_touch
+            title, models, key=side, format_func=names.__getitem__, help=HELP["model"], on_change=_touch
         )
 
 
 def _threshold() -> None:
     session = st.session_state
-    st.segmented_control(
-        "Threshold", (OWN, COMMON), key="kind", required=True, help=HELP["threshold"], on_change=_touch
-    )
+    st.radio("Threshold", (OWN, COMMON), key="kind", help=HELP["threshold"], on_change=_touch)
     if session["kind"] == COMMON:
         st.number_input(
             "Threshold in nats",

@@ -41,6 +41,7 @@ class Shown:
 
 def show() -> None:
     st.title(text.TITLE, anchor=False)
+    st.markdown(text.SUBTITLE)
     models = core.list_models()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
@@ -52,29 +53,32 @@ def show() -> None:
         return
     messages = controls.restore(models)
     controls.sidebar(models, labels)
-    headline = st.container(gap="xsmall")
+    headline = st.container(gap=None)
+    below = st.empty()
     controls.eps_slider()
     state, late = controls.read(models)
     controls.publish(state, models)
+    below.caption(text.THRESHOLD[state.threshold is None])
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
     places = st.columns(2, gap="medium", border=True)
-    shown = []
+    shown, names = [], compute.labels(tuple(models))
     for model, colour, place in zip((state.left, state.right), figures.COLOURS, places, strict=True):
-        side = _side(state, model, colour, place, headline)
+        side = _side(state, model, names[model], colour, place, headline)
         if side is not None:
             shown.append(side)
     if shown:
-        _chart(shown, state.eps)
+        _chart(shown, state)
         _lost(shown, state.eps)
-    st.caption(text.SUBTITLE)
+    with st.expander("Words on this page"):
+        st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
 
 
 def _side(
-    state: State, model: str, colour: str, place: DeltaGenerator, headline: DeltaGenerator
+    state: State, model: str, name: str, colour: str, place: DeltaGenerator, headline: DeltaGenerator
 ) -> Shown | None:
     """Compute and draw one model; None if it cannot be."""
-    name, hue = compute.label(model), text.HUES[colour]
+    hue = text.HUES[colour]
     with place:
         st.subheader(f":{hue}[{name}]", anchor=False)
         slot = st.empty()
@@ -98,19 +102,28 @@ def _side(
     return Shown(name, hue, colour, result, threshold)
 
 
-def _chart(shown: list[Shown], eps: float) -> None:
+def _chart(shown: list[Shown], state: State) -> None:
     lines = [side.line for side in shown]
     st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
+    controls.chart_range()
     st.plotly_chart(
-        figures.curve_figure(lines, eps),
+        figures.curve_figure(lines, state.eps, state.most),
         key="curve",
         config={"displayModeBar": False},
-        alt=figures.describe(lines, eps),
+        alt=figures.describe(lines, state.eps),
     )
 
 
 def _lost(shown: list[Shown], eps: float) -> None:
-    st.subheader("Where it was lost", anchor=False)
-    for place, side in zip(st.columns(2, gap="medium"), shown, strict=False):
-        with place:
-            panels.lost(side.result, side.result.at(eps), side.colour, side.hue)
+    st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
+    losses = [loss for side in shown for loss in panels.losses(side.result, eps, side.name, side.colour)]
+    words = "; ".join(
+        f"{loss.name}: {text.signed(loss.recon)} nats reconstruction, {text.signed(loss.kl)} nats KL"
+        for loss in losses
+    )
+    st.plotly_chart(
+        figures.loss_figure(losses),
+        key="lost",
+        config={"displayModeBar": False},
+        alt=f"Bars of the change from clean. {words}.",
+    )

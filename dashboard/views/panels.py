@@ -10,7 +10,7 @@ from dashboard import figures, images
 from dashboard.compute import Result
 from dashboard.text import HELP, minus, nats, signed
 
-WIDTH = 104
+WIDTH = 84
 
 
 def pictures(result: Result, i: int) -> None:
@@ -31,17 +31,17 @@ def pictures(result: Result, i: int) -> None:
             "What the attack changed; red: brighter, blue: darker",
         ),
         (
-            "Input, reconstructed",
+            "Recon of input",
             images.grey(result.recon_image),
             "The digit as the model decodes it",
         ),
         (
-            "Attacked, reconstructed",
+            "Recon of attacked",
             images.grey(result.recon_attacked[i]),
             "The attacked digit as the model decodes it",
         ),
     )
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall"):
         for caption, png, alt in shown:
             st.image(png, caption=caption, width=WIDTH, alt=alt)
 
@@ -50,51 +50,34 @@ def numbers(result: Result, i: int) -> None:
     """Clean, attained, proved, open: unit and sign with each."""
     curve = result.curve
     clean, attained, proved = curve.clean, curve.attained[i].item(), curve.certified[i].item()
-    vacuous = math.isinf(proved)
-    with st.container(horizontal=True, gap="small"):
-        st.metric("Clean", nats(clean), help=HELP["clean"] + "\n\n" + HELP["elbo"], width=118)
-        _metric("Attained", attained, clean, HELP["attained"])
-        if vacuous:
-            st.metric("Proved", "vacuous", help=HELP["vacuous"] + "\n\n" + HELP["proved"], width=118)
-            st.metric("Open gap", "unbounded", help=HELP["open"], width=118)
+    with st.container(horizontal=True, gap="xsmall"):
+        _metric("Clean", nats(clean), "without attack", HELP["clean"] + "\n\n" + HELP["elbo"])
+        _metric("Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"])
+        if math.isinf(proved):
+            _metric("Proved", "vacuous", "nothing is proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
+            _metric("Open gap", "unbounded", "no limit is known", HELP["open"])
         else:
-            _metric("Proved, at least", proved, clean, HELP["proved"])
-            st.metric("Open gap", nats(attained - proved), help=HELP["open"], width=118)
+            _metric("Proved", nats(proved), f"{signed(proved - clean)} from clean", HELP["proved"])
+            _metric("Open gap", nats(attained - proved), "attained to proved", HELP["open"])
 
 
-def _metric(label: str, value: float, clean: float, help_: str) -> None:
-    st.metric(
-        label,
-        nats(value),
-        delta=f"{signed(value - clean)} nats",
-        delta_color="off",
-        delta_arrow="off",
-        help=help_,
-        width=118,
-    )
+def _metric(label: str, value: str, note: str, help_: str) -> None:
+    st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", help=help_, width="stretch")
 
 
-def lost(result: Result, i: int, colour: str, name: str) -> None:
-    """Where the drop came from."""
-    clean = result.terms["clean"]
-    losses = []
-    for key in ("attained", "proved"):
-        if key == "proved" and math.isinf(result.curve.certified[i].item()):
-            continue
-        terms = result.terms[key]
-        losses.append(
-            figures.Loss(key, float(terms.recon[i] - clean.recon[0]), float(clean.kl[0] - terms.kl[i]))
+def losses(result: Result, eps: float, name: str, colour: str) -> list[figures.Loss]:
+    """Where the attained and the proved drop come from; a vacuous proof is left out."""
+    i, clean = result.at(eps), result.terms["clean"]
+    shown = ["attained"] if math.isinf(result.curve.certified[i].item()) else ["attained", "proved"]
+    return [
+        figures.Loss(
+            f"{name}, {key}",
+            colour,
+            float(result.terms[key].recon[i] - clean.recon[0]),
+            float(clean.kl[0] - result.terms[key].kl[i]),
         )
-    words = "; ".join(
-        f"{loss.name}: {signed(loss.recon)} nats reconstruction, {signed(loss.kl)} nats KL"
-        for loss in losses
-    )
-    st.plotly_chart(
-        figures.loss_figure(losses, colour),
-        key=f"lost-{name}",
-        config={"displayModeBar": False},
-        alt=f"Bars of where the ELBO was lost. {words}.",
-    )
+        for key in shown
+    ]
 
 
 def statement(result: Result, i: int) -> None:

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Dialog, Locator, Page, expect
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+CHEAP = "steps=5&draws=1"
+
+
+def visit(page: Page, address: str, query: str = CHEAP) -> None:
+    """Open the page and wait until it is complete."""
+    page.goto(f"{address}/?{query}")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def numbers(page: Page) -> list[str]:
+    """Clean, attained, proved, open of the left model, then of the right one."""
+    return page.get_by_test_id("stMetricValue").all_inner_texts()
+
+
+def slider(page: Page) -> Locator:
+    return page.get_by_role("slider", name=re.compile("eps"))
+
+
+def address_of(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_the_page_comes_up_complete(page: Page, server: str):
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    visit(page, server)
+    expect(page.get_by_role("heading", name="ELBO under attack")).to_be_visible()
+    assert len(numbers(page)) == 8
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    assert errors == []
+
+
+def test_images_and_charts_have_a_text_with_their_numbers(page: Page, server: str):
+    visit(page, server)
+    pictures = page.get_by_test_id("stImage").locator("img")
+    assert pictures.count() == 10
+    assert all(picture.get_attribute("alt") for picture in pictures.all())
+    expect(page.locator("[aria-label*='Line chart of the ELBO']")).to_have_count(1)
+
+
+def test_eps_moves_the_numbers_at_once(page: Page, server: str):
+    visit(page, server)
+    before = numbers(page)
+    start = time.monotonic()
+    slider(page).press("ArrowRight")
+    expect(page).to_have_url(re.compile("eps=0.11"))
+    expect(page.get_by_test_id("stMetricValue").nth(1)).not_to_have_text(before[1])
+    page.wait_for_selector(IDLE)
+    assert time.monotonic() - start < 10
+    after = numbers(page)
+    assert (after[0], after[4]) == (before[0], before[4])
+    assert after[1] != before[1]
+    assert after[5] != before[5]
+
+
+def test_the_address_restores_the_page(page: Page, server: str):
+    visit(page, server, f"{CHEAP}&index=3&eps=0.037&threshold=-200&target=reconstruction")
+    expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("3")
+    expect(page.get_by_role("spinbutton", name="Threshold in nats")).to_have_value("-200")
+    expect(page.get_by_role("radio", name="Reconstruction of the clean image")).to_be_checked()
+    expect(page.locator("[aria-label*='At eps 0.037']")).to_have_count(1)
+    shown = numbers(page)
+    page.reload()
+    settle(page)
+    assert numbers(page) == shown
+
+
+def test_the_back_button_returns_to_the_last_state(page: Page, server: str):
+    visit(page, server)
+    before = numbers(page)
+    slider(page).press("ArrowRight")
+    expect(page).to_have_url(re.compile("eps=0.11"))
+    page.wait_for_selector(IDLE)
+    page.go_back()
+    expect(page.get_by_test_id("stMetricValue").nth(1)).to_have_text(before[1])
+    assert "eps" not in address_of(page)
+
+
+BAD = {
+    "eps": "nan",
+    "index": "99999",
+    "left": "../../etc",
+    "right": "%3Cscript%3Ealert(1)%3C/script%3E",
+    "seed": "9" * 3000,
+    "threshold": "inf",
+}
+
+
+def test_a_bad_address_is_answered_in_words(page: Page, server: str):
+    dialogs: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    visit(page, server, CHEAP + "".join(f"&{field}={value}" for field, value in BAD.items()))
+    alerts = page.get_by_test_id("stAlert")
+    expect(alerts).to_have_count(len(BAD))
+    said = " ".join(alerts.all_inner_texts())
+    assert all(f"{field} in the address is" in said for field in BAD)
+    assert "<script>alert(1)</script>" in said
+    assert len(numbers(page)) == 8
+    assert not set(BAD) & set(address_of(page))
+    assert dialogs == []
+
+
+def test_reset_returns_to_the_default(page: Page, server: str):
+    visit(page, server, f"{CHEAP}&index=3&eps=0.2")
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("0")
+    settle(page)
+    assert address_of(page) == {}
+
+
+def test_a_control_cancels_a_long_computation(page: Page, server: str):
+    visit(page, server)
+    page.goto(f"{server}/?draws=64&steps=200&index=7")
+    expect(page.get_by_text(re.compile("attack, step"))).to_be_visible()
+    start = time.monotonic()
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("0")
+    assert address_of(page) == {}
+    assert len(numbers(page)) == 8
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows_on_a_telephone(page: Page, server: str, scheme: str):
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, server)
+    too_wide = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid=stMain] *')]
+            .filter(e => !e.closest('svg') && e.getBoundingClientRect().right > 391 && e.getBoundingClientRect().width > 0)
+            .map(e => e.tagName + '.' + e.dataset.testid)"""
+    )
+    assert too_wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from page_parts import HOSTILE, NAMES, metric
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import checkpoint
+from dashboard import text
+
+
+def test_the_page_opens_with_two_models_and_a_verdict_each(app: AppTest):
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert not app.error
+    assert [m.label for m in app.metric] == ["Clean", "Attained", "Proved", "Open gap"] * 2
+    words = " ".join(m.value for m in app.markdown)
+    assert "Standard MLP" in words
+    assert "Robust MLP (eps 0.1)" in words
+    assert dict(app.query_params) == {}
+
+
+def test_the_numbers_are_those_of_core(app: AppTest):
+    app.query_params["eps"] = "0.037"
+    app.query_params["index"] = "3"
+    app.query_params["draws"] = "2"
+    app.run()
+    vae = core.load_model(NAMES[1])
+    x, noise = core.load_samples("mnist")[0][3:4], core.sample_noise(vae, 2, 0)
+    assert metric(app, "Clean", 0) == text.nats(core.elbo(vae, x, noise).total.item())
+    assert metric(app, "Attained", 0) == text.nats(core.attack(vae, x, noise, eps=0.037).elbo.item())
+    assert metric(app, "Proved", 0) == text.nats(core.certify(vae, x, noise, eps=0.037).lower.item())
+    assert not app.warning
+
+
+def test_eps_moves_the_numbers_without_a_new_attack(app: AppTest, monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    curve = core.elbo_curve
+    monkeypatch.setattr(core, "elbo_curve", lambda *a, **k: calls.append(1) or curve(*a, **k))
+    app.run()
+    before = metric(app, "Attained", 0)
+    app.slider(key="eps_slider").set_value(0.25).run()
+    assert not app.exception
+    assert metric(app, "Attained", 0) != before
+    assert app.query_params["eps"] in ("0.25", ["0.25"])
+    assert len(calls) == 2
+
+
+def test_the_address_restores_every_setting(app: AppTest):
+    wanted = {
+        "left": NAMES[2],
+        "right": NAMES[1],
+        "index": "17",
+        "eps": "0.123",
+        "target": "reconstruction",
+        "attack": "fgsm",
+        "steps": "3",
+        "restarts": "2",
+        "draws": "5",
+        "seed": "9",
+        "threshold": "-321",
+        "upto": "0.3",
+    }
+    for key, value in wanted.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert app.selectbox(key="left").value == NAMES[2]
+    assert app.number_input(key="index").value == 17
+    assert app.number_input(key="eps_box").value == 0.123
+    assert app.number_input(key="threshold").value == -321
+    assert app.radio(key="target").value == "reconstruction"
+    assert app.number_input(key="seed").value == 9
+    assert {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()} == wanted
+
+
+@pytest.mark.parametrize(("field", "value"), HOSTILE)
+def test_a_bad_address_gets_a_message_and_a_page(app: AppTest, field: str, value: str):
+    app.query_params[field] = value
+    app.run()
+    assert not app.exception
+    assert [f"`{field}`" in w.value for w in app.warning] == [True]
+    assert len(app.metric) == 8
+
+
+def test_a_message_goes_when_a_control_is_used(app: AppTest):
+    app.query_params["eps"] = "abc"
+    app.run()
+    assert app.warning
+    app.slider(key="eps_slider").set_value(0.05).run()
+    assert not app.warning
+
+
+def test_back_in_the_browser_is_followed(app: AppTest):
+    app.run()
+    app.slider(key="eps_slider").set_value(0.2).run()
+    app.query_params.clear()
+    app.run()
+    assert app.slider(key="eps_slider").value == 0.1
+
+
+def test_reset_returns_to_the_default(app: AppTest):
+    app.query_params["eps"] = "0.2"
+    app.query_params["left"] = NAMES[2]
+    app.query_params["threshold"] = "-100"
+    app.run()
+    next(b for b in app.button if b.label == "Reset").click().run()
+    assert dict(app.query_params) == {}
+    assert app.selectbox(key="left").value == "mnist-mlp-standard"
+    assert app.slider(key="eps_slider").value == 0.1
+    assert app.radio(key="kind").value == "5 % quantile of each model"
+
+
+def test_a_digit_is_found_by_its_class(app: AppTest):
+    app.run()
+    _, labels = core.load_samples("mnist")
+    app.button_group(key="digit").set_value(3).run()
+    first = app.number_input(key="index").value
+    assert first is not None
+    assert labels[int(first)] == 3
+    next(b for b in app.button if b.label == "Next 3").click().run()
+    second = app.number_input(key="index").value
+    assert second is not None
+    assert int(second) > int(first)
+    assert labels[int(second)] == 3
+
+
+def test_a_damaged_model_is_a_sentence_and_the_other_is_shown(app: AppTest, models: Path):
+    weights = models / NAMES[1] / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    app.run()
+    assert not app.exception
+    assert [("damaged" in e.value) for e in app.error] == [True]
+    assert len(app.metric) == 4
+
+
+def test_a_model_without_metrics_gets_its_threshold_from_the_samples(app: AppTest, models: Path):
+    config = models / NAMES[1] / "config.json"
+    config.write_text(config.read_text().replace('"metrics"', '"other"'))
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert len(app.metric) == 8
+
+
+def test_no_models_is_a_sentence(app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checkpoint, "MODELS", tmp_path / "none")
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_an_infinite_gap_is_said_in_words(app: AppTest):
+    app.query_params["eps"] = "1"
+    app.run()
+    proved = metric(app, "Proved", 0)
+    assert (proved == "vacuous") == (metric(app, "Open gap", 0) == "unbounded")

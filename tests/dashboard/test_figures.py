@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from dashboard import figures, images, text
+from dashboard.figures import Line, Loss
+
+EPS = np.array([0.0, 0.1, 0.2, 0.3])
+LINE = Line(
+    "Robust",
+    figures.COLOURS[1],
+    EPS,
+    -100.0,
+    np.array([-100.0, -150.0, -200.0, -250.0]),
+    np.array([-100.0, -160.0, -1e6, -math.inf]),
+    -120.0,
+)
+
+
+def spec(figure: go.Figure) -> dict:
+    return json.loads(figure.to_json() or "")
+
+
+def texts(figure: go.Figure) -> list[str]:
+    return [note["text"] for note in spec(figure)["layout"]["annotations"]]
+
+
+def test_a_hopeless_bound_does_not_move_the_axis():
+    low, high = figures.frame([LINE], 0.3)
+    assert -270 < low < -250
+    assert -100 < high < -80
+    figure = spec(figures.curve_figure([LINE], 0.1, 0.3))
+    assert figure["layout"]["yaxis"]["range"] == [low, high]
+
+
+def test_the_axis_follows_the_part_that_is_shown():
+    assert figures.frame([LINE], 0.1)[0] > -160
+    assert figures.frame([dataclasses.replace(LINE, threshold=-400.0)], 0.1)[0] < -400
+
+
+def test_no_value_of_the_chart_is_infinite():
+    assert "Infinity" not in (figures.curve_figure([LINE], 0.1, 0.3).to_json() or "")
+    proved = spec(figures.curve_figure([LINE], 0.1, 0.3))["data"][2]
+    assert proved["line"]["dash"] == "dash"
+
+
+def test_a_bound_that_leaves_the_frame_is_said_to():
+    assert figures.leaves(LINE, -260, 0.3) == "proved: below the frame from eps 0.2, vacuous from 0.3"
+    assert figures.leaves(LINE, -260, 0.2) == "proved: below the frame from eps 0.2"
+    assert figures.leaves(LINE, -2e6, 0.3) == "proved: vacuous from eps 0.3"
+    assert figures.leaves(LINE, -260, 0.1) is None
+    assert "proved: vacuous from eps 0.3" not in texts(figures.curve_figure([LINE], 0.1, 0.1))
+    assert any("below the frame" in note for note in texts(figures.curve_figure([LINE], 0.1, 0.3)))
+
+
+def test_hover_says_all_numbers_in_words():
+    said = figures.hover(LINE, 1)
+    for part in (
+        "Robust",
+        "clean −100 nats",
+        "attained −150 nats",
+        "proved at least −160 nats",
+        "open gap 10",
+    ):
+        assert part in said
+    assert "vacuous" in figures.hover(LINE, 3)
+
+
+def test_the_chart_is_described_with_its_numbers():
+    assert "−150 nats" in figures.describe([LINE], 0.1)
+    assert "<" not in figures.describe([LINE], 0.1)
+
+
+def test_a_common_threshold_is_drawn_once():
+    other = dataclasses.replace(LINE, name="Standard", threshold=-90.0)
+    same = dataclasses.replace(other, threshold=-120.0)
+    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, other], 0.1, 0.3))) == 2
+    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, same], 0.1, 0.3))) == 1
+
+
+def test_losses_are_stacked_with_their_sign():
+    bars = [
+        t for t in spec(figures.loss_figure([Loss("a", "#D55E00", -5, 1)]))["data"] if t["type"] == "bar"
+    ]
+    assert [bar["x"] for bar in bars] == [[-5], [1]]
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_pixels_are_enlarged_without_smoothing():
+    drawn = pixels(images.grey(np.array([[0.0, 1.0], [0.5, 0.0]])))
+    assert drawn.shape == (20, 20)
+    assert set(np.unique(drawn)) == {0, 128, 255}
+    assert (drawn[:10, 10:] == 255).all()
+
+
+def test_a_change_is_blue_or_red_around_white():
+    drawn = pixels(images.diverging(np.array([[-0.1, 0.0, 0.1]]), 0.1))[5, [5, 15, 25]]
+    blue, white, red = drawn.tolist()
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+    assert len(set(white)) == 1
+    assert (pixels(images.diverging(np.zeros((2, 2)), 0.0)) == 247).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(-356.4, "−356 nats"), (0.3, "0 nats"), (-0.2, "0 nats"), (-math.inf, "vacuous")]
+)
+def test_nats_have_unit_and_sign(value: float, shown: str):
+    assert text.nats(value) == shown
+
+
+def test_signed_numbers():
+    assert (text.signed(12345.6), text.signed(-1.0), text.signed(-0.4)) == ("+12,346", "−1", "0")
