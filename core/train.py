@@ -16,11 +16,11 @@ from core import schedule
 from core.ball import ball
 from core.bounds.interval import Interval
 from core.certificate import robust_elbo
-from core.checkpoint import read_metadata, read_tensors, save_model, write_tensors
+from core.checkpoint import CONFIG, read_metadata, read_tensors, save_model, write_tensors
 from core.config import VAEConfig
 from core.data import SHAPES, load_dataset
 from core.elbo import elbo_terms
-from core.errors import CheckpointError, ConfigError, CoreError
+from core.errors import CheckpointError, ConfigError, CoreError, OutputError
 from core.metrics import model_metrics
 from core.model import VAE
 from core.validate import TARGETS
@@ -159,9 +159,15 @@ def train(
     on_epoch, on_step  progress; on_step(done, total) counts steps over the whole training. An
               exception raised in them (KeyboardInterrupt too) leaves the last whole epoch in `out`.
 
-    Raises DataError, OutputError, CheckpointError (nothing to resume), ConfigError (other settings).
+    Raises DataError, OutputError (`out` cannot be written, or holds a model), CheckpointError (nothing
+    to resume), ConfigError (other settings).
     """
     out = Path(out)
+    if not resume and (out / CONFIG).exists():
+        raise OutputError(
+            f"{out} already holds a model. Go on with an interrupted training with --resume, or choose "
+            "another folder for a new one."
+        )
     x_train, _ = load_dataset(settings.dataset, "train", data)
     x_test, _ = load_dataset(settings.dataset, "test", data)
     with torch.random.fork_rng(devices=[]):
