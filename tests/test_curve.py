@@ -1,0 +1,120 @@
+"""Curves over eps, and the sentences that are read off them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import core
+from core.curve import Curve, Verdict
+from core.errors import InputError
+from tests.conftest import make_images, make_vae
+
+GRID = [0.0, 0.01, 0.03, 0.1, 0.5]
+
+
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+@pytest.mark.parametrize("method", ["fgsm", "pgd"])
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+def test_falls_and_keeps_the_order(target: str, method: str, arch: str) -> None:
+    vae = make_vae(arch, scale=1.5)
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 2)
+    curve = core.elbo_curve(vae, x, noise, GRID, target=target, method=method, steps=3)
+    assert curve.eps.tolist() == GRID
+    assert bool((curve.attained.diff() <= 0).all())
+    assert bool((curve.certified.diff() <= 0).all())
+    assert bool((curve.certified <= curve.attained).all())
+    assert bool((curve.attained <= curve.clean + 1e-9).all())
+    assert curve.attained[0].item() == pytest.approx(curve.clean, rel=1e-12)
+    assert curve.attained[-1] < curve.clean
+    for i, eps in enumerate(GRID):
+        point = curve.x_adv[i : i + 1]
+        assert (point - x).abs().max() <= eps + 1e-6
+        t = point if target == "likelihood" else x
+        assert core.elbo(vae, point, noise, t).total.item() == pytest.approx(curve.attained[i].item())
+        proved = core.certify(vae, x, noise, eps=eps, target=target).lower.item()
+        assert curve.certified[i].item() >= proved - 1e-9 * abs(proved)
+
+
+def made(attained: list[float], certified: list[float]) -> Curve:
+    eps = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
+    return Curve(
+        eps, attained[0], torch.tensor(attained), torch.tensor(certified), torch.zeros(3, 1, 28, 28)
+    )
+
+
+@pytest.mark.parametrize(
+    ("certified", "attained", "verdict", "sentence"),
+    [
+        (
+            [-80, -90, -99],
+            [-70, -75, -80],
+            (0.2, None),
+            "proved above -100 nats up to eps 0.2, the whole range.",
+        ),
+        (
+            [-100, -100, -100],
+            [-70, -75, -80],
+            (0.2, None),
+            "proved above -100 nats up to eps 0.2, the whole range.",
+        ),
+        (
+            [-80, -90, -101],
+            [-70, -75, -80],
+            (0.1, None),
+            "up to eps 0.1, not broken up to 0.2, open between.",
+        ),
+        ([-80, -101, -999], [-70, -75, -100.5], (0.0, 0.2), "up to eps 0, broken from 0.2, open between."),
+        ([-80, -99, -999], [-70, -99, -101], (0.1, 0.2), "up to eps 0.1, broken from 0.2, open between."),
+        (
+            [-101, -999, -torch.inf],
+            [-100, -101, -102],
+            (None, 0.1),
+            "no eps is proved, broken from 0.1, open",
+        ),
+        (
+            [-101, -999, -torch.inf],
+            [-70, -71, -72],
+            (None, None),
+            "no eps is proved, not broken up to 0.2, open",
+        ),
+        ([-120, -130, -torch.inf], [-110, -120, -130], (None, 0.0), "below -100 nats without any attack."),
+    ],
+)
+def test_verdicts(certified: list[float], attained: list[float], verdict: Any, sentence: str) -> None:
+    found = made(attained, certified).verdict(-100)
+    assert (found.certified, found.broken) == pytest.approx(verdict)
+    assert found.most == pytest.approx(0.2)
+    assert sentence in found.sentence()
+
+
+def test_a_verdict_never_contradicts_itself() -> None:
+    vae = make_vae(scale=1.5)
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 1)
+    curve = core.elbo_curve(vae, x, noise, GRID, steps=2)
+    for threshold in torch.linspace(curve.certified[1].item(), curve.clean + 5, 50).tolist():
+        verdict: Verdict = curve.verdict(threshold)
+        if verdict.certified is not None and verdict.broken is not None:
+            assert verdict.certified < verdict.broken
+        assert verdict.sentence()
+
+
+@pytest.mark.parametrize(
+    "eps", [[], [0.1, 0.1], [0.2, 0.1], 0.1, [[0.1]], [float("nan")], [0.1, 2.0], [-0.1]]
+)
+def test_bad_grids(eps: Any) -> None:
+    vae = make_vae()
+    with pytest.raises(InputError, match=r"ascending eps|eps is"):
+        core.elbo_curve(vae, make_images(vae, 1), core.sample_noise(vae), eps)
+
+
+def test_one_image_and_progress() -> None:
+    vae = make_vae()
+    with pytest.raises(InputError, match="one image"):
+        core.elbo_curve(vae, make_images(vae, 2), core.sample_noise(vae), GRID)
+    seen: list[tuple[int, int]] = []
+    x = make_images(vae, 1)
+    core.elbo_curve(vae, x, core.sample_noise(vae), GRID, steps=2, progress=lambda *now: seen.append(now))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
