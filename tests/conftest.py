@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.error import URLError
+
 import pytest
 import torch
 from hypothesis import settings
 
 from core.config import VAEConfig
 from core.model import VAE
+from tests.mnist_files import write_mnist
 
 torch.set_num_threads(1)  # the models are tiny; threads only cost
 settings.register_profile("core", deadline=None, derandomize=True, max_examples=30)
@@ -51,3 +55,17 @@ def make_images(vae: VAE, count: int = 2, seed: int = 0) -> torch.Tensor:
 @pytest.fixture
 def vae() -> VAE:
     return make_vae()
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small data set in torchvision's layout."""
+    return write_mnist(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
