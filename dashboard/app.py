@@ -12,11 +12,15 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=280)
+st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 
 
 def page() -> None:
-    # Imported here so that the browser gets the page's frame while torch is still loading.
+    from dashboard import text
+
+    st.title(text.TITLE, anchor=False)
+    st.markdown(text.SUBTITLE)
+    # Imported here so that the browser gets the words above while torch is still loading.
     from dashboard.views import explorer
 
     explorer.show()

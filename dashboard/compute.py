@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextvars
 import os
 import threading
@@ -23,6 +24,7 @@ from core.errors import CoreError
 from core.latent import reparameterise
 from core.metrics import model_metrics
 from core.model import VAE
+from dashboard.images import grey
 from dashboard.state import Settings
 
 # One thread a computation: two visitors would otherwise fight for the cores, which costs far more
@@ -69,6 +71,13 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
     """The shipped digits: images (N, H, W) in [0, 1], labels (N,)."""
     x, y = core.load_samples("mnist")
     return x[:, 0].numpy(), y.numpy()
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def thumbnail(index: int) -> str:
+    """A digit as Markdown, for the label of a choice."""
+    png = base64.b64encode(grey(samples()[0][index], scale=2)).decode()
+    return f"![test image {index}](data:image/png;base64,{png})"
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -126,7 +126,7 @@ def _add_thresholds(figure: go.Figure, lines: Sequence[Line]) -> None:
         figure.add_hline(
             y=level,
             line={"color": shown, "width": 1, "dash": "longdashdot"},
-            annotation={"text": f"threshold {nats(level)}", "font": {"size": 12, "color": shown}},
+            annotation={"text": f"{_dot(shown)} threshold {nats(level)}", "font": {"size": 12}},
             annotation_position="top right" if level == highest else "bottom right",
         )
 
@@ -144,10 +144,10 @@ def _add_exits(figure: go.Figure, lines: Sequence[Line], low: float, most: float
             yref="paper",
             xanchor="left",
             yanchor="bottom",
-            text=text,
+            text=f"{_dot(line.colour)} {text}",
             showarrow=False,
             align="left",
-            font={"color": line.colour, "size": 12},
+            font={"size": 12},
         )
 
 
@@ -225,6 +225,11 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
     figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
     figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
     return figure
+
+
+def _dot(colour: str) -> str:
+    """Colour beside the text, not on it: coloured text is hard to read on one of the two themes."""
+    return f'<span style="color:{colour}">\N{BLACK SQUARE}</span>'
 
 
 def _faint(colour: str, alpha: float = 0.15) -> str:

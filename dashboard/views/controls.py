@@ -30,6 +30,7 @@ from dashboard.state import (
 from dashboard.text import ATTACK_LABELS, HELP, TARGET_LABELS
 
 OWN, COMMON = "5 % quantile of each model", "The same for both"
+THUMBNAILS = 10
 _NAMES = ("left", "right", "index", "target", "attack", "steps", "restarts", "draws", "seed", "upto")
 
 
@@ -102,7 +103,7 @@ def eps_slider() -> None:
         0.0,
         GRID[-1],
         step=STEP,
-        format="%.2f",
+        format="%.6g",
         key="eps_slider",
         help=HELP["eps"],
         on_change=_take,
@@ -130,6 +131,17 @@ def _digit(labels: np.ndarray) -> None:
         args=("index", lambda: int(np.flatnonzero(labels == session["digit"])[0])),
     )
     same = np.flatnonzero(labels == labels[index])
+    session["which"] = index
+    first = max(0, min(int(np.searchsorted(same, index)) - THUMBNAILS // 2, len(same) - THUMBNAILS))
+    st.pills(
+        f"Which {labels[index]}",
+        [int(i) for i in same[first : first + THUMBNAILS]],
+        key="which",
+        required=True,
+        format_func=compute.thumbnail,
+        on_change=_take,
+        args=("index", lambda: session["which"]),
+    )
     after = int(same[(np.searchsorted(same, index) + 1) % len(same)])
     with st.container(horizontal=True):
         st.button(f"Next {labels[index]}", on_click=_set, args=("index", after))

@@ -40,8 +40,6 @@ class Shown:
 
 
 def show() -> None:
-    st.title(text.TITLE, anchor=False)
-    st.markdown(text.SUBTITLE)
     models = core.list_models()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")

@@ -10,7 +10,7 @@ from dashboard import figures, images
 from dashboard.compute import Result
 from dashboard.text import HELP, minus, nats, signed
 
-WIDTH = 84
+WIDTH = 80
 
 
 def pictures(result: Result, i: int) -> None:
@@ -54,8 +54,8 @@ def numbers(result: Result, i: int) -> None:
         _metric("Clean", nats(clean), "without attack", HELP["clean"] + "\n\n" + HELP["elbo"])
         _metric("Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"])
         if math.isinf(proved):
-            _metric("Proved", "vacuous", "nothing is proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
-            _metric("Open gap", "unbounded", "no limit is known", HELP["open"])
+            _metric("Proved", "vacuous", "nothing proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
+            _metric("Open gap", "unbounded", "no limit", HELP["open"])
         else:
             _metric("Proved", nats(proved), f"{signed(proved - clean)} from clean", HELP["proved"])
             _metric("Open gap", nats(attained - proved), "attained to proved", HELP["open"])

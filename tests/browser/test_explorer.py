@@ -149,7 +149,8 @@ def test_nothing_overflows_on_a_telephone(page: Page, server: str, scheme: str):
     visit(page, server)
     too_wide = page.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')]
-            .filter(e => !e.closest('svg') && e.getBoundingClientRect().right > 391 && e.getBoundingClientRect().width > 0)
+            .filter(e => !e.closest('svg') && e.getBoundingClientRect().width > 0)
+            .filter(e => e.getBoundingClientRect().right > 391)
             .map(e => e.tagName + '.' + e.dataset.testid)"""
     )
     assert too_wide == []
