@@ -51,14 +51,14 @@ def numbers(result: Result, i: int) -> None:
     curve = result.curve
     clean, attained, proved = curve.clean, curve.attained[i].item(), curve.certified[i].item()
     with st.container(horizontal=True, gap="xsmall"):
-        _metric("Clean", nats(clean), "without attack", HELP["clean"] + "\n\n" + HELP["elbo"])
+        _metric("Clean", nats(clean), "no attack", HELP["clean"] + "\n\n" + HELP["elbo"])
         _metric("Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"])
         if math.isinf(proved):
             _metric("Proved", "vacuous", "nothing proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
             _metric("Open gap", "unbounded", "no limit", HELP["open"])
         else:
             _metric("Proved", nats(proved), f"{signed(proved - clean)} from clean", HELP["proved"])
-            _metric("Open gap", nats(attained - proved), "attained to proved", HELP["open"])
+            _metric("Open gap", nats(attained - proved), "undecided", HELP["open"])
 
 
 def _metric(label: str, value: str, note: str, help_: str) -> None:

@@ -159,3 +159,19 @@ def test_an_infinite_gap_is_said_in_words(app: AppTest):
     app.run()
     proved = metric(app, "Proved", 0)
     assert (proved == "vacuous") == (metric(app, "Open gap", 0) == "unbounded")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("draws", 10**6), ("steps", -3), ("restarts", 10**9), ("index", 10**9), ("eps_box", 7.0)],
+)
+def test_a_control_beyond_its_limits_is_brought_back(app: AppTest, key: str, value: float):
+    app.run()
+    app.number_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert len(app.metric) == 8
+    box = app.number_input(key=key)
+    assert box.min is not None
+    assert box.max is not None
+    assert box.value is not None
+    assert box.min <= box.value <= box.max
