@@ -1,0 +1,257 @@
+"""The command line: what it prints, writes and returns; bad input gives one sentence."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import core
+from core import cli
+from core.checkpoint import load_config, save_model
+from core.cli import main
+from core.data import load_image
+from core.evaluate import Summary
+from tests.conftest import make_vae
+from tests.mnist_files import TEST
+
+Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("train", "evaluate", "certify", "attack")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(make_vae(), folder, {})
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def vacuous(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "steep"
+    save_model(make_vae(scale=3.0), folder, {})
+    return str(folder)
+
+
+def refused(argv: list[str], capture: Capture) -> str:
+    """Run a command that has to fail; returns its one sentence."""
+    assert main(argv) == 2
+    out = capture.readouterr()
+    assert out.out == ""
+    lines = out.err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help(command: tuple[str, ...], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    if not command:
+        assert all(name in out for name in COMMANDS)
+    options = re.findall(r"^  (--[\w-]+)", out, re.MULTILINE)
+    assert not command or len(options) >= 8
+    assert "SUPPRESS" not in out
+
+
+@pytest.mark.parametrize("argv", [[], ["fly"], ["certify"], ["certify", "--model", "m"], ["train"]])
+def test_usage_errors(argv: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert "usage: python -m core" in capsys.readouterr().err
+
+
+def test_train_evaluate_resume(mnist: Path, tmp_path: Path, capsys: Capture) -> None:
+    out, rows = str(tmp_path / "model"), str(tmp_path / "rows.csv")
+    argv = [
+        "train",
+        "--data",
+        str(mnist),
+        "--out",
+        out,
+        "--widths",
+        "12",
+        "8",
+        "--latent",
+        "3",
+        "--eps",
+        "0.1",
+    ]
+    argv += ["--epochs", "2", "--warmup", "0", "--ramp", "1", "--batch", "32", "--seed", "4"]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"epoch 2/2  ELBO -\d+\.\d\d nats  proved -\d+\.\d\d at eps 0\.1", text)
+    assert f"Trained model in {out}" in text
+    assert core.load_model(out).config.widths == (12, 8)
+    assert load_config(out)["training"]["epochs_done"] == 2
+    assert "no interrupted training" in refused([*argv, "--resume"], capsys)
+    assert "already holds a model" in refused(argv, capsys)
+
+    argv = ["evaluate", "--models", out, "--data", str(mnist), "--samples", str(TEST), "--steps", "2"]
+    assert main([*argv, "--eps", "0.01", "--targets", "likelihood", "--out", rows]) == 0
+    with Path(rows).open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [r["model"] for r in read] == ["constant-decoder-bernoulli"] * TEST + ["model"] * TEST
+    assert [int(r["image"]) for r in read] == list(range(TEST)) * 2
+
+
+def test_evaluate_shipped_samples(model: str, vacuous: str, tmp_path: Path, capsys: Capture) -> None:
+    rows = tmp_path / "rows.csv"
+    argv = ["evaluate", "--models", model, vacuous, "--samples", "3", "--eps", "0", "0.2", "--draws", "2"]
+    means = tmp_path / "means.csv"
+    assert main([*argv, "--steps", "2", "--out", str(rows), "--summary", str(means)]) == 0
+    assert len(means.read_text().splitlines()) == 1 + 3 * 2 * 2
+    out = capsys.readouterr().out
+    assert f"Rows in {rows}." in out
+    with rows.open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert len(read) == 3 * 2 * 2 * 3  # constant decoder and two models, targets, radii, images
+    for row in read:
+        assert float(row["certified"]) <= float(row["attacked"]) <= float(row["clean"]) + 1e-9
+    lines = out.splitlines()
+    assert lines[0].split() == ["model", "target", "eps", "images", "clean", "attacked", "certified"]
+    assert re.search(r"^steep +likelihood +0\.2 +3 .* vacuous 3$", out, re.MULTILINE)
+    assert re.search(r"^small +likelihood +0 +3 +(-\d+\.\d\d) +\1 +\1$", out, re.MULTILINE)
+    assert "constant-decoder-bernoulli" in out
+    assert "nan" not in out
+
+
+def test_table_columns() -> None:
+    lines = cli.table(
+        [Summary("m", "likelihood", 0.05, 7, -1, -2.5, -3.25, 0), Summary("m", "t", 1, 7, 0, 0, 0, 2)]
+    )
+    assert lines[1].split() == ["m", "likelihood", "0.05", "7", "-1.00", "-2.50", "-3.25"]
+    assert lines[2].split()[-2:] == ["vacuous", "2"]
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+def test_certify(arithmetic: str, target: str, model: str, capsys: Capture) -> None:
+    argv = ["certify", "--model", model, "--index", "7", "--eps", "0.01", "--draws", "3", "--seed", "2"]
+    assert main([*argv, "--target", target, "--arithmetic", arithmetic]) == 0
+    out = capsys.readouterr().out
+    vae, x = core.load_model(model), core.load_samples("mnist")[0][7:8]
+    noise = core.sample_noise(vae, 3, 2)
+    proved = core.certify(vae, x, noise, eps=0.01, target=target, arithmetic=arithmetic)
+    assert f"clean      {core.elbo(vae, x, noise).total.item():.2f} nats" in out
+    assert f"certified  {proved.lower.item():.2f} nats" in out
+    assert proved.statement() in out
+
+
+def test_certify_vacuous(vacuous: str, capsys: Capture) -> None:
+    assert main(["certify", "--model", vacuous, "--index", "0", "--eps", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "certified  vacuous" in out
+    assert "Nothing is proved" in out
+
+
+@pytest.mark.parametrize("method", ["fgsm", "pgd"])
+def test_attack_of_a_picture_is_saved_exactly(
+    method: str, model: str, tmp_path: Path, capsys: Capture
+) -> None:
+    x = core.load_samples("mnist")[0][3:4]
+    picture, out = tmp_path / "three.png", tmp_path / "attacked.npy"
+    Image.fromarray((x[0, 0].numpy() * 255).round().astype(np.uint8)).save(picture)
+    argv = [
+        "attack",
+        "--model",
+        model,
+        "--image",
+        str(picture),
+        "--eps",
+        "0.2",
+        "--steps",
+        "3",
+        "--restarts",
+        "2",
+    ]
+    assert main([*argv, "--method", method, "--seed", "1", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    vae = core.load_model(model)
+    found = core.attack(
+        vae, x, core.sample_noise(vae, 1, 1), eps=0.2, method=method, steps=3, restarts=2, seed=1
+    )
+    assert torch.equal(torch.from_numpy(np.load(out)), found.x_adv[0])
+    assert f"attacked  {found.elbo.item():.2f} nats" in text
+    assert str(out) in text
+    assert main([*argv, "--out", str(tmp_path / "attacked.png")]) == 0
+    assert load_image(tmp_path / "attacked.png", (1, 28, 28)).shape == x.shape
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["certify", "--model", "zebra", "--index", "0"], "There is no model 'zebra'"),
+        (
+            ["certify", "--model", "MODEL", "--index", "500"],
+            "--index is 500; shipped are the test images 0",
+        ),
+        (["certify", "--model", "MODEL", "--index", "-1"], "--index is -1"),
+        (["certify", "--model", "MODEL", "--image", "none.png"], "none.png cannot be read"),
+        (["certify", "--model", "MODEL", "--index", "0", "--eps", "1.5"], "eps is 1.5"),
+        (["certify", "--model", "MODEL", "--index", "0", "--eps", "nan"], "eps is nan"),
+        (["certify", "--model", "MODEL", "--index", "0", "--draws", "0"], "--draws is 0"),
+        (["certify", "--model", "MODEL", "--index", "0", "--draws", "1000000"], "--draws is 1000000"),
+        (["attack", "--model", "MODEL", "--index", "0", "--seed", "-1"], "seed is -1"),
+        (["attack", "--model", "MODEL", "--index", "0", "--steps", "0"], "steps is 0"),
+        (["attack", "--model", "MODEL", "--index", "0", "--restarts", "-1"], "restarts is -1"),
+        (["evaluate", "--models", "zebra"], "There is no model 'zebra'"),
+        (["evaluate", "--models", "MODEL", "--samples", "0"], "--samples is 0"),
+        (["evaluate", "--models", "MODEL", "--samples", "501"], "--samples 501 is more than the 500"),
+        (["evaluate", "--models", "MODEL", "--dataset", "cifar10"], "No cifar10-test.npz is shipped"),
+        (["evaluate", "--models", "MODEL", "--draws", "0"], "--draws is 0"),
+        (["train", "--out", "TMP/new", "--epochs", "0"], "epochs is 0"),
+        (["train", "--out", "TMP/new", "--eps", "2"], "eps is 2.0"),
+        (["train", "--out", "TMP/new", "--arch", "conv", "--widths", "8"], "conv needs three"),
+        (["train", "--out", "TMP/new", "--data", "TMP/absent"], "--data DIR"),
+    ],
+)
+@pytest.mark.usefixtures("no_network")
+def test_bad_input_is_one_sentence(
+    argv: list[str],
+    sentence: str,
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = [word.replace("MODEL", model).replace("TMP", str(tmp_path)) for word in argv]
+    assert sentence in refused(argv, capsys)
+    assert [p.name for p in tmp_path.iterdir() if p.name != "absent"] in ([], ["results.csv"])
+
+
+def test_ctrl_c(model: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "certify", interrupt)
+    assert main(["certify", "--model", model, "--index", "0"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+def test_as_a_process(model: str) -> None:
+    def run(*argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "core", *argv], capture_output=True, text=True, check=False
+        )
+
+    good = run("certify", "--model", model, "--index", "0", "--eps", "0.01")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "the ELBO that scores x' is at least" in good.stdout
+    bad = run("certify", "--model", model, "--index", "0", "--eps", "7")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr.startswith("error: eps is 7.0")
+    assert "Traceback" not in bad.stderr
