@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from core.checkpoint import save_model
 from core.config import VAEConfig
 from core.model import VAE
 from tests.mnist_files import write_mnist
@@ -69,3 +70,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         raise URLError("no route to host")
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a small checkpoint."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model(make_vae(), folder, {})
+    return str(folder)
