@@ -127,7 +127,7 @@ def _add_thresholds(figure: go.Figure, lines: Sequence[Line]) -> None:
             y=level,
             line={"color": shown, "width": 1, "dash": "longdashdot"},
             annotation={"text": f"{_dot(shown)} threshold {nats(level)}", "font": {"size": 12}},
-            annotation_position="top right" if level == highest else "bottom right",
+            annotation_position="top right" if level == highest and not common else "bottom right",
         )
 
 
