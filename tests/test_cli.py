@@ -70,11 +70,9 @@ def test_train_evaluate_resume(mnist: Path, tmp_path: Path, capsys: Capture) -> 
     assert f"Trained model in {out}" in text
     assert core.load_model(out).config.widths == (12, 8)
     assert load_config(out)["training"]["epochs_done"] == 2
-    for again, sentence in (
-        ([*argv, "--resume"], "no interrupted training"),
-        (argv, "already holds a model"),
-    ):
-        assert main(again) == 2
+    again = {"no interrupted training": [*argv, "--resume"], "already holds a model": argv}
+    for sentence, words in again.items():
+        assert main(words) == 2
         assert sentence in capsys.readouterr().err
 
     argv = ["evaluate", "--models", out, "--data", str(mnist), "--samples", str(TEST), "--steps", "2"]

@@ -100,6 +100,7 @@ def test_batches_do_not_show(
     for new, old in zip(again, before, strict=True):
         assert new.certified == pytest.approx(old.certified, rel=1e-12)
         assert new.attacked == pytest.approx(old.attacked, rel=1e-5)
+        assert new.certified <= new.attacked <= new.clean
 
 
 def test_written_rows_can_be_read_back(rows: list[Row], tmp_path: Path) -> None:
