@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-import torchvision
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -136,7 +136,7 @@ def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
+            "torchvision": version("torchvision"),
             "safetensors": safetensors.__version__,
         },
     }

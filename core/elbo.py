@@ -66,6 +66,8 @@ def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
     t      the image whose likelihood is scored, shape of x; x itself if omitted. With an attacked x
            and the clean image as t this is the value of target="reconstruction".
 
+    The same image in a batch of another size can differ in the last bits (1e-12 nats).
+
     Raises InputError for images or noise of a wrong shape, range or dtype.
     """
     x = check_images(vae, x)

@@ -74,7 +74,9 @@ def evaluate(
 
     Raises the errors of `load_model`, `attack` and `certify`, all models being loaded first.
     """
-    loaded = {Path(name).name: load_model(name) for name in models}
+    short = [Path(name).name for name in models]
+    named = [n if short.count(n) == 1 else str(name) for n, name in zip(short, models, strict=True)]
+    loaded = dict(zip(named, map(load_model, models), strict=True))
     for vae in loaded.values():
         check_images(vae, x)
     common = {"draws": draws, "seed": seed}
@@ -83,7 +85,8 @@ def evaluate(
             yield from _constant_rows(likelihood, x, y, levels, eps, targets, common)
     for name, vae in loaded.items():
         noise = sample_noise(vae, draws, seed)
-        clean = elbo(vae, x, noise).total
+        # In the attack's own batches: another batch size changes the last bits of a score.
+        clean = torch.cat([elbo(vae, part, noise).total for part in x.split(BATCH)])
         for target, radius, start in product(targets, eps, range(0, len(x), BATCH)):
             part = slice(start, start + BATCH)
             began = time.perf_counter()
