@@ -66,7 +66,7 @@ def made(attained: list[float], certified: list[float]) -> Curve:
             (0.1, None),
             "up to eps 0.1, not broken up to 0.2, open between.",
         ),
-        ([-80, -101, -999], [-70, -75, -100.5], (0.0, 0.2), "up to eps 0, broken from 0.2, open between."),
+        ([-80, -101, -999], [-70, -75, -100.5], (0.0, 0.2), "beyond eps 0, broken from 0.2, open between."),
         ([-80, -99, -999], [-70, -99, -101], (0.1, 0.2), "up to eps 0.1, broken from 0.2, open between."),
         (
             [-101, -999, -torch.inf],
