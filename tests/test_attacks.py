@@ -11,7 +11,7 @@ from torch import Tensor
 import core
 from core.attacks import ATTACKS
 from core.attacks.gradient import cosine_step
-from core.attacks.objective import Objective
+from core.attacks.objective import Evaluation, Objective
 from core.model import VAE
 from tests.conftest import make_images, make_vae
 
@@ -210,6 +210,26 @@ def test_cosine_step_goes_from_1_towards_0() -> None:
     assert 0 < sizes[-1] < 0.01
     assert sizes == sorted(sizes, reverse=True)
     assert cosine_step(20, 40) == pytest.approx(0.5)
+
+
+def test_a_search_that_was_misled_reports_the_clean_image(
+    vae: VAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Rounding in the search's own precision can call a worse point better; here it always does.
+    class Misled(Objective):
+        def __call__(self, x: Tensor) -> Evaluation:
+            evaluation = super().__call__(x)
+            evaluation.value = -evaluation.value
+            return evaluation
+
+    x, noise = make_images(vae, 2), core.sample_noise(vae, 1)
+    climb = core.attack(vae, x, noise, eps=0.1, steps=3)
+    assert bool((climb.elbo < core.elbo(vae, x, noise).total).all())
+    monkeypatch.setattr("core.attacks.base.Objective", Misled)
+    monkeypatch.setattr("core.attacks.gradient.cosine_step", lambda step, steps: -1.0)
+    found = core.attack(vae, x, noise, eps=0.1, steps=3)
+    assert torch.equal(found.x_adv, x)
+    assert torch.equal(found.elbo, core.elbo(vae, x, noise).total)
 
 
 def test_overflowing_model_gives_no_nan() -> None:

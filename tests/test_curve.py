@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +38,24 @@ def test_falls_and_keeps_the_order(target: str, method: str, arch: str) -> None:
         assert core.elbo(vae, point, noise, t).total.item() == pytest.approx(curve.attained[i].item())
         proved = core.certify(vae, x, noise, eps=eps, target=target).lower.item()
         assert curve.certified[i].item() >= proved - 1e-9 * abs(proved)
+
+
+def test_a_stronger_result_at_another_radius_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An attack that fails at the middle radius, and a certificate that is loose at the first.
+    vae = make_vae()
+    x, noise, eps = make_images(vae, 1), core.sample_noise(vae), [0.0, 0.1, 0.2, 0.3]
+    found = core.attack(vae, x.expand(4, -1, -1, -1), noise, eps=torch.tensor(eps), steps=1)
+    proved = core.certify(vae, x.expand(4, -1, -1, -1), noise, eps=torch.tensor(eps))
+    points = torch.arange(4.0).view(4, 1, 1, 1).expand_as(found.x_adv)
+    values = torch.tensor([-1.0, -5, -3, -6]), torch.tensor([-20.0, -10, -30, -torch.inf])
+    found, proved = replace(found, elbo=values[0], x_adv=points), replace(proved, lower=values[1])
+    module = importlib.import_module("core.curve")
+    monkeypatch.setattr(module, "attack", lambda *args, **kwargs: found)
+    monkeypatch.setattr(module, "certify", lambda *args, **kwargs: proved)
+    curve = core.elbo_curve(vae, x, noise, eps)
+    assert curve.attained.tolist() == [-1, -5, -5, -6]
+    assert curve.x_adv[:, 0, 0, 0].tolist() == [0, 1, 1, 3]
+    assert curve.certified.tolist() == [-10, -10, -30, -torch.inf]
 
 
 def made(attained: list[float], certified: list[float]) -> Curve:

@@ -118,6 +118,12 @@ def test_written_rows_can_be_read_back(rows: list[Row], tmp_path: Path) -> None:
         assert Row(**{f.name: kinds[str(f.type)](text[f.name]) for f in fields(Row)}) == row
 
 
+def test_a_row_is_in_the_file_as_soon_as_it_is_known(rows: list[Row], tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    for count, _ in enumerate(write_rows(rows, path, Row), 1):
+        assert len(path.read_text().splitlines()) == 1 + count
+
+
 def test_rows_that_came_before_a_failure_are_kept(rows: list[Row], tmp_path: Path) -> None:
     def failing() -> Any:
         yield rows[0]

@@ -18,9 +18,9 @@ def test_active_units_by_hand() -> None:
     last = vae.encoder[-1]
     assert isinstance(last, nn.Linear)
     last.bias.copy_(torch.tensor([0.0, 0.1, 1.0, 0.0, 0.0, 0.0]))
-    assert active_units(vae, make_images(vae)) == 1
+    assert active_units(vae, make_images(vae, 10)) == 1
     last.bias[1] = 0.2
-    assert active_units(vae, make_images(vae)) == 2
+    assert active_units(vae, make_images(vae, 10)) == 2
 
 
 @pytest.mark.parametrize("eps", [0.0, 0.02])

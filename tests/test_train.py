@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,30 @@ def test_record_beside_the_weights(settings: TrainSettings, mnist: Path, tmp_pat
         assert (key in metrics) == (settings.eps > 0)
         if settings.eps > 0:
             assert metrics[key] == core.certify(vae, x, noise, eps=0.1, target=target).lower.mean().item()
+
+
+def test_every_epoch_sees_every_image_once_in_another_order_with_other_noise(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("core.train")
+    loss, seen = module.robust_loss, []
+
+    def watched(vae: VAE, x: Tensor, noise: Tensor, *rest: Any) -> Any:
+        seen.append((x, noise))
+        return loss(vae, x, noise, *rest)
+
+    monkeypatch.setattr(module, "robust_loss", watched)
+    core.train(PLAIN, tmp_path / "a", data=mnist)
+    core.train(replace(PLAIN, seed=1), tmp_path / "b", data=mnist)
+    x, _ = load_dataset("mnist", "train", mnist)
+    wanted = x.flatten(1).sum(1).sort().values
+    runs = [torch.cat([images for images, _ in seen[i : i + 3]]).flatten(1).sum(1) for i in range(0, 24, 3)]
+    noises = torch.stack([torch.cat([noise[0] for _, noise in seen[i : i + 3]]) for i in range(0, 24, 3)])
+    for order in runs:
+        assert torch.equal(order.sort().values, wanted)
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(runs, 2))
+    assert noises.flatten().unique().numel() > 0.99 * noises.numel()
+    assert all(noise.shape == (1, 32, 3) for _, noise in seen)  # an own draw for every image
 
 
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(
