@@ -258,7 +258,7 @@ def _restore(vae: VAE, optimiser: torch.optim.Adam, settings: TrainSettings, out
             "its config.json, or choose another --out."
         )
     try:
-        return _load_state(vae, optimiser, tensors, metadata)
+        return _load_state(vae, optimiser, tensors, metadata, settings.epochs)
     except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit its own settings ({error}); train anew.") from error
 
@@ -268,6 +268,7 @@ def _load_state(
     optimiser: torch.optim.Adam,
     tensors: dict[str, Tensor],
     metadata: dict[str, str],
+    epochs: int,
 ) -> int:
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     vae.load_state_dict(weights)
@@ -276,8 +277,15 @@ def _load_state(
         if key.startswith("adam."):
             _, index, name = key.split(".")
             adam.setdefault(int(index), {})[name] = value
+    epoch, shapes = int(metadata["epoch"]), [p.shape for p in vae.parameters()]
+    if not 0 <= epoch <= epochs:
+        raise ValueError(f"epoch {epoch} of {epochs}")
+    for index, shape in enumerate(shapes if epoch > 0 else []):
+        for name in ("exp_avg", "exp_avg_sq"):
+            if adam[index][name].shape != shape:
+                raise ValueError(f"adam.{index}.{name} is {tuple(adam[index][name].shape)}")
     optimiser.load_state_dict(optimiser.state_dict() | {"state": adam})
-    return int(metadata["epoch"])
+    return epoch
 
 
 def _fingerprint(settings: TrainSettings) -> str:
