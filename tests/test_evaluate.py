@@ -103,6 +103,16 @@ def test_batches_do_not_show(
         assert new.certified <= new.attacked <= new.clean
 
 
+def test_clean_and_attacked_are_scored_in_the_same_batches(
+    models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another batch size changes the last bits; at eps = 0 the two values are one.
+    x, y = core.load_samples("mnist")
+    monkeypatch.setattr(sys.modules["core.evaluate"], "BATCH", 1)
+    for row in core.evaluate(models, x[:12], y[:12], eps=[0.0], draws=3, steps=1):
+        assert row.attacked == row.clean
+
+
 def test_written_rows_can_be_read_back(rows: list[Row], tmp_path: Path) -> None:
     path = tmp_path / "new" / "rows.csv"
     vacuous = replace(rows[0], certified=-math.inf)
