@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.ball import ball
+from core.ball import Ball
 from core.bounds.interval import Interval
 from core.likelihood import Gaussian, Likelihood
 
@@ -35,7 +35,7 @@ class ConstantDecoder:
     def _scored(x: Tensor, eps: float, target: str) -> Interval:
         if target == "reconstruction":
             return Interval(x, x)
-        return ball(x, torch.full((len(x),), eps, dtype=torch.float64))
+        return Ball(x, torch.full((len(x),), eps, dtype=torch.float64)).box
 
 
 def fit_constant_decoder(

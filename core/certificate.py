@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.ball import covering_ball
+from core.ball import Ball
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import ARITHMETICS, ELEMENTARY, EXACT, Arithmetic
 from core.elbo import as_double
@@ -159,7 +159,7 @@ def certify(
     x, noise = check_images(vae, x), check_noise(vae, noise)
     radius = check_eps(eps, x)
     model, draws = as_double(vae), noise.double()[:, None]
-    box = covering_ball(x, radius)
+    box = Ball(x, radius).cover().box
     t = box if target == "likelihood" else Interval(x.double(), x.double())
     bound = robust_elbo(model, box, draws, t, ARITHMETICS[arithmetic])
     exact = robust_elbo(model, box, draws, t)

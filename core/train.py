@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core import schedule
-from core.ball import ball
+from core.ball import Ball
 from core.bounds.interval import Interval
 from core.certificate import robust_elbo
 from core.checkpoint import CONFIG, read_metadata, read_tensors, save_model, write_tensors
@@ -135,7 +135,7 @@ def robust_loss(
     clean = (recon - kl).mean()
     if kappa == 1:
         return -clean, clean.detach(), clean.detach()
-    box = ball(x, torch.full((len(x),), eps, device=x.device))
+    box = Ball(x, torch.full((len(x),), eps, device=x.device)).box
     t = box if target == "likelihood" else Interval(x, x)
     robust = robust_elbo(vae, box, noise, t).total.mean()
     return -(kappa * clean + (1 - kappa) * robust), clean.detach(), robust.detach()

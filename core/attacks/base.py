@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.objective import Evaluation, Objective
-from core.ball import ball
+from core.ball import Ball
 from core.bounds.interval import Interval
 from core.elbo import elbo
 from core.model import VAE
@@ -66,13 +66,13 @@ class Attack(ABC):
     ) -> AttackResult:
         """Attack images x (B, C, H, W) with shared draws (S, k); eps (B,)."""
         t = None if target == "likelihood" else x
-        box, objective = ball(x, eps), Objective(vae, noise, t)
+        ball, objective = Ball(x, eps), Objective(vae, noise, t)
         best_x, best = x, torch.full_like(x[:, 0, 0, 0], torch.inf)
         history: list[Tensor] = []
-        search = self.search(x, box)
+        search = self.search(x, ball.box)
         point = next(search)
         while True:
-            evaluation = objective(project(point, box))
+            evaluation = objective(ball.project(point))
             better = evaluation.value < best
             best = torch.where(better, evaluation.value, best)
             best_x = _choose(better, evaluation.point, best_x)
@@ -90,11 +90,6 @@ class Attack(ABC):
         trace = torch.stack(history).double().clamp(min=final, max=clean)
         trace[0], trace[-1] = clean, final
         return AttackResult(_choose(lowered, best_x, x), final, trace, self.name, target, eps)
-
-
-def project(x: Tensor, box: Interval) -> Tensor:
-    """The nearest point of an l_inf ball cut to the pixel box."""
-    return torch.minimum(torch.maximum(x, box.lower), box.upper)
 
 
 def _choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:

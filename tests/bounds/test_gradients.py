@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import core
-from core.ball import ball
+from core.ball import Ball
 from core.bounds.interval import Interval, propagate
 from core.certificate import robust_elbo
 from core.model import VAE
@@ -106,7 +106,7 @@ def test_robust_elbo_and_its_gradient_against_a_second_implementation(
     vae = make_vae(arch, likelihood, seed=4).double().requires_grad_(True)
     x = make_images(vae, 3).double()
     noise = torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(1)).double()
-    box = ball(x, torch.full((3,), 0.07).double())
+    box = Ball(x, torch.full((3,), 0.07).double()).box
     t = box if target == "likelihood" else Interval(x, x)
     ours, theirs = robust_elbo(vae, box, noise, t).total, reference(vae, box, noise[0], t)
     torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-9)
@@ -129,7 +129,7 @@ def test_robust_loss_mixes_clean_and_bound() -> None:
     torch.testing.assert_close(clean, every[:3].mean())  # the first half of the batch, rounded up
     for target, radius in (("likelihood", 0.1), ("reconstruction", 0.1), ("likelihood", 0.0)):
         _, _, bound = robust_loss(vae, x, noise, radius, 0.3, target)
-        box = ball(x, torch.full((5,), radius))
+        box = Ball(x, torch.full((5,), radius)).box
         t = box if target == "likelihood" else Interval(x, x)
         torch.testing.assert_close(bound, reference(vae, box, noise[0], t).mean())
         assert bound < every.mean() if radius else torch.isclose(bound, every.mean())
