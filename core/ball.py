@@ -74,7 +74,7 @@ class Ball:
         return self.project(self.box.lower + share.to(self.center.device) * self.box.width)
 
     def lowest(self, slope: Tensor) -> Tensor:
-        """A sound lower bound of <slope, x'> over the ball; slope (..., B, d), center flattened -> (..., B).
+        """A sound lower bound of <slope, x'> over the ball; slope (..., B, d), center flat -> (..., B).
 
         Exact for l_inf. For l_2, weak duality: for any multiplier m > 0
 

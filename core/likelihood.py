@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.bounds.interval import Interval
+from core.bounds.relaxations import chord_slope, corner_plane, join_faces
 
 _IMAGE = (-3, -2, -1)
 
@@ -32,6 +33,14 @@ class Likelihood(Protocol):
 
         A floating-point evaluation with n operations a pixel, in any order of summation, is off by
         at most gamma(d + n) times this (Higham 2002, section 3.1).
+        """
+        ...
+
+    def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Slopes for a and t and a constant: m a + n t + c <= weight log p(t | a) for each pixel.
+
+        weight  +1 bounds log p from below, -1 from above.
+        mix     any number, best in [0, 1], shape of a: which of the valid planes. t and a broadcast.
         """
         ...
 
@@ -71,6 +80,26 @@ class Bernoulli:
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         return (t.upper * a.magnitude + softplus(a.upper)).sum(_IMAGE)
 
+    def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Below: the lower convex envelope has two facets, along the chords at the two ends of t; any
+        slope between theirs is valid. Above: concave in a, linear in t, so that for any slope m the
+        maximum of log p - m a on each end of t, at sigmoid(a) = t - m, gives the plane."""
+
+        def log_prob(t: Tensor, a: Tensor) -> Tensor:
+            return t * a - softplus(a)
+
+        if weight > 0:
+            s = t.lower + mix * t.width - chord_slope(softplus, torch.sigmoid(a.center), a)
+            return s, *corner_plane(log_prob, t, a, s)
+        s = t.center - torch.sigmoid(a.lower + mix * a.width)
+
+        def highest(end: Tensor) -> Tensor:
+            share = (end - s).clamp(1e-300, 1 - 1e-16)
+            best = torch.minimum(torch.maximum(torch.logit(share), a.lower), a.upper)
+            return s * best - log_prob(end, best)
+
+        return -s, *join_faces(t, highest(t.lower), highest(t.upper))
+
     def mean(self, a: Tensor) -> Tensor:
         return torch.sigmoid(a)
 
@@ -101,6 +130,21 @@ class Gaussian:
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         # (|t| + |g|)^2, not (t - g)^2: the difference is rounded relative to its operands.
         return (self._scale * (t.upper + a.magnitude) ** 2 + abs(self._constant)).sum(_IMAGE)
+
+    def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Below: concave, so that a plane that is below at the four corners is below. Above: the tangent
+        plane at any distance t - g, here between its two extremes."""
+        if weight > 0:
+            s = 2 * self._scale * (t.lower + mix * t.width - a.center)
+
+            def log_prob(t: Tensor, a: Tensor) -> Tensor:
+                return -self._scale * (t - a) ** 2 - self._constant
+
+            return s, *corner_plane(log_prob, t, a, s)
+        low, high = t.lower - a.upper, t.upper - a.lower
+        at = low + mix * (high - low)
+        s = 2 * self._scale * at
+        return -s, s, self._constant - self._scale * at**2
 
     def mean(self, a: Tensor) -> Tensor:
         return a
