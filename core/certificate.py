@@ -8,24 +8,16 @@ import torch
 from torch import Tensor
 
 from core.ball import Ball
-from core.bounds.interval import Interval, propagate_through
+from core.bounds.interval import Interval
 from core.bounds.rounding import ARITHMETICS, ELEMENTARY, EXACT, Arithmetic
 from core.elbo import as_double
 from core.errors import InputError
-from core.latent import kl_upper, reparameterise_interval
+from core.latent import kl_upper
+from core.layers import LayerBounds, LayerInterval, interval_bounds
 from core.model import VAE
 from core.validate import check_eps, check_images, check_noise, check_target
 
 METHODS = ("ibp",)
-
-
-@dataclass(frozen=True)
-class LayerInterval:
-    """Bounds on one layer's output over the ball: encoder layers, mu, logvar (B, ...); z and decoder
-    layers, one interval a draw, (S, B, ...)."""
-
-    name: str
-    interval: Interval
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class RobustELBO:
 
     recon: Tensor
     kl: Tensor
-    intervals: list[LayerInterval]
+    bounds: LayerBounds
 
     @property
     def total(self) -> Tensor:
@@ -56,27 +48,13 @@ def robust_elbo(
     noise   (S, 1, k) shared by all images, or (S, B, k).
     arithmetic  what the bound has to cover; exact arithmetic is what training uses.
     """
-    encoder = propagate_through(vae.encoder, box, arithmetic)
-    mu, logvar = encoder[-1][1].chunk(2)
-    z = reparameterise_interval(mu, logvar, noise, arithmetic)
-    decoder = propagate_through(vae.decoder, z.map(lambda v: v.flatten(0, 1)), arithmetic)
-    decoder = [(name, x.map(lambda v: v.unflatten(0, z.lower.shape[:2]))) for name, x in decoder]
-    a = decoder[-1][1]
+    bounds = interval_bounds(vae, box, noise, arithmetic)
+    a = bounds.natural
     recon = vae.likelihood.lower(t, a)
     if arithmetic.rounds:
         terms = vae.config.pixels + 2 * ELEMENTARY + len(noise)
         recon = recon - arithmetic.gamma(terms) * vae.likelihood.magnitude(t, a)
-    named = [
-        ("input", box),
-        *((f"encoder {name}", x) for name, x in encoder),
-        ("mu", mu),
-        ("logvar", logvar),
-        ("z", z),
-        *((f"decoder {name}", x) for name, x in decoder),
-    ]
-    return RobustELBO(
-        recon.mean(0), kl_upper(mu, logvar, arithmetic), [LayerInterval(*pair) for pair in named]
-    )
+    return RobustELBO(recon.mean(0), kl_upper(*bounds.posterior, arithmetic), bounds)
 
 
 @dataclass(frozen=True)
@@ -179,5 +157,5 @@ def certify(
         eps=radius,
         draws=len(noise),
         arithmetic=arithmetic,
-        intervals=bound.intervals,
+        intervals=bound.bounds.named(vae),
     )

@@ -89,68 +89,50 @@ class _Ends(torch.autograd.Function):
         return lower + upper, upper - lower
 
 
+@dataclass(frozen=True)
+class Affine:
+    """op(v, weight, bias) of an affine layer; no output sums over more than `terms` products, and no
+    input meets more than `outputs` of them on the way back."""
+
+    op: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    weight: Tensor
+    bias: Tensor | None
+    terms: int
+    outputs: int
+
+    def sizes(self, size: Tensor) -> Tensor:
+        """|W| size + |b|: how large the sum of the absolute products can be; size >= |v|."""
+        return self.op(size, self.weight.abs(), None if self.bias is None else self.bias.abs())
+
+
 @singledispatch
-def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
-    """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision.
-
-    Exact arithmetic is what training uses; certificates pass the network's own.
-    Raises UnsupportedLayerError for a layer kind that has no rule.
-    """
-    raise UnsupportedLayerError(
-        f"Interval propagation (method 'ibp') has no rule for layer {type(layer).__name__}; "
-        "register one with core.bounds.interval.propagate.register."
-    )
+def affine(layer: nn.Module) -> Affine | None:
+    """The affine map that a layer is, or None."""
+    return None
 
 
-def _affine(
-    op: Callable[[Tensor, Tensor, Tensor | None], Tensor],
-    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d,
-    terms: int,
-    x: Interval,
-    arithmetic: Arithmetic,
-) -> Interval:
-    """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
-    center, radius = _CenterRadius.apply(x.lower, x.upper)
-    weight, bias = layer.weight, layer.bias
-    middle = op(center, weight, bias)
-    if not arithmetic.rounds:
-        return Interval(*_Ends.apply(middle, op(radius, weight.abs(), None)))
-    g = arithmetic.gamma(terms + 2)
-    size = center.abs() + radius
-    noise = None if bias is None else g * bias.abs()
-    reach = op(radius + g * size, weight.abs(), noise) + UNDERFLOW
-    # No product and no partial sum may overflow in the network's arithmetic: inf bounds nothing.
-    sums = size.flatten(1).amax(1) * weight.abs().max() * terms
-    sums = sums if bias is None else sums + bias.abs().max()
-    reach = torch.where(_per_row(sums <= arithmetic.largest, reach), reach, torch.inf)
-    return Interval(middle - reach, middle + reach).guarded()
+@affine.register
+def _linear(layer: nn.Linear) -> Affine:
+    return Affine(F.linear, layer.weight, layer.bias, layer.in_features, layer.out_features)
 
 
-def _per_row(values: Tensor, like: Tensor) -> Tensor:
-    """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
-    return values.view(-1, *[1] * (like.ndim - 1))
-
-
-@propagate.register
-def _linear(layer: nn.Linear, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
-    return _affine(F.linear, layer, layer.in_features, x, arithmetic)
-
-
-@propagate.register
-def _conv(layer: nn.Conv2d, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+@affine.register
+def _conv(layer: nn.Conv2d) -> Affine:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(v, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
     if layer.padding_mode != "zeros":
         raise UnsupportedLayerError(
-            f"Interval propagation (method 'ibp') has no rule for Conv2d with padding_mode "
+            f"Bound propagation (method 'ibp' and all others) has no rule for Conv2d with padding_mode "
             f"{layer.padding_mode!r}; use zeros."
         )
-    return _affine(op, layer, prod(layer.weight.shape[1:]), x, arithmetic)
+    positions = prod(layer.weight.shape[2:])
+    terms = layer.weight.shape[1] * positions
+    return Affine(op, layer.weight, layer.bias, terms, layer.out_channels * positions)
 
 
-@propagate.register
-def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+@affine.register
+def _conv_transpose(layer: nn.ConvTranspose2d) -> Affine:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv_transpose2d(
             v,
@@ -164,8 +146,53 @@ def _conv_transpose(layer: nn.ConvTranspose2d, x: Interval, arithmetic: Arithmet
         )
 
     # At most every input channel and every kernel position meets one output.
-    terms = layer.in_channels * prod(layer.weight.shape[2:])
-    return _affine(op, layer, terms, x, arithmetic)
+    positions = prod(layer.weight.shape[2:])
+    return Affine(
+        op, layer.weight, layer.bias, layer.in_channels * positions, layer.weight.shape[1] * positions
+    )
+
+
+@singledispatch
+def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+    """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision.
+
+    Exact arithmetic is what training uses; certificates pass the network's own.
+    Raises UnsupportedLayerError for a layer kind that has no rule.
+    """
+    raise UnsupportedLayerError(
+        f"Interval propagation (method 'ibp') has no rule for layer {type(layer).__name__}; "
+        "register one with core.bounds.interval.propagate.register."
+    )
+
+
+@propagate.register(nn.Linear)
+@propagate.register(nn.Conv2d)
+@propagate.register(nn.ConvTranspose2d)
+def _affine(
+    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic = EXACT
+) -> Interval:
+    """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
+    center, radius = _CenterRadius.apply(x.lower, x.upper)
+    known = affine(layer)
+    assert known is not None
+    op, weight, bias = known.op, known.weight, known.bias
+    middle = op(center, weight, bias)
+    if not arithmetic.rounds:
+        return Interval(*_Ends.apply(middle, op(radius, weight.abs(), None)))
+    g = arithmetic.gamma(known.terms + 2)
+    size = center.abs() + radius
+    noise = None if bias is None else g * bias.abs()
+    reach = op(radius + g * size, weight.abs(), noise) + UNDERFLOW
+    # No product and no partial sum may overflow in the network's arithmetic: inf bounds nothing.
+    sums = size.flatten(1).amax(1) * weight.abs().max() * known.terms
+    sums = sums if bias is None else sums + bias.abs().max()
+    reach = torch.where(_per_row(sums <= arithmetic.largest, reach), reach, torch.inf)
+    return Interval(middle - reach, middle + reach).guarded()
+
+
+def _per_row(values: Tensor, like: Tensor) -> Tensor:
+    """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 @propagate.register
@@ -191,10 +218,10 @@ def exp(x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
 
 def propagate_through(
     network: nn.Sequential, x: Interval, arithmetic: Arithmetic = EXACT
-) -> list[tuple[str, Interval]]:
-    """Bounds after every layer, as ("0 Linear", interval), ...; the last one bounds the output."""
+) -> list[Interval]:
+    """Bounds after every layer; the last one bounds the output."""
     bounds = []
-    for index, layer in enumerate(network):
+    for layer in network:
         x = propagate(layer, x, arithmetic)
-        bounds.append((f"{index} {type(layer).__name__}", x))
+        bounds.append(x)
     return bounds

@@ -10,28 +10,31 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.bounds.interval import Interval
-from core.bounds.relaxations import relu_lower, relu_upper
+from core.bounds.interval import Interval, affine
+from core.bounds.relaxations import relu_lower, relu_share, relu_upper
+from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
+
+_NO_RULE = "Linear relaxation (methods 'crown-ibp', 'crown', 'alpha-crown', 'bab') has no rule for"
 
 
 @singledispatch
 def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     """Coefficients of a layer's output -> coefficients of its input, and what is added to the constant.
 
-    a      (R, N, ...): R linear functions of each of N outputs.
+    a      (R, N, ...): R linear functions of each of N outputs; (R, 1, ...) where all N share them.
     x      bounds on the layer's input, (N, ...).
-    share  slopes of the lines below the activations, (N, ...) or (R, N, ...); None for other layers.
+    share  slopes of the lines below the activations, (N, ...); None for the default and other layers.
 
     Returns (R, N, ...) in the shape of the input and (R, N). Raises UnsupportedLayerError for a layer
     kind that has no rule.
     """
     raise UnsupportedLayerError(
-        f"Linear relaxation (methods 'crown-ibp', 'crown', 'alpha-crown', 'bab') has no rule for layer "
-        f"{type(layer).__name__}; register one with core.bounds.linear.pull.register."
+        f"{_NO_RULE} layer {type(layer).__name__}; register one with core.bounds.linear.pull.register."
     )
 
 
@@ -51,8 +54,8 @@ def _constant(a: Tensor, bias: Tensor | None) -> Tensor:
 def _conv(layer: nn.Conv2d, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         raise UnsupportedLayerError(
-            f"Linear relaxation (methods 'crown-ibp', 'crown', 'alpha-crown', 'bab') has no rule for Conv2d "
-            f"with padding {layer.padding!r}, mode {layer.padding_mode!r}; use numbers and zeros."
+            f"{_NO_RULE} Conv2d with padding {layer.padding!r}, mode {layer.padding_mode!r}; "
+            "use numbers and zeros."
         )
     size, sizes = a.shape[3:], x.lower.shape[2:]
     rest = [
@@ -81,11 +84,11 @@ def _conv_transpose(
 
 @pull.register
 def _relu(layer: nn.ReLU, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
-    assert share is not None
     above, intercept = relu_upper(x)
+    below = relu_lower(x, relu_share(x) if share is None else share)
     positive, negative = a.clamp(min=0), a.clamp(max=0)
-    back = positive * relu_lower(x, share) + negative * above
-    return back, (negative * intercept).flatten(2).sum(2)
+    back = positive * below + negative * above
+    return back, inner(negative, intercept)
 
 
 @pull.register(nn.Flatten)
@@ -96,15 +99,44 @@ def _reshape(
     return a.reshape(*a.shape[:2], *x.lower.shape[1:]), a.new_zeros(a.shape[:2])
 
 
+def inner(a: Tensor, values: Tensor) -> Tensor:
+    """<a, values>: a (R, N or 1, ...), values (N, ...) -> (R, N)."""
+    return torch.einsum("rnd,nd->rn", a.flatten(2).expand(-1, len(values), -1), values.flatten(1))
+
+
+def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | None:
+    """How far rounding can move each output of a layer, (N, ...), None where it cannot.
+
+    Covers the forward pass in `arithmetic` and the float64 arithmetic of `pull`, whose products are
+    at most |A| |W| |v| in sum, in any order: a linear bound gives up <|A|, roundoff>.
+    """
+    known = affine(layer)
+    if known is not None:
+        gamma = arithmetic.gamma(known.terms + known.outputs + 2)
+        return gamma * known.sizes(x.magnitude) + UNDERFLOW
+    if isinstance(layer, nn.ReLU):
+        return FLOAT64.gamma(x.lower[0].numel() + ELEMENTARY) * x.magnitude
+    return None
+
+
 def pull_through(
-    network: nn.Sequential, a: Tensor, inputs: list[Interval], shares: dict[int, Tensor], layers: int
+    network: nn.Sequential,
+    a: Tensor,
+    inputs: list[Interval],
+    shares: dict[int, Tensor],
+    layers: int,
+    arithmetic: Arithmetic,
 ) -> tuple[Tensor, Tensor]:
     """Pull coefficients of the output of the first `layers` layers back to the network's input.
 
     inputs[i] bounds the input of layer i; shares[i] are the lower slopes of the ReLU at i.
     """
-    constant = a.new_zeros(a.shape[:2])
+    constant = a.new_zeros(())
     for index in reversed(range(layers)):
-        a, more = pull(network[index], a, inputs[index], shares.get(index))
+        layer, x = network[index], inputs[index]
+        lost = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
+        if lost is not None:
+            constant = constant - inner(a.abs(), lost)
+        a, more = pull(layer, a, x, shares.get(index))
         constant = constant + more
     return a, constant

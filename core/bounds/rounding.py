@@ -37,10 +37,8 @@ class Arithmetic:
 
 _U64 = 2.0**-53
 EXACT = Arithmetic(0.0, float("inf"))
-ARITHMETICS = {
-    "float32": Arithmetic(2.0**-24, torch.finfo(torch.float32).max),
-    "float64": Arithmetic(_U64, torch.finfo(torch.float64).max),
-}
+FLOAT64 = Arithmetic(_U64, torch.finfo(torch.float64).max)
+ARITHMETICS = {"float32": Arithmetic(2.0**-24, torch.finfo(torch.float32).max), "float64": FLOAT64}
 
 # torch's exp and log1p are within one unit in the last place, two unit roundoffs; this leaves room.
 ELEMENTARY = 8

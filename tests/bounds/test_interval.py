@@ -181,13 +181,12 @@ def test_exp_contains_and_attains(low: float, width: float, share: float) -> Non
         assert widened.upper <= exact.upper * (1 + 1e-12) + 1e-29
 
 
-def test_every_intermediate_bound_is_named_and_holds() -> None:
+def test_every_intermediate_bound_holds() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).double().requires_grad_(False)
     box = random_box((3,), seed=5)
     bounds = propagate_through(network, box, FLOAT64)
-    assert [name for name, _ in bounds] == ["0 Linear", "1 ReLU", "2 Linear"]
     values = inner_points(box, 200, seed=6)
-    for layer, (_, bound) in zip(network, bounds, strict=True):
+    for layer, bound in zip(network, bounds, strict=True):
         values = layer(values)
         assert bool(((bound.lower <= values) & (values <= bound.upper)).all())
 

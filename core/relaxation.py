@@ -1,0 +1,273 @@
+"""The ELBO over a ball as one scalar graph, relaxed to a linear function of the input.
+
+x' feeds the encoder and, for target "likelihood", the scored image too. Pulling one linear bound on the
+whole ELBO back to x' lets errors cancel that term-by-term bounds add up.
+
+    planes below weight * log p(t | a), per draw  ->  decoder  ->  z = mu + exp(logvar / 2) noise
+    ->  sum over draws, joined with the KL's parabola and exponential  ->  encoder  ->  x'
+
+`weight` +1 bounds the ELBO from below, -1 bounds -ELBO from below, which is the ELBO from above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from core.ball import Ball
+from core.bounds.interval import Interval, affine, propagate
+from core.bounds.linear import inner, pull_through
+from core.bounds.relaxations import (
+    half_exp_lower,
+    half_exp_upper,
+    logvar_intercept,
+    logvar_slope,
+    square_intercept,
+)
+from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
+from core.layers import LayerBounds, interval_bounds, latent_bounds
+from core.model import VAE
+
+# Values that one stack of pulled-back rows may hold: bounds the memory.
+_VALUES = 30_000_000
+
+
+@dataclass
+class Slopes:
+    """The free choices of one backward pass; whatever is missing has a good default.
+
+    encoder, decoder  lower slopes of the ReLU at each index, (B, ...) and (S * B, ...), in [0, 1].
+    sigma             (S * B, k): where the tangent below exp(logvar / 2) touches, in [0, 1].
+    mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
+    mu, logvar        (B, k): what is added to the default slope for the KL's terms.
+    """
+
+    encoder: dict[int, Tensor] = field(default_factory=dict)
+    decoder: dict[int, Tensor] = field(default_factory=dict)
+    sigma: Tensor | None = None
+    mix: Tensor | None = None
+    mu: Tensor | None = None
+    logvar: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        rest = (self.sigma, self.mix, self.mu, self.logvar)
+        return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
+
+
+Choices = dict[tuple[str, int], Slopes]
+"""Slopes for each backward pass, by where it starts: ("encoder", 3) is the input of encoder layer 3."""
+
+
+class Relaxation:
+    """Linear bounds on the ELBO of B balls over S draws, computed in float64.
+
+    vae    a float64 model. ball  what x' can be: float64, already covering (`Ball.cover`).
+    noise  (S, 1, k), shared by all images.
+    t      clean images (B, C, H, W) for target "reconstruction", None for t = x'.
+    weight +1 or -1, see above. arithmetic  what the bounds have to cover.
+    """
+
+    def __init__(
+        self, vae: VAE, ball: Ball, noise: Tensor, t: Tensor | None, weight: int, arithmetic: Arithmetic
+    ) -> None:
+        self.vae, self.ball, self.noise, self.weight = vae, ball, noise, weight
+        self.arithmetic, self._t = arithmetic, t
+
+    @property
+    def scored(self) -> Interval:
+        """Bounds on the scored image t, (B, C, H, W)."""
+        return self.ball.box if self._t is None else Interval(self._t, self._t)
+
+    def interval_bounds(self) -> LayerBounds:
+        return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
+
+    def tighten(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+        """Bounds from linear relaxation for ReLUs that are not yet stable, mu, logvar and the natural
+        parameters, each cut with `bounds`; the layers between follow by interval propagation."""
+        choices = choices or {}
+        encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices)
+        z = _cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
+        bounds = LayerBounds(encoder, [z, *bounds.decoder[1:]])
+        return LayerBounds(encoder, self._tighten_part("decoder", bounds, bounds.decoder, choices))
+
+    def _tighten_part(
+        self, part: str, bounds: LayerBounds, before: list[Interval], choices: Choices
+    ) -> list[Interval]:
+        network = self.vae.encoder if part == "encoder" else self.vae.decoder
+        known = [before[0]]
+        for index, layer in enumerate([*network, None]):
+            if index > 0:
+                known.append(_cut(before[index], propagate(network[index - 1], known[-1], self.arithmetic)))
+            if layer is not None and not isinstance(layer, nn.ReLU):
+                continue
+            if part == "encoder" and self.ball.norm == "linf" and _affine_layers(network, index) < 2:
+                continue  # one affine map of a box: interval propagation is exact
+            seen = [*known, *before[index + 1 :]]
+            now = (
+                LayerBounds(seen, bounds.decoder)
+                if part == "encoder"
+                else LayerBounds(bounds.encoder, seen)
+            )
+            known[-1] = self._tighten_layer(part, index, now, choices.get((part, index), Slopes()))
+        return known
+
+    def _tighten_layer(self, part: str, index: int, bounds: LayerBounds, slopes: Slopes) -> Interval:
+        network, inputs = (
+            (self.vae.encoder, bounds.encoder) if part == "encoder" else (self.vae.decoder, bounds.decoder)
+        )
+        now = inputs[index].map(lambda v: v.flatten(1))
+        open_ = torch.ones_like(now.lower[0], dtype=torch.bool)
+        if index < len(network):
+            open_ = ((now.lower < 0) & (now.upper > 0)).any(0)
+        units = open_.nonzero()[:, 0]
+        if len(units) == 0:
+            return inputs[index]
+        widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
+        size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
+        parts = []
+        for chosen in units.split(size):
+            rows = torch.zeros(len(chosen), open_.numel(), dtype=now.lower.dtype, device=now.lower.device)
+            rows[torch.arange(len(chosen), device=chosen.device), chosen] = 1
+            a = torch.cat([rows, -rows])[:, None].unflatten(2, inputs[index].lower.shape[1:])
+            parts.append(self._lowest(part, index, a, bounds, slopes).T.unflatten(1, (2, -1)))
+        lower, minus_upper = torch.cat(parts, 2).unbind(1)
+        found = Interval(lower, -minus_upper).guarded()
+        cut = _cut(now.map(lambda v: v[:, units]), found)
+        whole = Interval(
+            now.lower.index_copy(1, units, cut.lower), now.upper.index_copy(1, units, cut.upper)
+        )
+        return whole.map(lambda v: v.view_as(inputs[index].lower))
+
+    def _lowest(self, part: str, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> Tensor:
+        """Lower bounds on rows of linear functions of a layer's input -> (R, B) or (R, S * B)."""
+        if part == "encoder":
+            a, constant = pull_through(
+                self.vae.encoder, a, bounds.encoder, slopes.encoder, index, self.arithmetic
+            )
+            return self.ball.lowest(a.flatten(2)) + constant
+        a, constant = pull_through(
+            self.vae.decoder, a, bounds.decoder, slopes.decoder, index, self.arithmetic
+        )
+        a, more = self._pull_latent(a, bounds, slopes.sigma)
+        constant = constant + more
+        # Encoder bounds do not depend on the draw: draws become rows.
+        draws = self.noise.shape[0]
+        a = a.unflatten(1, (draws, -1)).flatten(0, 1)
+        a, more = pull_through(
+            self.vae.encoder, a, bounds.encoder, slopes.encoder, len(self.vae.encoder), self.arithmetic
+        )
+        lowest = self.ball.lowest(a.flatten(2)) + more
+        return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
+
+    def _pull_latent(self, a: Tensor, bounds: LayerBounds, share: Tensor | None) -> tuple[Tensor, Tensor]:
+        """From z (R, N, k) to mu and logvar (R, N, 2k)."""
+        noise, logvar = self._noise_rows(bounds), bounds.posterior[1]
+        logvar = logvar.map(lambda v: v.repeat(len(self.noise), 1))
+        scale = a * noise
+        low, low_constant = half_exp_lower(logvar, torch.full_like(noise, 0.5) if share is None else share)
+        high, high_constant = half_exp_upper(logvar)
+        positive, negative = scale.clamp(min=0), scale.clamp(max=0)
+        constant = inner(positive, low_constant) + inner(negative, high_constant)
+        constant = constant - self._latent_roundoff(a, bounds)
+        back = positive * low + negative * high
+        return torch.cat([a.expand_as(back), back], -1), constant
+
+    def _noise_rows(self, bounds: LayerBounds) -> Tensor:
+        """(S * B, k)."""
+        batch = len(bounds.encoder[0].lower)
+        return self.noise.expand(-1, batch, -1).flatten(0, 1)
+
+    def _latent_roundoff(self, a: Tensor, bounds: LayerBounds) -> Tensor:
+        """What rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, can take away."""
+        if not self.arithmetic.rounds:
+            return a.new_zeros(())
+        mu, logvar = (x.map(lambda v: v.repeat(len(self.noise), 1)) for x in bounds.posterior)
+        spread = (logvar.upper / 2).exp() * (1 + logvar.magnitude)
+        size = mu.magnitude + spread * self._noise_rows(bounds).abs()
+        gamma = self.arithmetic.gamma(ELEMENTARY + 3) + FLOAT64.gamma(4 * a.shape[-1] + 4 * ELEMENTARY)
+        return inner(a.abs(), gamma * size)
+
+    def plane(self, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor]:
+        """Slope (B, d) and constant (B,): weight * ELBO(x') >= <slope, x'> + constant in the ball."""
+        draws, likelihood = len(self.noise), self.vae.likelihood
+        a, t = bounds.decoder[-1], self.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
+        mix = torch.full_like(a.lower, 0.5) if slopes.mix is None else slopes.mix.clamp(0, 1)
+        on_a, on_t, constant = (v / draws for v in likelihood.plane(t, a, mix, self.weight))
+        constant = (constant.flatten(1).sum(1) - self._scoring_roundoff(t, a) / draws)[None]
+        rows, more = pull_through(
+            self.vae.decoder,
+            on_a[None],
+            bounds.decoder,
+            slopes.decoder,
+            len(self.vae.decoder),
+            self.arithmetic,
+        )
+        constant = constant + more - self._latent_roundoff(rows, bounds)
+        rows, constant = (v.unflatten(1, (draws, -1)) for v in (rows, constant))
+        on_mu, scale = rows[0].sum(0), (rows[0] * self.noise).sum(0)
+        on_posterior, more = self._pull_posterior(on_mu, scale, bounds, slopes)
+        on_x, last = pull_through(
+            self.vae.encoder,
+            on_posterior[None],
+            bounds.encoder,
+            slopes.encoder,
+            len(self.vae.encoder),
+            self.arithmetic,
+        )
+        slope = on_x[0].flatten(1)
+        if self._t is None:
+            slope = slope + on_t.unflatten(0, (draws, -1)).sum(0).flatten(1)
+        constant = constant[0].sum(0) + more + last[0]
+        if self.arithmetic.rounds:
+            constant = constant - FLOAT64.gamma(4 * slope.shape[1]) * (slope.abs().sum(1) + constant.abs())
+        return slope, constant
+
+    def _scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
+        """What rounding can do to log p and to the plane below it, (N,)."""
+        if not self.arithmetic.rounds:
+            return 0.0
+        pixels, size = self.vae.config.pixels, self.vae.likelihood.magnitude(t, a)
+        forward = self.arithmetic.gamma(pixels + 2 * ELEMENTARY + len(self.noise)) * size
+        own = size + a.magnitude.flatten(1).sum(1)
+        return forward + 8 * FLOAT64.gamma(pixels + 2 * ELEMENTARY) * own
+
+    def _pull_posterior(
+        self, on_mu: Tensor, scale: Tensor, bounds: LayerBounds, slopes: Slopes
+    ) -> tuple[Tensor, Tensor]:
+        """<on_mu, mu> + <scale, exp(logvar / 2)> - weight KL >= <(B, 2k), posterior> + (B,).
+
+        Separable in the 2k coordinates, so that each has its exact intercept.
+        """
+        mu, logvar = bounds.posterior
+        on_square = -self.weight * mu.center
+        if slopes.mu is not None:
+            on_square = on_square + slopes.mu
+        on_logvar = logvar_slope(logvar, scale, self.weight)
+        if slopes.logvar is not None:
+            on_logvar = on_logvar + slopes.logvar
+        constant = square_intercept(mu, on_square, self.weight).sum(1)
+        constant = constant + logvar_intercept(logvar, scale, on_logvar, self.weight).sum(1)
+        if self.arithmetic.rounds:
+            size = mu.magnitude * (mu.magnitude + on_square.abs())
+            size = size + (1 + logvar.magnitude) * (
+                logvar.upper.exp() + 1 + scale.abs() * (logvar.upper / 2).exp() + on_logvar.abs()
+            )
+            gamma = self.arithmetic.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
+            constant = constant - gamma * size.sum(1)
+        return torch.cat([on_mu + on_square, on_logvar], 1), constant
+
+    def bound(self, bounds: LayerBounds, slopes: Slopes) -> Tensor:
+        """Lower bound on weight * ELBO over the ball, (B,)."""
+        slope, constant = self.plane(bounds, slopes)
+        return self.ball.lowest(slope[None])[0] + constant
+
+
+def _affine_layers(network: nn.Sequential, count: int) -> int:
+    return sum(affine(layer) is not None for layer in network[:count])
+
+
+def _cut(x: Interval, y: Interval) -> Interval:
+    """The intersection of two bounds on the same values."""
+    return Interval(torch.maximum(x.lower, y.lower), torch.minimum(x.upper, y.upper))
