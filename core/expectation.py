@@ -41,7 +41,8 @@ Progress = Callable[[int, int], None]
 """Called with (draws done, of how many); raise in it to cancel."""
 
 Refine = Callable[[Tensor], Tensor]
-"""noise (S, k) -> (S, B): for each draw a lower bound on the ELBO over the ball, in nats."""
+"""noise (S, k) -> (G, B), in nats: lower bounds over the ball on the mean ELBO of each of G runs of S / G
+consecutive draws. G = S: draw by draw."""
 
 
 def recon_draws(
@@ -62,9 +63,12 @@ def recon_draws(
     return torch.cat(parts)
 
 
-def _encode(vae: VAE, ball: Ball, kl: Tensor | None, arithmetic: Arithmetic) -> tuple[Interval, Tensor]:
+def _encode(
+    vae: VAE, ball: Ball, posterior: Interval | None, kl: Tensor | None, arithmetic: Arithmetic
+) -> tuple[Interval, Tensor]:
     """Bounds on mu and logvar, (B, 2k), and an upper bound on the KL, (B,)."""
-    posterior = propagate_through(vae.encoder, ball.box, arithmetic)[-1]
+    if posterior is None:
+        posterior = propagate_through(vae.encoder, ball.box, arithmetic)[-1]
     mu, logvar = posterior.chunk(2)
     kl = kl_upper(mu, logvar, arithmetic) if kl is None else kl
     return posterior, kl.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
@@ -75,9 +79,15 @@ def _normal(draws: int, latent: int, seed: int, device: torch.device) -> Tensor:
     return torch.randn(draws, latent, generator=generator, dtype=torch.float64).to(device)
 
 
-def _at_least_two(name: str, value: int) -> None:
-    if check_count(name, value) < 2:
-        raise InputError(f"{name} is {value}; a bound on an expectation needs at least 2.")
+def _gain(tight: Tensor, base: Tensor) -> Tensor:
+    """What tight bounds on G runs, (G, B), add to the bounds on each draw, (S, B)."""
+    runs = len(tight)
+    if runs < 1 or len(base) % runs or tight.shape[1:] != base.shape[1:]:
+        raise InputError(
+            f"refine gave {tuple(tight.shape)} for {tuple(base.shape)}; give (G, B), G dividing S."
+        )
+    gain = proved(tight) - base.unflatten(0, (runs, -1)).mean(1)
+    return gain.nan_to_num(nan=0.0, posinf=0.0).clamp(min=0)
 
 
 @torch.no_grad()
@@ -90,6 +100,7 @@ def expectation_lower(
     alpha: float,
     seed: int,
     arithmetic: Arithmetic,
+    posterior: Interval | None = None,
     kl: Tensor | None = None,
     refine: Refine | None = None,
     refine_draws: int = 0,
@@ -104,24 +115,24 @@ def expectation_lower(
     t           box of the scored image: that of the ball, or the clean image.
     draws       how many interval draws; 16,384 or more, they are cheap.
     arithmetic  what the bound has to cover.
+    posterior   bounds on mu and logvar over the ball, (B, 2k), if better ones are known: they serve all.
     kl          (B,) upper bound on the KL over the ball, if a better one is known.
     refine      a tighter bound for each draw, by the two-level estimate below.
-    refine_draws  how many draws it is asked for, in one call, >= 2.
+    refine_draws  how many draws it is asked for, in one call.
 
-    With f(noise) = min over the ball of the ELBO, base = max(g - kl, tau - kl) and
-    gain = (refine - base)+ >= 0: max(f, tau - kl) >= base + gain in every draw, hence
-    E[f] >= E[base] + E[gain] - E[(tau - h)+]. Each mean gets its own draws and alpha / 2; the gain is
-    small and above 0, so that few draws are enough.
+    With f = min over the ball of the mean ELBO of a run of draws, base = the mean of max(g, tau) - kl in
+    that run and gain = (refine - base)+ >= 0: f + mean of (tau - h)+ >= base + gain in every run, hence
+    E[ELBO(x')] >= E[f] >= E[base] + E[gain] - E[(tau - h)+]. Each mean gets its own draws and alpha / 2;
+    the gain is small and has 0 for a floor, so that few runs are enough, each with its own adversary.
 
     -inf where nothing is proved. Raises InputError for arguments that are not as above.
     """
-    _at_least_two("draws", draws)
+    if check_count("draws", draws) < 2:
+        raise InputError("draws is 1; a bound on an expectation needs at least 2.")
     check_level("alpha", alpha)
-    if refine is not None:
-        _at_least_two("refine_draws", refine_draws)
-    extra = 0 if refine is None else refine_draws
+    extra = 0 if refine is None else check_count("refine_draws", refine_draws)
     share = alpha if refine is None else alpha / 2
-    posterior, kl = _encode(vae, ball, kl, arithmetic)
+    posterior, kl = _encode(vae, ball, posterior, kl, arithmetic)
     shells = noise_shells(vae, posterior, t, arithmetic)
     tau = shells.floor(draws, share)
 
@@ -135,8 +146,7 @@ def expectation_lower(
     if refine is not None:
         rest = noise[draws:]
         base = recon_draws(vae, posterior, rest, t, arithmetic, lambda done: None).maximum(tau) - kl
-        gain = (proved(refine(rest)) - base).nan_to_num(nan=0.0, posinf=0.0).clamp(min=0)
-        parts.append(mean_lower(gain, torch.zeros_like(kl), share))
+        parts.append(mean_lower(_gain(refine(rest), base), torch.zeros_like(kl), share))
         report(draws + extra)
     terms = torch.stack(parts)
     # 1e-13: the differences above, and this sum, are rounded.
@@ -154,6 +164,7 @@ def coverage_lower(
     alpha: float,
     seed: int,
     arithmetic: Arithmetic,
+    posterior: Interval | None = None,
     kl: Tensor | None = None,
     refine: Refine | None = None,
     progress: Progress | None = None,
@@ -165,13 +176,14 @@ def coverage_lower(
     joint over the k latent dimensions, itself with confidence 1 - alpha over the draws, image by image.
     As in CIVET (Xu et al. 2025), but with a certificate for each draw in place of a box of noise, so
     that nothing is lost to a union bound over the dimensions: an order statistic of the certified
-    values (core.statistics.quantile_lower). `refine` is asked for all draws, in one call.
+    values (core.statistics.quantile_lower). `refine` is asked for all draws, in one
+    call and draw by draw.
 
     The other arguments are those of `expectation_lower`. Raises InputError where `draws` is too small
     for delta and alpha, with the smallest number that suffices.
     """
     check_sample(check_count("draws", draws), delta, alpha)
-    posterior, kl = _encode(vae, ball, kl, arithmetic)
+    posterior, kl = _encode(vae, ball, posterior, kl, arithmetic)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -181,5 +193,8 @@ def coverage_lower(
     recon = recon_draws(vae, posterior, noise, t, arithmetic, report)
     values = recon - kl - 1e-13 * (recon.abs() + kl)
     if refine is not None:
-        values = values.maximum(proved(refine(noise)))
+        tight = refine(noise)
+        if tight.shape != values.shape:
+            raise InputError(f"refine gave {tuple(tight.shape)}; coverage needs {tuple(values.shape)}.")
+        values = values.maximum(proved(tight))
     return quantile_lower(proved(values), delta, alpha)

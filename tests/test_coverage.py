@@ -45,7 +45,9 @@ def test_coverage_of_a_single_image_is_nearly_exact_and_refinable() -> None:
         ({"alpha": 0.0}, "alpha is"),
         ({"alpha": 0.6}, "alpha is"),
         ({"seed": -1}, "seed is"),
-        ({"refine": lambda noise: noise, "refine_draws": 1}, "refine_draws is 1"),
+        ({"refine": lambda noise: noise[:, :2], "refine_draws": 0}, "refine_draws is 0"),
+        ({"refine": lambda noise: noise[:3, :2], "refine_draws": 10}, "refine gave"),
+        ({"refine": lambda noise: noise[:, :1], "refine_draws": 10}, "refine gave"),
     ],
 )
 def test_arguments_of_the_expectation(changes: dict[str, object], message: str) -> None:
@@ -62,6 +64,7 @@ def test_arguments_of_the_expectation(changes: dict[str, object], message: str) 
         ({"delta": 0.6}, "delta is"),
         ({"alpha": 0}, "alpha is"),
         ({"draws": True}, "draws is True"),
+        ({"refine": lambda noise: noise[:1, :2]}, "refine gave"),
     ],
 )
 def test_arguments_of_coverage(changes: dict[str, object], message: str) -> None:

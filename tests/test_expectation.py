@@ -10,7 +10,8 @@ from torch import Tensor
 
 import core
 from core.ball import Ball
-from core.bounds.rounding import ARITHMETICS
+from core.bounds.interval import Interval, propagate_through
+from core.bounds.rounding import ARITHMETICS, FLOAT64
 from core.elbo import as_double
 from tests.conftest import make_images, make_vae
 from tests.noise_bounds import KINDS, balls, bound, coverage, exact, fresh, per_draw
@@ -104,6 +105,31 @@ def test_a_tighter_bound_of_few_draws_is_used() -> None:
     assert (loose < value - 30).all()
     assert (refined <= value).all()
     assert (refined >= value - 1).all()
+
+
+def test_bounds_on_runs_of_draws_are_compared_with_runs() -> None:
+    vae = as_double(make_vae())
+    x, ball, t = balls(vae, 0.0)
+    single = exact(vae, x.double())
+    _, kl = per_draw(vae, x.double(), fresh(vae, 1))
+    value = core.elbo(make_vae(), x, core.sample_noise(vae, 20_000, 6)).total
+
+    def runs(noise: Tensor) -> Tensor:
+        return single(noise).unflatten(0, (-1, 4)).mean(1)
+
+    refined = bound(vae, ball, t, kl=kl + 30, draws=20_000, refine=runs, refine_draws=1600)
+    assert (refined <= value).all()
+    assert (refined >= value - 1).all()
+
+
+def test_better_bounds_on_the_posterior_serve_all_draws() -> None:
+    vae = make_vae()
+    _, ball, t = balls(vae, 0.05)
+    whole = propagate_through(vae.double().encoder, ball.box, FLOAT64)[-1]
+    half = Interval(whole.center - whole.radius / 2, whole.center + whole.radius / 2)
+    assert torch.equal(bound(vae, ball, t, posterior=whole), bound(vae, ball, t))
+    assert (bound(vae, ball, t, posterior=half) > bound(vae, ball, t)).all()
+    assert (coverage(vae, ball, t, posterior=half) > coverage(vae, ball, t)).all()
 
 
 def test_a_useless_refinement_costs_only_its_share_of_the_risk() -> None:
