@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from core.attacks.apgd import APGD
 from core.attacks.base import Attack, AttackResult, Progress
+from core.attacks.chance import Random
 from core.attacks.gradient import FGSM, PGD
+from core.attacks.spg import SPG
+from core.attacks.strongest import Strongest
+from core.attacks.surrogate import Damage, Latent, Targeted
+from core.attacks.vertex import Vertex
+from core.ball import NORMS, Ball
 from core.errors import InputError
 from core.model import VAE
 from core.validate import check_count, check_eps, check_images, check_noise, check_seed, check_target
 
-ATTACKS: dict[str, type[PGD]] = {"fgsm": FGSM, "pgd": PGD}
+ATTACKS: dict[str, type[Attack]] = {
+    kind.name: kind for kind in (FGSM, PGD, APGD, SPG, Vertex, Latent, Targeted, Damage, Random, Strongest)
+}
 
 __all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "attack"]
 
@@ -22,34 +32,57 @@ def attack(
     *,
     eps: float | Tensor,
     target: str = "likelihood",
+    norm: str = "linf",
     method: str = "pgd",
     steps: int = 40,
     restarts: int = 1,
     seed: int = 0,
+    start: Tensor | None = None,
     progress: Progress | None = None,
 ) -> AttackResult:
-    """The lowest ELBO that an adversary was seen to reach in the l_inf ball of radius eps.
+    """The lowest ELBO that an adversary was seen to reach in the ball of radius eps.
 
     x         images (B, C, H, W) in [0, 1].
     noise     draws (S, k), the same for clean, attacked and certified value.
     eps       radius, a number in [0, 1] or one an image (B,).
     target    "likelihood" scores x' itself, "reconstruction" the clean image x.
-    method    "fgsm" or "pgd".
+    norm      "linf", at most eps a pixel, or "l2", at most eps in Euclidean distance.
+    method    a name in ATTACKS: "fgsm", "pgd", "apgd", "spg", "vertex", "latent", "targeted",
+              "damage", "random", "strongest".
     steps     gradient steps of one restart (fgsm takes one).
-    restarts  the first starts at x, the others at random points (fgsm takes one).
-    seed      of the random starts.
+    restarts  the first starts at x, the others at random points (fgsm takes one). "strongest" spends
+              25 * steps * restarts gradients in its own way: 1,000 as it is called here.
+    seed      of everything that is random.
+    start     points to start at as well, (K, B, C, H, W) or (B, C, H, W), projected onto the ball
+              first. Each is one more restart.
     progress  called as progress(done, total) after each step; raise in it to cancel.
 
     Raises InputError for arguments that are not as above.
     """
     if method not in tuple(ATTACKS):
         raise InputError(f"attack method is {method!r}; choose one of {', '.join(ATTACKS)}.")
+    if norm not in NORMS:
+        raise InputError(f"norm is {norm!r}; choose one of {', '.join(NORMS)}.")
     check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
-    radius = check_eps(eps, x)
+    ball = Ball(x, check_eps(eps, x), norm)
     optimiser = ATTACKS[method](
         steps=check_count("steps", steps, 10_000),
         restarts=check_count("restarts", restarts, 1_000),
         seed=check_seed(seed),
     )
-    return optimiser.run(vae, x, noise, radius, target, progress)
+    return optimiser.run(vae, ball, noise, target, _check_start(start, ball), progress)
+
+
+def _check_start(start: Tensor | None, ball: Ball) -> Tensor:
+    """Extra starts -> (K, B, C, H, W) in the ball, K >= 0."""
+    x = ball.center
+    if start is None:
+        return x.new_empty((0, *x.shape))
+    if not isinstance(start, Tensor) or start.shape[-4:] != x.shape or start.ndim not in (4, 5):
+        shown = tuple(start.shape) if isinstance(start, Tensor) else type(start).__name__
+        raise InputError(f"start is {shown}; it must be a tensor of shape {tuple(x.shape)} or (K, *that).")
+    if not start.dtype.is_floating_point or not bool(torch.isfinite(start).all()):
+        raise InputError("start must hold floating point numbers, none of them NaN or infinite.")
+    points = start.detach().to(x.device, x.dtype).reshape(-1, *x.shape)
+    return torch.stack([ball.project(point) for point in points]) if len(points) else points

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,87 +11,170 @@ from torch import Tensor
 
 from core.attacks.objective import Evaluation, Objective
 from core.ball import Ball
-from core.bounds.interval import Interval
-from core.elbo import elbo
+from core.elbo import as_double, elbo, sample_noise
 from core.model import VAE
 
 Progress = Callable[[int, int], None]
 """Called with (evaluations done, of how many); raise in it to cancel."""
 
 Search = Generator[Tensor, Evaluation, None]
-"""Yields points (B, ...) and is sent the evaluation of each, projected onto the ball."""
+"""Yields points (K * B, ...), K candidates an image; is sent their evaluation, projected onto the ball."""
+
+# Added to the seed for the fresh draws, so that they are not those of sample_noise(vae, draws, seed).
+FRESH = 1_000_003
 
 
 @dataclass(frozen=True)
 class AttackResult:
     """The strongest point that an attack found for each image.
 
-    x_adv    attacked images, shape and dtype of x, inside the ball.
-    elbo     ELBO(x_adv; t, noise), (B,) float64 nats, never above the clean value.
-    history  (evaluations, B) float64: best value so far after each evaluation of the ELBO; the first
-             entry is the clean value, the last one is `elbo`. A restart adds steps + 1 entries.
-    method, target, eps  as asked for; eps is (B,).
+    x_adv       attacked images, shape and dtype of x, inside the ball.
+    elbo        ELBO(x_adv; t, noise), (B,) float64 nats, never above the clean value.
+    elbo_fresh  ELBO(x_adv; t, .) on as many other draws, those of sample_noise(vae, S, seed + FRESH):
+                what the attack achieves on noise that it was not fitted to. (B,) float64 nats.
+    history     (evaluations, B) float64: best value so far after each evaluation of the ELBO; the
+                first entry is the clean value, the last one is `elbo`.
+    gradients   gradients that were computed for each image, of the ELBO or of what the attack used instead.
+    method, target, norm, eps  as asked for; eps is (B,).
     """
 
     x_adv: Tensor
     elbo: Tensor
+    elbo_fresh: Tensor
     history: Tensor
+    gradients: int
     method: str
     target: str
+    norm: str
     eps: Tensor
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a search may look at.
+
+    ball    of the B images; its centre is the clean batch.
+    noise   draws (S, k).
+    starts  extra starting points (K, B, C, H, W) inside the ball, K >= 0.
+    """
+
+    vae: VAE
+    ball: Ball
+    noise: Tensor
+    starts: Tensor
+    objective: Objective
+
+    def balls(self, count: int) -> Ball:
+        """The balls of `count` candidates an image."""
+        ball = self.ball
+        return Ball(ball.center.repeat(count, 1, 1, 1), ball.eps.repeat(count), ball.norm)
 
 
 class Attack(ABC):
     """An optimiser over the ball. A subclass proposes points; this class owns everything else."""
 
     name: str
+    # Whether the search, like the verdict, runs in float64, at points of the network's precision.
+    precise = False
 
-    @property
-    @abstractmethod
-    def evaluations(self) -> int:
-        """How many points `search` will yield."""
+    def __init__(self, steps: int = 40, restarts: int = 1, seed: int = 0) -> None:
+        self.steps, self.restarts, self.seed = steps, restarts, seed
 
     @abstractmethod
-    def search(self, x: Tensor, box: Interval) -> Search:
-        """Propose points, x itself first; each `yield` returns the Evaluation of the projected point."""
+    def evaluations(self, starts: int) -> int:
+        """How many points an image `search` evaluates when it is given that many extra starts."""
+
+    @abstractmethod
+    def search(self, problem: Problem) -> Search:
+        """Propose points, x itself first; each `yield` returns the Evaluation of the projected points."""
 
     def run(
         self,
         vae: VAE,
-        x: Tensor,
+        ball: Ball,
         noise: Tensor,
-        eps: Tensor,
         target: str,
+        starts: Tensor,
         progress: Progress | None = None,
     ) -> AttackResult:
-        """Attack images x (B, C, H, W) with shared draws (S, k); eps (B,)."""
+        """Attack the images at the centre of the ball with shared draws (S, k); starts (K, B, C, H, W)."""
+        x = ball.center
         t = None if target == "likelihood" else x
-        ball, objective = Ball(x, eps), Objective(vae, noise, t)
-        best_x, best = x, torch.full_like(x[:, 0, 0, 0], torch.inf)
+        objective = Objective(as_double(vae) if self.precise else vae, noise, t)
+        problem = Problem(vae, ball, noise, starts, objective)
+        total = self.evaluations(len(starts))
+        best_x, best = x, x.new_full((len(x),), torch.inf, dtype=torch.float64)
         history: list[Tensor] = []
-        search = self.search(x, ball.box)
-        point = next(search)
+        search = self.search(problem)
+        points = next(search)
         while True:
-            evaluation = objective(ball.project(point))
-            better = evaluation.value < best
-            best = torch.where(better, evaluation.value, best)
-            best_x = _choose(better, evaluation.point, best_x)
-            history.append(best)
+            count = len(points) // len(x)
+            evaluation = objective(problem.balls(count).project(points))
+            values = evaluation.value.double().view(count, len(x))
+            values = values.masked_fill(values.isnan(), torch.inf)
+            value, which = values.min(0)
+            point = evaluation.point.view(count, *x.shape)[which, torch.arange(len(x), device=x.device)]
+            best_x = choose(value < best, point, best_x)
+            history += torch.minimum(values.cummin(0).values, best)
+            best = torch.minimum(value, best)
             if progress is not None:
-                progress(len(history), self.evaluations)
+                progress(len(history), total)
             try:
-                point = search.send(evaluation)
+                points = search.send(evaluation)
             except StopIteration:
                 break
         # The search runs in the network's precision, the verdict in float64: keep the better of the two.
         clean, found = elbo(vae, x, noise, t).total, elbo(vae, best_x, noise, t).total
         lowered = found < clean
-        final = torch.where(lowered, found, clean)
-        trace = torch.stack(history).double().clamp(min=final, max=clean)
+        final, x_adv = torch.where(lowered, found, clean), choose(lowered, best_x, x)
+        trace = torch.stack(history).clamp(min=final, max=clean)
         trace[0], trace[-1] = clean, final
-        return AttackResult(_choose(lowered, best_x, x), final, trace, self.name, target, eps)
+        fresh = sample_noise(vae, len(noise), (self.seed + FRESH) % 2**63)
+        return AttackResult(
+            x_adv=x_adv,
+            elbo=final,
+            elbo_fresh=elbo(vae, x_adv, fresh, t).total,
+            history=trace,
+            gradients=objective.gradients // len(x),
+            method=self.name,
+            target=target,
+            norm=ball.norm,
+            eps=ball.eps,
+        )
 
 
-def _choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Per image: yes where `which` (B,) holds, else no."""
-    return torch.where(which.view(-1, *[1] * (yes.ndim - 1)), yes, no)
+class Restarted(Attack):
+    """An attack that descends from one start after the other.
+
+    The clean image first, then the extra starts, then random points: `restarts` plus the number of
+    extra starts in all, each of `steps` steps, that is of steps + 1 evaluations.
+    """
+
+    def evaluations(self, starts: int) -> int:
+        return (self.steps + 1) * (self.restarts + starts)
+
+    def search(self, problem: Problem) -> Search:
+        yield from self.descend(problem, problem.ball.center)
+        for start in self.other_starts(problem, self.restarts - 1):
+            yield from self.descend(problem, start)
+
+    def other_starts(self, problem: Problem, count: int) -> Iterator[Tensor]:
+        """The extra starts, then `count` random ones, each (B, C, H, W)."""
+        generator = torch.Generator().manual_seed(self.seed)
+        yield from problem.starts
+        for _ in range(count):
+            yield problem.ball.random(generator)
+
+    @abstractmethod
+    def descend(self, problem: Problem, start: Tensor) -> Search:
+        """Propose steps + 1 points (B, C, H, W), the start first."""
+
+
+def choose(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Per row: yes where `which` (N,) holds, else no."""
+    return torch.where(per_row(which, yes), yes, no)
+
+
+def per_row(values: Tensor, like: Tensor) -> Tensor:
+    """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))

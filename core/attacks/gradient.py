@@ -1,4 +1,4 @@
-"""Signed-gradient attacks on the ELBO: FGSM and PGD."""
+"""Attacks that step along the steepest descent of the ELBO: FGSM and PGD."""
 
 from __future__ import annotations
 
@@ -7,49 +7,51 @@ import math
 import torch
 from torch import Tensor
 
-from core.attacks.base import Attack, Search
-from core.bounds.interval import Interval
+from core.attacks.base import Problem, Restarted, Search, per_row
+from core.attacks.objective import Evaluation
+from core.ball import Ball
 
 
-class PGD(Attack):
-    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083) with a cosine step size.
-
-    The first restart starts at the clean image, every further one at a random point of the ball.
-    """
+class PGD(Restarted):
+    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083) with a cosine step size."""
 
     name = "pgd"
 
-    def __init__(self, steps: int = 40, restarts: int = 1, seed: int = 0) -> None:
-        self._steps, self._restarts, self._seed = steps, restarts, seed
+    def descend(self, problem: Problem, start: Tensor) -> Search:
+        evaluation = yield start
+        for step in range(self.steps):
+            size = cosine_step(step, self.steps)
+            way = steepest(problem.ball, self.slope(problem, evaluation))
+            evaluation = yield evaluation.point - size * way
 
-    @property
-    def evaluations(self) -> int:
-        return (self._steps + 1) * self._restarts
-
-    def search(self, x: Tensor, box: Interval) -> Search:
-        generator = torch.Generator().manual_seed(self._seed)
-        reach = torch.maximum(x - box.lower, box.upper - x).flatten(1).amax(1)
-        reach = reach.view(-1, *[1] * (x.ndim - 1))
-        start = x
-        for _ in range(self._restarts):
-            evaluation = yield start
-            for step in range(self._steps):
-                size = cosine_step(step, self._steps) * reach
-                evaluation = yield evaluation.point - size * evaluation.gradient().sign()
-            share = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-            start = box.lower + share * box.width
+    def slope(self, problem: Problem, evaluation: Evaluation) -> Tensor:
+        """Gradient of what is minimised, shape of the point."""
+        return evaluation.gradient()
 
 
 class FGSM(PGD):
     """The fast gradient sign method (Goodfellow et al. 2015, arXiv 1412.6572): one full step.
 
-    Takes no steps, restarts or seed: they are accepted so that every attack is made the same way.
+    Takes one step and no random restart, whatever is asked for; extra starts get a step each.
     """
 
     name = "fgsm"
 
     def __init__(self, steps: int = 1, restarts: int = 1, seed: int = 0) -> None:
         super().__init__(steps=1, restarts=1, seed=seed)
+
+
+def steepest(ball: Ball, slope: Tensor) -> Tensor:
+    """The step of steepest ascent that is as long as the ball is wide, in its norm; shape of slope.
+
+    l_inf: the sign of the slope times the farthest that any pixel can move. l_2: the slope scaled to eps.
+    """
+    if ball.norm == "linf":
+        x, box = ball.center, ball.box
+        reach = torch.maximum(x - box.lower, box.upper - x).flatten(1).amax(1)
+        return per_row(reach, slope) * slope.sign()
+    size = slope.flatten(1).norm(dim=1).clamp(min=torch.finfo(slope.dtype).tiny)
+    return per_row(ball.eps.to(slope.dtype) / size, slope) * slope
 
 
 def cosine_step(step: int, steps: int) -> float:
