@@ -49,8 +49,22 @@ def kl_upper(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     zero = torch.zeros_like(mu.lower)
     from_mu = kl_terms(mu.magnitude, zero)
     from_logvar = torch.maximum(kl_terms(zero, logvar.lower), kl_terms(zero, logvar.upper))
-    upper = (from_mu + from_logvar).sum(-1)
+    return (from_mu + from_logvar).sum(-1) + _kl_roundoff(mu, logvar, arithmetic)
+
+
+def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> Tensor:
+    """Exact minimum of the KL divergence over a box of posteriors, (B,) nats.
+
+    Every summand is smallest at 0, or at the end of its interval that is nearest to 0.
+    """
+    zero = torch.zeros_like(mu.lower)
+    nearest = [torch.minimum(torch.maximum(zero, x.lower), x.upper) for x in (mu, logvar)]
+    lower = kl_terms(*nearest).sum(-1) - _kl_roundoff(mu, logvar, arithmetic)
+    return lower.clamp(min=0)
+
+
+def _kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:
     if not arithmetic.rounds:
-        return upper
+        return 0.0
     size = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1) / 2
-    return upper + arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * size
+    return arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * size

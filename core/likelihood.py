@@ -28,6 +28,10 @@ class Likelihood(Protocol):
         """Exact minimum of log p over t in [t.lower, t.upper], a in [a.lower, a.upper] -> (...)."""
         ...
 
+    def upper(self, t: Interval, a: Interval) -> Tensor:
+        """Exact maximum of log p over the same box -> (...)."""
+        ...
+
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         """Upper bound on the sum of the absolute values of all summands of log p over the box.
 
@@ -42,6 +46,10 @@ class Likelihood(Protocol):
         weight  +1 bounds log p from below, -1 from above.
         mix     any number, best in [0, 1], shape of a: which of the valid planes. t and a broadcast.
         """
+        ...
+
+    def curvature(self, a: Interval) -> Tensor:
+        """About how much log p bends in each natural parameter, -d^2 log p / da^2 at the centre."""
         ...
 
     def mean(self, a: Tensor) -> Tensor:
@@ -77,6 +85,16 @@ class Bernoulli:
 
         return torch.minimum(worst(a.lower), worst(a.upper)).sum(_IMAGE)
 
+    def upper(self, t: Interval, a: Interval) -> Tensor:
+        """Linear in t_j: the maximum is at an end of t; there it is at the a_j whose mean is nearest to t_j."""
+
+        def best(end: Tensor) -> Tensor:
+            mean = torch.logit(end).clamp(-1e30, 1e30)
+            nearest = torch.minimum(torch.maximum(mean, a.lower), a.upper)
+            return end * nearest - softplus(nearest)
+
+        return torch.maximum(best(t.lower), best(t.upper)).sum(_IMAGE)
+
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         return (t.upper * a.magnitude + softplus(a.upper)).sum(_IMAGE)
 
@@ -99,6 +117,10 @@ class Bernoulli:
             return s * best - log_prob(end, best)
 
         return -s, *join_faces(t, highest(t.lower), highest(t.upper))
+
+    def curvature(self, a: Interval) -> Tensor:
+        mean = torch.sigmoid(a.center)
+        return mean * (1 - mean)
 
     def mean(self, a: Tensor) -> Tensor:
         return torch.sigmoid(a)
@@ -127,6 +149,11 @@ class Gaussian:
         farthest = torch.maximum(t.upper - a.lower, a.upper - t.lower)
         return (-self._scale * farthest**2 - self._constant).sum(_IMAGE)
 
+    def upper(self, t: Interval, a: Interval) -> Tensor:
+        """The distance |t_j - g_j| is smallest across the gap between the intervals, 0 if they overlap."""
+        nearest = torch.maximum(t.lower - a.upper, a.lower - t.upper).clamp(min=0)
+        return (-self._scale * nearest**2 - self._constant).sum(_IMAGE)
+
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         # (|t| + |g|)^2, not (t - g)^2: the difference is rounded relative to its operands.
         return (self._scale * (t.upper + a.magnitude) ** 2 + abs(self._constant)).sum(_IMAGE)
@@ -145,6 +172,9 @@ class Gaussian:
         at = low + mix * (high - low)
         s = 2 * self._scale * at
         return -s, s, self._constant - self._scale * at**2
+
+    def curvature(self, a: Interval) -> Tensor:
+        return torch.full_like(a.lower, 2 * self._scale)
 
     def mean(self, a: Tensor) -> Tensor:
         return a

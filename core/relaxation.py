@@ -25,8 +25,9 @@ from core.bounds.relaxations import (
     logvar_intercept,
     logvar_slope,
     square_intercept,
+    unit,
 )
-from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
 from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.model import VAE
 
@@ -42,6 +43,8 @@ class Slopes:
     sigma             (S * B, k): where the tangent below exp(logvar / 2) touches, in [0, 1].
     mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
     mu, logvar        (B, k): what is added to the default slope for the KL's terms.
+    tie               (B, 2k): multipliers that tie mu and logvar to their bounds: any number is valid,
+                      since f >= f + <tie, v> - max <tie, v>. They pay where the bounds were cut.
     """
 
     encoder: dict[int, Tensor] = field(default_factory=dict)
@@ -50,9 +53,10 @@ class Slopes:
     mix: Tensor | None = None
     mu: Tensor | None = None
     logvar: Tensor | None = None
+    tie: Tensor | None = None
 
     def tensors(self) -> list[Tensor]:
-        rest = (self.sigma, self.mix, self.mu, self.logvar)
+        rest = (self.sigma, self.mix, self.mu, self.logvar, self.tie)
         return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
 
 
@@ -80,6 +84,20 @@ class Relaxation:
         """Bounds on the scored image t, (B, C, H, W)."""
         return self.ball.box if self._t is None else Interval(self._t, self._t)
 
+    def exact(self) -> Relaxation:
+        """The same without rounding margins: cheaper, for optimisers."""
+        return Relaxation(self.vae, self.ball, self.noise, self._t, self.weight, EXACT)
+
+    def copies(self, count: int) -> Relaxation:
+        """The same single ball `count` times."""
+
+        def copy(v: Tensor) -> Tensor:
+            return v.expand(count, *v.shape[1:])
+
+        ball = Ball(copy(self.ball.center), copy(self.ball.eps), self.ball.norm)
+        t = None if self._t is None else copy(self._t)
+        return Relaxation(self.vae, ball, self.noise, t, self.weight, self.arithmetic)
+
     def interval_bounds(self) -> LayerBounds:
         return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
 
@@ -88,7 +106,7 @@ class Relaxation:
         parameters, each cut with `bounds`; the layers between follow by interval propagation."""
         choices = choices or {}
         encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices)
-        z = _cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
+        z = cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
         bounds = LayerBounds(encoder, [z, *bounds.decoder[1:]])
         return LayerBounds(encoder, self._tighten_part("decoder", bounds, bounds.decoder, choices))
 
@@ -99,7 +117,7 @@ class Relaxation:
         known = [before[0]]
         for index, layer in enumerate([*network, None]):
             if index > 0:
-                known.append(_cut(before[index], propagate(network[index - 1], known[-1], self.arithmetic)))
+                known.append(cut(before[index], propagate(network[index - 1], known[-1], self.arithmetic)))
             if layer is not None and not isinstance(layer, nn.ReLU):
                 continue
             if part == "encoder" and self.ball.norm == "linf" and _affine_layers(network, index) < 2:
@@ -117,28 +135,18 @@ class Relaxation:
         network, inputs = (
             (self.vae.encoder, bounds.encoder) if part == "encoder" else (self.vae.decoder, bounds.decoder)
         )
-        now = inputs[index].map(lambda v: v.flatten(1))
-        open_ = torch.ones_like(now.lower[0], dtype=torch.bool)
-        if index < len(network):
-            open_ = ((now.lower < 0) & (now.upper > 0)).any(0)
-        units = open_.nonzero()[:, 0]
+        units = open_units(inputs[index], index < len(network))
         if len(units) == 0:
             return inputs[index]
         widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
         size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
         parts = []
         for chosen in units.split(size):
-            rows = torch.zeros(len(chosen), open_.numel(), dtype=now.lower.dtype, device=now.lower.device)
-            rows[torch.arange(len(chosen), device=chosen.device), chosen] = 1
-            a = torch.cat([rows, -rows])[:, None].unflatten(2, inputs[index].lower.shape[1:])
+            a = both_signs(chosen, inputs[index])
             parts.append(self._lowest(part, index, a, bounds, slopes).T.unflatten(1, (2, -1)))
         lower, minus_upper = torch.cat(parts, 2).unbind(1)
         found = Interval(lower, -minus_upper).guarded()
-        cut = _cut(now.map(lambda v: v[:, units]), found)
-        whole = Interval(
-            now.lower.index_copy(1, units, cut.lower), now.upper.index_copy(1, units, cut.upper)
-        )
-        return whole.map(lambda v: v.view_as(inputs[index].lower))
+        return cut_units(inputs[index], units, found)
 
     def _lowest(self, part: str, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> Tensor:
         """Lower bounds on rows of linear functions of a layer's input -> (R, B) or (R, S * B)."""
@@ -147,11 +155,7 @@ class Relaxation:
                 self.vae.encoder, a, bounds.encoder, slopes.encoder, index, self.arithmetic
             )
             return self.ball.lowest(a.flatten(2)) + constant
-        a, constant = pull_through(
-            self.vae.decoder, a, bounds.decoder, slopes.decoder, index, self.arithmetic
-        )
-        a, more = self._pull_latent(a, bounds, slopes.sigma)
-        constant = constant + more
+        a, constant = self.pull_to_posterior(index, a, bounds, slopes)
         # Encoder bounds do not depend on the draw: draws become rows.
         draws = self.noise.shape[0]
         a = a.unflatten(1, (draws, -1)).flatten(0, 1)
@@ -161,6 +165,16 @@ class Relaxation:
         lowest = self.ball.lowest(a.flatten(2)) + more
         return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
 
+    def pull_to_posterior(
+        self, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes
+    ) -> tuple[Tensor, Tensor]:
+        """Rows on a decoder layer's input -> slopes on mu and logvar (R, S * B, 2k), constants (R, S * B)."""
+        a, constant = pull_through(
+            self.vae.decoder, a, bounds.decoder, slopes.decoder, index, self.arithmetic
+        )
+        a, more = self._pull_latent(a, bounds, slopes.sigma)
+        return a, constant + more
+
     def _pull_latent(self, a: Tensor, bounds: LayerBounds, share: Tensor | None) -> tuple[Tensor, Tensor]:
         """From z (R, N, k) to mu and logvar (R, N, 2k)."""
         noise, logvar = self._noise_rows(bounds), bounds.posterior[1]
@@ -169,7 +183,7 @@ class Relaxation:
         low, low_constant = half_exp_lower(logvar, torch.full_like(noise, 0.5) if share is None else share)
         high, high_constant = half_exp_upper(logvar)
         positive, negative = scale.clamp(min=0), scale.clamp(max=0)
-        constant = inner(positive, low_constant) + inner(negative, high_constant)
+        constant = (positive * low_constant).sum(2) + inner(negative, high_constant)
         constant = constant - self._latent_roundoff(a, bounds)
         back = positive * low + negative * high
         return torch.cat([a.expand_as(back), back], -1), constant
@@ -193,7 +207,7 @@ class Relaxation:
         """Slope (B, d) and constant (B,): weight * ELBO(x') >= <slope, x'> + constant in the ball."""
         draws, likelihood = len(self.noise), self.vae.likelihood
         a, t = bounds.decoder[-1], self.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
-        mix = torch.full_like(a.lower, 0.5) if slopes.mix is None else slopes.mix.clamp(0, 1)
+        mix = torch.full_like(a.lower, 0.5) if slopes.mix is None else unit(slopes.mix)
         on_a, on_t, constant = (v / draws for v in likelihood.plane(t, a, mix, self.weight))
         constant = (constant.flatten(1).sum(1) - self._scoring_roundoff(t, a) / draws)[None]
         rows, more = pull_through(
@@ -256,7 +270,11 @@ class Relaxation:
             )
             gamma = self.arithmetic.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
             constant = constant - gamma * size.sum(1)
-        return torch.cat([on_mu + on_square, on_logvar], 1), constant
+        rows = torch.cat([on_mu + on_square, on_logvar], 1)
+        if slopes.tie is not None:
+            rows = rows + slopes.tie
+            constant = constant - highest(slopes.tie, bounds.encoder[-1], self.arithmetic)
+        return rows, constant
 
     def bound(self, bounds: LayerBounds, slopes: Slopes) -> Tensor:
         """Lower bound on weight * ELBO over the ball, (B,)."""
@@ -264,10 +282,40 @@ class Relaxation:
         return self.ball.lowest(slope[None])[0] + constant
 
 
+def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
+    """Maximum of <slope, v> over the box; both (..., d) -> (...)."""
+    value = (slope.clamp(min=0) * x.upper + slope.clamp(max=0) * x.lower).sum(-1)
+    if not arithmetic.rounds:
+        return value
+    return value + FLOAT64.gamma(2 * slope.shape[-1]) * (slope.abs() * x.magnitude).sum(-1)
+
+
 def _affine_layers(network: nn.Sequential, count: int) -> int:
     return sum(affine(layer) is not None for layer in network[:count])
 
 
-def _cut(x: Interval, y: Interval) -> Interval:
+def open_units(x: Interval, relu: bool) -> Tensor:
+    """Which units to bound: all of them, or the inputs of a ReLU that are not stable for each ball."""
+    x = x.map(lambda v: v.flatten(1))
+    chosen = ((x.lower < 0) & (x.upper > 0)).any(0) if relu else torch.ones_like(x.lower[0])
+    return chosen.nonzero()[:, 0]
+
+
+def both_signs(units: Tensor, x: Interval) -> Tensor:
+    """Rows that pick each unit and minus each unit of a layer, (2U, 1, ...)."""
+    rows = torch.zeros(len(units), x.lower[0].numel(), dtype=x.lower.dtype, device=x.lower.device)
+    rows[torch.arange(len(units), device=units.device), units] = 1
+    return torch.cat([rows, -rows])[:, None].unflatten(2, x.lower.shape[1:])
+
+
+def cut(x: Interval, y: Interval) -> Interval:
     """The intersection of two bounds on the same values."""
     return Interval(torch.maximum(x.lower, y.lower), torch.minimum(x.upper, y.upper))
+
+
+def cut_units(x: Interval, units: Tensor, found: Interval) -> Interval:
+    """Cut some units of x (N, ...) with bounds on them, (N, U)."""
+    flat = x.map(lambda v: v.flatten(1))
+    inside = cut(flat.map(lambda v: v[:, units]), found)
+    ends = flat.lower.index_copy(1, units, inside.lower), flat.upper.index_copy(1, units, inside.upper)
+    return Interval(*ends).map(lambda v: v.view_as(x.lower))

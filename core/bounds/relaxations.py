@@ -19,6 +19,16 @@ from core.bounds.interval import Interval
 _NARROW = 1e-6
 
 
+def unit(share: Tensor) -> Tensor:
+    """share clamped to [0, 1], with the gradient of the identity.
+
+    torch.clamp has gradient 0 at the ends of its range (as of torch 2.14), and the ends are where
+    slopes start: an optimiser would never move them.
+    """
+    fixed = share.detach()
+    return fixed.clamp(0, 1) + (share - fixed)
+
+
 def chord_slope(f: Callable[[Tensor], Tensor], derivative: Tensor, x: Interval) -> Tensor:
     """(f(upper) - f(lower)) / width; `derivative` (at the centre, say) where the interval is narrow."""
     wide = x.width > _NARROW
@@ -37,7 +47,7 @@ def relu_upper(x: Interval) -> tuple[Tensor, Tensor]:
 def relu_lower(x: Interval, share: Tensor) -> Tensor:
     """Slope in [0, 1] of a line through 0 below relu: `share` on a crossing interval, else exact."""
     exact = (x.lower >= 0).to(x.lower)
-    return torch.where((x.lower < 0) & (x.upper > 0), share.clamp(0, 1), exact)
+    return torch.where((x.lower < 0) & (x.upper > 0), unit(share), exact)
 
 
 def relu_share(x: Interval) -> Tensor:
@@ -47,7 +57,7 @@ def relu_share(x: Interval) -> Tensor:
 
 def half_exp_lower(x: Interval, share: Tensor) -> tuple[Tensor, Tensor]:
     """Tangent below exp(v / 2), at lower + share * width."""
-    point = x.lower + share.clamp(0, 1) * x.width
+    point = x.lower + unit(share) * x.width
     value = (point / 2).exp()
     return value / 2, value * (1 - point / 2)
 
