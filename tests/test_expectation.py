@@ -13,6 +13,7 @@ from core.ball import Ball
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import ARITHMETICS, FLOAT64
 from core.elbo import as_double
+from core.shells import Shells
 from tests.conftest import make_images, make_vae
 from tests.noise_bounds import KINDS, balls, bound, coverage, exact, fresh, per_draw
 
@@ -51,6 +52,18 @@ def test_a_shipped_model() -> None:
     assert (lower <= core.elbo(vae, found.x_adv, core.sample_noise(vae, 10_000, 6)).total).all()
     draws = core.certify(vae, x, core.sample_noise(vae, 2000, 6), eps=eps).lower
     assert (lower >= draws - 2.5).all()
+
+
+def test_truncation_and_kl_are_paid_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = make_vae()
+    x, ball, t = balls(vae, 0.0)
+    kl = per_draw(as_double(vae), x.double(), fresh(vae, 1))[1]
+    before = bound(vae, ball, t, kl=kl)
+    assert torch.allclose(bound(vae, ball, t, kl=kl + 5), before - 5, rtol=0, atol=1e-6)
+    assert torch.allclose(bound(vae, ball, t), before, rtol=0, atol=1e-6)
+    truncation = Shells.truncation
+    monkeypatch.setattr(Shells, "truncation", lambda self, tau: truncation(self, tau) + 7)
+    assert torch.allclose(bound(vae, ball, t, kl=kl), before - 7, rtol=0, atol=1e-6)
 
 
 def test_more_draws_and_more_risk_tighten() -> None:

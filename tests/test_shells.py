@@ -14,7 +14,7 @@ from core.bounds.rounding import FLOAT64
 from core.elbo import as_double
 from core.model import VAE
 from core.shells import Shells, noise_shells
-from tests.conftest import make_vae
+from tests.conftest import make_vae, zero_vae
 from tests.noise_bounds import KINDS, balls, per_draw
 
 
@@ -43,12 +43,13 @@ def test_the_truncation_of_a_known_function(tau: float) -> None:
     assert cost < coarse
 
 
-def test_the_tail_beyond_the_last_box_is_exact_for_quadratic_growth() -> None:
-    # One box of half width 1 and tau = 0: 1 inside of it, E[noise^2; |noise| > 1] beyond.
-    n = torch.linspace(1, 40, 2_000_001, dtype=torch.float64)
+@pytest.mark.parametrize("c", [0.5, 1.0, 3.0])
+def test_the_tail_beyond_the_last_box_is_exact_for_quadratic_growth(c: float) -> None:
+    # One box and tau = 0: c^2 inside of it, E[noise^2; |noise| > c] beyond.
+    n = torch.linspace(c, 40, 2_000_001, dtype=torch.float64)
     beyond = torch.trapezoid(n**2 * torch.exp(-(n**2) / 2) * math.sqrt(2 / math.pi), n).item()
-    cost = quadratic(torch.ones(1).double(), 1.0).truncation(torch.zeros(1).double()).item()
-    assert cost == pytest.approx(1 + beyond, rel=1e-6)
+    cost = quadratic(torch.tensor([c]).double(), c**2).truncation(torch.zeros(1).double()).item()
+    assert cost - c**2 == pytest.approx(beyond, rel=1e-6)
 
 
 def test_the_probability_of_leaving_a_box_is_joint() -> None:
@@ -77,6 +78,25 @@ def test_boxes_and_growth_hold_where_noise_is_huge(arch: str, likelihood: str, s
         noise = (signs * shells.half_widths[-1].amax(0) * r)[:, 0]
         ratio = (noise.abs()[:, None] / shells.half_widths[-1]).amax(-1)
         assert (per_draw(vae, attacked, noise)[0] >= -shells.growth * ratio**2).all()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize(("weight", "bias"), [(10.0, 0.0), (0.0, 100.0)])
+def test_growth_where_absolute_weights_lose_nothing(likelihood: str, weight: float, bias: float) -> None:
+    # natural = 100 relu(noise), or 100: at the end of the last box little more than a factor 4 is spare.
+    vae = zero_vae(likelihood=likelihood)
+    for layer in vae.decoder:
+        if isinstance(layer, nn.Linear):
+            layer.weight.fill_(weight)
+            layer.bias.fill_(bias)
+    vae = as_double(vae)
+    x = torch.zeros(1, *vae.config.shape, dtype=torch.float64)
+    ball = Ball(x, torch.zeros(1)).cover()
+    shells = shells_of(vae, ball, ball.box)
+    for r in (1.0, 3.0, 1e3):
+        recon = per_draw(vae, x, shells.half_widths[-1] * r)[0]
+        assert (recon >= -shells.growth * r**2).all()
+        assert r > 1 or (recon <= -shells.growth / 16).all()
 
 
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
