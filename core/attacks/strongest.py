@@ -7,7 +7,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from core.attacks.base import Attack, Problem, Search, choose
+from core.attacks.base import Attack, Problem, Search, choose, per_row
 from core.attacks.gradient import cosine_step, steepest
 from core.attacks.objective import Evaluation
 
@@ -17,6 +17,8 @@ BUDGET, LONG = 25, 0.12
 FIRST, KEPT, KIDS = (12, 12), (3, 20), (4, 20)
 # Step sizes that a descent begins with, as a share of eps: of the survivors and kicks, of the long one.
 WIDE, SMALL = 0.5, 0.1
+# Share of the last step's way that is kept: without it, steps go back and forth over the kinks of ReLU.
+MOMENTUM = 0.5
 # Share of the pixels that a kick moves.
 KICK = 0.3
 
@@ -86,13 +88,17 @@ class Strongest(Attack):
 def _descend(
     problem: Problem, points: Tensor, steps: int, size: float
 ) -> Generator[Tensor, Evaluation, Elite]:
-    """PGD from each of the points, the step size falling from `size` to 0; the best point of each."""
+    """PGD with momentum (Dong et al. 2018, arXiv 1710.06081) from each of the points, the step size
+    falling from `size` times eps to 0; the best point of each."""
     balls = problem.balls(len(points))
     evaluation = yield points.flatten(0, 1)
     point, value = evaluation.point, evaluation.value
+    way = torch.zeros_like(point)
     for step in range(steps):
-        way = steepest(balls, evaluation.gradient())
-        evaluation = yield evaluation.point - size * cosine_step(step, steps) * way
+        slope = evaluation.gradient()
+        mean = slope.abs().flatten(1).mean(1).clamp(min=torch.finfo(slope.dtype).tiny)
+        way = MOMENTUM * way + slope / per_row(mean, slope)
+        evaluation = yield evaluation.point - size * cosine_step(step, steps) * steepest(balls, way)
         better = evaluation.value < value
         point, value = choose(better, evaluation.point, point), torch.where(better, evaluation.value, value)
     return point.view(points.shape), value.view(points.shape[:2])
