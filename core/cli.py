@@ -183,6 +183,7 @@ def _attack(options: argparse.Namespace) -> None:
             noise,
             eps=options.eps,
             target=options.target,
+            norm=options.norm,
             method=options.method,
             steps=options.steps,
             restarts=options.restarts,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.attacks import ATTACKS
+from core.ball import NORMS
 from core.bounds.rounding import ARITHMETICS
 from core.certificate import METHODS
 from core.checkpoint import list_models
@@ -90,6 +91,7 @@ def _add_attack(parser: argparse.ArgumentParser) -> None:
     _add_one_image(parser)
     _add_search(parser)
     parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
+    parser.add_argument("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
     parser.add_argument("--out", help="file for the attacked image: .npy exactly, .png rounded")
 
 
@@ -110,5 +112,5 @@ def _add_draws(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=40, help="gradient steps of a pgd restart")
-    parser.add_argument("--restarts", type=int, default=1, help="pgd starts, the first at the image")
+    parser.add_argument("--steps", type=int, default=40, help="gradient steps of an attack's restart")
+    parser.add_argument("--restarts", type=int, default=1, help="its starts, the first at the image")
