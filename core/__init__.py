@@ -9,12 +9,12 @@ proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <=
 """
 
 from core.attacks import attack
-from core.certificate import certify
 from core.checkpoint import list_models, load_model
 from core.curve import elbo_curve
 from core.data import load_samples
 from core.elbo import elbo, sample_noise
 from core.evaluate import evaluate
+from core.prove import certify, refine
 from core.train import train
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_samples",
+    "refine",
     "sample_noise",
     "train",
 ]

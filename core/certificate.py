@@ -1,4 +1,4 @@
-"""Certified lower bounds on the ELBO over a ball of inputs (Condessa & Kolter 2020, arXiv 2004.10608)."""
+"""What has been proved about a batch of images, and what exactly it states."""
 
 from __future__ import annotations
 
@@ -7,155 +7,98 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.ball import Ball
-from core.bounds.interval import Interval
-from core.bounds.rounding import ARITHMETICS, ELEMENTARY, EXACT, Arithmetic
-from core.elbo import as_double
-from core.errors import InputError
-from core.latent import kl_upper
-from core.layers import LayerBounds, LayerInterval, interval_bounds
-from core.model import VAE
-from core.validate import check_eps, check_images, check_noise, check_target
+from core.layers import LayerInterval
 
-METHODS = ("ibp",)
-
-
-@dataclass(frozen=True)
-class RobustELBO:
-    """The robust ELBO: recon - kl <= ELBO(x'; t, noise) for every x' and t in their boxes.
-
-    recon (B,) is a lower bound on the reconstruction term, kl (B,) an upper bound on the KL.
-    """
-
-    recon: Tensor
-    kl: Tensor
-    bounds: LayerBounds
-
-    @property
-    def total(self) -> Tensor:
-        return self.recon - self.kl
-
-
-def robust_elbo(
-    vae: VAE, box: Interval, noise: Tensor, t: Interval, arithmetic: Arithmetic = EXACT
-) -> RobustELBO:
-    """The paper's bound by interval propagation, differentiable.
-
-    box -> intervals on mu and logvar -> interval on z for the given noise -> interval on the natural
-    parameters -> worst case of each term. The encoder's intervals serve all draws.
-
-    box, t  boxes of inputs and of scored images, (B, C, H, W).
-    noise   (S, 1, k) shared by all images, or (S, B, k).
-    arithmetic  what the bound has to cover; exact arithmetic is what training uses.
-    """
-    bounds = interval_bounds(vae, box, noise, arithmetic)
-    a = bounds.natural
-    recon = vae.likelihood.lower(t, a)
-    if arithmetic.rounds:
-        terms = vae.config.pixels + 2 * ELEMENTARY + len(noise)
-        recon = recon - arithmetic.gamma(terms) * vae.likelihood.magnitude(t, a)
-    return RobustELBO(recon.mean(0), kl_upper(*bounds.posterior, arithmetic), bounds)
+STATES = ("draws", "expectation", "coverage")
+SIDES = ("lower", "upper")
 
 
 @dataclass(frozen=True)
 class Certificate:
     """What has been proved about a batch of images. All tensors are (B,) float64, in nats.
 
-    lower      ELBO(x'; t, noise) >= lower for every x' in the ball; -inf where vacuous.
-    recon, kl  the two parts of the bound: lower bound of the reconstruction term, upper bound of the KL.
-    margin     how much of the bound was given up to cover rounding in the network's arithmetic.
+    lower      ELBO(x'; t, noise) >= lower for every x' in the ball; -inf where vacuous or not asked for.
+    upper      ELBO(x'; t, noise) <= upper for every x' in the ball; +inf where vacuous or not asked for.
+    side       "lower" or "upper": which of the two was asked for.
+    recon, kl  bounds on the two terms alone, for display: the worst reconstruction term and KL for this
+               side, from the intervals. For "ibp" lower = recon - kl; linear methods bound the two
+               terms together and get a lower >= recon - kl.
+    margin     how much of the bound was given up in its last step to cover rounding.
     vacuous    (B,) bool: the bound is not finite or so low that it says nothing.
-    method     how the bound was computed.
-    states     "draws": the bound holds for these noise draws (mean over them), nothing else.
+    method     how the bound was computed; by_method: the bound after each step on the way to it.
+    states     "draws": it holds for these noise draws (mean over them), nothing else. "expectation": it
+               holds for the expectation over the noise, with confidence 1 - alpha over the sample of
+               `draws` draws. "coverage": a fresh draw keeps it with probability 1 - delta, with
+               confidence 1 - alpha over the sample.
     target     "likelihood": t = x'; "reconstruction": t = x.
-    eps        (B,) radius of the l_inf ball, cut to [0, 1].
+    eps, norm  (B,) radius of the ball, "linf" or "l2", cut to [0, 1].
     draws      number of noise draws.
     arithmetic the precision of the forward pass that the bound covers, rounding included.
-    intervals  the interval of every layer, for display.
+    intervals  the interval of every layer, for display; empty for "expectation" and "coverage".
+    minimiser  (B, C, H, W): where in the ball the linear bound is attained, a good start for an attack;
+               None for "ibp".
+    alpha, delta  as above; 0 where they play no part.
     """
 
     lower: Tensor
+    upper: Tensor
+    side: str
     recon: Tensor
     kl: Tensor
     margin: Tensor
     vacuous: Tensor
     method: str
+    by_method: dict[str, Tensor]
     states: str
     target: str
     eps: Tensor
+    norm: str
     draws: int
     arithmetic: str
     intervals: list[LayerInterval]
+    minimiser: Tensor | None
+    alpha: float = 0.0
+    delta: float = 0.0
+
+    @property
+    def bound(self) -> Tensor:
+        """The bound of the side that was asked for."""
+        return self.lower if self.side == "lower" else self.upper
 
     def statement(self, index: int = 0) -> str:
         """What is proved about one image of the batch, as a sentence."""
         scored = "x'" if self.target == "likelihood" else "the clean image"
-        ball = f"every image x' with pixels in [0, 1] within {self.eps[index].item():g} of this one"
+        unit = "" if self.norm == "linf" else " in Euclidean distance"
+        ball = f"every image x' with pixels in [0, 1] within {self.eps[index].item():g}{unit} of this one"
         if self.vacuous[index]:
             return f"Nothing is proved by {self.method} for {ball}: the bound is vacuous."
+        most = "at least" if self.side == "lower" else "at most"
+        proved = f"{most} {self.bound[index].item():.2f} nats"
+        how = f"{self.method}, evaluated in {self.arithmetic}"
+        sure = f"with confidence {100 * (1 - self.alpha):g} % over a sample of {self.draws} noise draws"
+        if self.states == "expectation":
+            return (
+                f"For {ball}, the expectation over the noise of the ELBO that scores {scored} is {proved}, "
+                f"{sure} ({how})."
+            )
+        if self.states == "coverage":
+            return (
+                f"With probability at least {100 * (1 - self.delta):g} % over a fresh noise draw, the ELBO "
+                f"that scores {scored} is {proved} for {ball}, {sure} ({how})."
+            )
         return (
-            f"For {ball}, the ELBO that scores {scored} is at least "
-            f"{self.lower[index].item():.2f} nats, as a mean over these {self.draws} noise draws "
-            f"({self.method}, evaluated in {self.arithmetic}; {self.margin[index].item():.2g} nats "
-            "cover rounding)."
+            f"For {ball}, the ELBO that scores {scored} is {proved}, as a mean over these {self.draws} "
+            f"noise draws ({how}; {self.margin[index].item():.2g} nats cover rounding)."
         )
 
 
-@torch.no_grad()
-def certify(
-    vae: VAE,
-    x: Tensor,
-    noise: Tensor,
-    *,
-    eps: float | Tensor,
-    target: str = "likelihood",
-    method: str = "ibp",
-    arithmetic: str = "float64",
-) -> Certificate:
-    """A lower bound on the ELBO that no x' in the l_inf ball of radius eps can go below.
-
-    x       images (B, C, H, W) in [0, 1].
-    noise   draws (S, k); the bound holds for the mean over exactly these draws.
-    eps     radius, a number in [0, 1] or one an image (B,).
-    target  "likelihood" scores x' itself, "reconstruction" the clean image x.
-    method  "ibp": interval propagation, the paper's robust ELBO.
-    arithmetic  precision of the forward pass that the bound has to cover: "float64", what `elbo` and
-            the scores of `attack` are evaluated in, or "float32", the network as it is deployed.
-
-    Computed in float64 and widened, layer by layer, by the most that rounding in that arithmetic can
-    do in any order of summation (core.bounds.rounding); `margin` says what this costs. It assumes IEEE
-    arithmetic: no TF32, no Winograd convolution. For float32 the worst case is far from the usual
-    one: hundreds of nats on a plainly trained model, where float64 costs less than 1e-3.
-
-    Raises InputError for arguments that are not as above.
-    """
-    if method not in METHODS:
-        raise InputError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
-    if arithmetic not in tuple(ARITHMETICS):
-        raise InputError(f"arithmetic is {arithmetic!r}; choose one of {', '.join(ARITHMETICS)}.")
-    check_target(target)
-    x, noise = check_images(vae, x), check_noise(vae, noise)
-    radius = check_eps(eps, x)
-    model, draws = as_double(vae), noise.double()[:, None]
-    box = Ball(x, radius).cover().box
-    t = box if target == "likelihood" else Interval(x.double(), x.double())
-    bound = robust_elbo(model, box, draws, t, ARITHMETICS[arithmetic])
-    exact = robust_elbo(model, box, draws, t)
-    recon = bound.recon.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
-    kl = bound.kl.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
-    lower = recon - kl
-    vacuous = lower < vae.likelihood.floor(vae.config.pixels)
-    return Certificate(
-        lower=lower.masked_fill(vacuous, -torch.inf),
-        recon=recon,
-        kl=kl,
-        margin=(exact.total - lower).nan_to_num(nan=torch.inf, posinf=torch.inf).clamp(min=0),
-        vacuous=vacuous,
-        method=method,
-        states="draws",
-        target=target,
-        eps=radius,
-        draws=len(noise),
-        arithmetic=arithmetic,
-        intervals=bound.bounds.named(vae),
-    )
+def conclude(value: Tensor, side: str, floor: float) -> tuple[Tensor, Tensor, Tensor]:
+    """lower, upper and vacuous from a lower bound on the ELBO, or on -ELBO for side "upper"."""
+    value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    # The ELBO of discrete images is at most 0, a density's is bounded by its mode: far below -floor.
+    vacuous = value < floor
+    value = value.masked_fill(vacuous, -torch.inf)
+    nothing = torch.full_like(value, torch.inf)
+    if side == "lower":
+        return value, nothing, vacuous
+    return -nothing, -value, vacuous

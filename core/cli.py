@@ -10,7 +10,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core.attacks import attack
-from core.certificate import certify
 from core.checkpoint import load_model
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import (
@@ -27,6 +26,7 @@ from core.errors import CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.model import VAE
 from core.options import parser
+from core.prove import certify
 from core.train import EpochReport, TrainSettings, train
 from core.validate import check_count
 

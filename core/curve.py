@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from core.attacks import Progress, attack
-from core.certificate import certify
 from core.elbo import elbo
 from core.errors import InputError
 from core.model import VAE
+from core.prove import certify
 from core.validate import check_images
 
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from core.attacks import attack as run_attack
 from core.baseline import fit_constant_decoder
-from core.certificate import certify
 from core.checkpoint import load_model
 from core.elbo import elbo, sample_noise
 from core.errors import OutputError
 from core.likelihood import Likelihood
+from core.prove import certify
 from core.validate import TARGETS, check_images
 
 CONSTANT = "constant-decoder"

@@ -86,7 +86,7 @@ class Bernoulli:
         return torch.minimum(worst(a.lower), worst(a.upper)).sum(_IMAGE)
 
     def upper(self, t: Interval, a: Interval) -> Tensor:
-        """Linear in t_j: the maximum is at an end of t; there it is at the a_j whose mean is nearest to t_j."""
+        """Linear in t_j: the maximum is at an end of it, and there at the a_j whose mean is nearest."""
 
         def best(end: Tensor) -> Tensor:
             mean = torch.logit(end).clamp(-1e30, 1e30)

@@ -51,18 +51,17 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     if method == "ibp":
         return
     bounds = stage.bounds
-    if method != "crown-ibp":
-        bounds = relaxation.tighten(bounds)
-    for mix in _MIXES:
-        slopes = Slopes(mix=torch.full_like(bounds.decoder[-1].lower, mix))
-        name = method if method == "crown-ibp" else "crown"
-        stage = _better(stage, relaxation, bounds, slopes, name)
+    stage = _planes(stage, relaxation, bounds, "crown-ibp")
+    yield stage
+    if method == "crown-ibp":
+        return
+    bounds = relaxation.tighten(bounds)
+    stage = _planes(stage, relaxation, bounds, "crown")
     yield stage
     if method not in ("alpha-crown", "bab"):
         return
-    slopes, done = default_slopes(relaxation, bounds), 0
-    for _ in optimise(relaxation.exact(), bounds, slopes, iterations):
-        done += 1
+    slopes = default_slopes(relaxation, bounds)
+    for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         if done % _REPORT == 0 or done == iterations or time.monotonic() > end:
             stage = _better(stage, relaxation, bounds, slopes, "alpha-crown")
             yield stage
@@ -89,6 +88,14 @@ def _intervals(relaxation: Relaxation) -> Stage:
 
 def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
     return (exact - lower).nan_to_num(nan=torch.inf, posinf=torch.inf).clamp(min=0)
+
+
+def _planes(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
+    """The best of the planes with default slopes, per image."""
+    for mix in _MIXES:
+        slopes = Slopes(mix=torch.full_like(bounds.decoder[-1].lower, mix))
+        stage = _better(stage, relaxation, bounds, slopes, method)
+    return stage
 
 
 def _better(

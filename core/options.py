@@ -9,10 +9,10 @@ from pathlib import Path
 from core.attacks import ATTACKS
 from core.ball import NORMS
 from core.bounds.rounding import ARITHMETICS
-from core.certificate import METHODS
 from core.checkpoint import list_models
 from core.config import ARCHITECTURES, LIKELIHOODS
 from core.data import DATASETS
+from core.methods import METHODS
 from core.validate import TARGETS
 
 Run = Callable[[argparse.Namespace], None]

@@ -105,10 +105,15 @@ class Relaxation:
         """Bounds from linear relaxation for ReLUs that are not yet stable, mu, logvar and the natural
         parameters, each cut with `bounds`; the layers between follow by interval propagation."""
         choices = choices or {}
-        encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices)
+        bounds = self.tighten_encoder(bounds, choices)
+        decoder = self._tighten_part("decoder", bounds, bounds.decoder, choices)
+        return LayerBounds(bounds.encoder, decoder)
+
+    def tighten_encoder(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+        """The same up to mu and logvar, and for z what follows from them."""
+        encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices or {})
         z = cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
-        bounds = LayerBounds(encoder, [z, *bounds.decoder[1:]])
-        return LayerBounds(encoder, self._tighten_part("decoder", bounds, bounds.decoder, choices))
+        return LayerBounds(encoder, [z, *bounds.decoder[1:]])
 
     def _tighten_part(
         self, part: str, bounds: LayerBounds, before: list[Interval], choices: Choices
@@ -168,7 +173,7 @@ class Relaxation:
     def pull_to_posterior(
         self, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes
     ) -> tuple[Tensor, Tensor]:
-        """Rows on a decoder layer's input -> slopes on mu and logvar (R, S * B, 2k), constants (R, S * B)."""
+        """Rows on a decoder layer's input -> slopes on mu, logvar (R, S * B, 2k), constants (R, S * B)."""
         a, constant = pull_through(
             self.vae.decoder, a, bounds.decoder, slopes.decoder, index, self.arithmetic
         )

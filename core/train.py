@@ -15,7 +15,6 @@ from torch import Tensor
 from core import schedule
 from core.ball import Ball
 from core.bounds.interval import Interval
-from core.certificate import robust_elbo
 from core.checkpoint import CONFIG, read_metadata, read_tensors, save_model, write_tensors
 from core.config import VAEConfig
 from core.data import SHAPES, load_dataset
@@ -23,6 +22,7 @@ from core.elbo import elbo_terms
 from core.errors import CheckpointError, ConfigError, CoreError, OutputError
 from core.metrics import model_metrics
 from core.model import VAE
+from core.robust import robust_elbo
 from core.validate import TARGETS
 
 RESUME = "resume.safetensors"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import numbers
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -59,8 +61,22 @@ def check_noise(vae: VAE, noise: Tensor) -> Tensor:
     return noise.detach().to(home.device, home.dtype)
 
 
-def check_eps(eps: float | Tensor, x: Tensor) -> Tensor:
-    """A number, or one number an image (B,), each in [0, 1] -> (B,) float64 on x's device."""
+def check_weights(vae: VAE) -> None:
+    """Raises InputError if a weight is NaN or infinite."""
+    for name, weight in vae.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise InputError(
+                f"The model's {name} has NaN or infinite values: nothing can be proved of it. "
+                "Load it again, or train it again with a smaller learning rate."
+            )
+
+
+def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf") -> Tensor:
+    """A number, or one number an image (B,), each in [0, 1] -> (B,) float64 on x's device.
+
+    For norm "l2" up to sqrt(pixels): no two images are farther apart.
+    """
+    most = 1.0 if norm == "linf" else math.sqrt(x[0].numel())
     if isinstance(eps, Tensor):
         if eps.shape not in ((), (len(x),)):
             raise InputError(f"eps has shape {tuple(eps.shape)}; give a number or one per image.")
@@ -68,15 +84,28 @@ def check_eps(eps: float | Tensor, x: Tensor) -> Tensor:
             raise InputError(f"eps is a tensor of {eps.dtype}; it must be floating point.")
         values = eps.detach().to(x.device, torch.float64).expand(len(x))
     elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
-        number = float(min(max(eps, -1), 2))  # a whole number beyond any float is out of range too
+        number = float(min(max(eps, -1), 2 * most))  # a whole number beyond any float is out of range too
         values = torch.full((len(x),), number, dtype=torch.float64, device=x.device)
     else:
-        raise InputError(f"eps is {eps!r}; it must be a number in [0, 1].")
-    if not bool(((values >= 0) & (values <= 1)).all()):  # False for NaN too
-        bad = next(v for v in values.tolist() if not 0 <= v <= 1)
+        raise InputError(f"eps is {eps!r}; it must be a number in [0, {most:g}].")
+    if not bool(((values >= 0) & (values <= most)).all()):  # False for NaN too
+        bad = next(v for v in values.tolist() if not 0 <= v <= most)
         shown = f"{bad:g}" if isinstance(eps, Tensor) else str(eps)[:20]
-        raise InputError(f"eps is {shown}; it must be a number in [0, 1].")
+        raise InputError(f"eps is {shown}; it must be a number in [0, {most:g}].")
     return values
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    if value not in tuple(choices):
+        raise InputError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+    return value
+
+
+def check_seconds(seconds: float) -> float:
+    """A time budget: a number above 0, math.inf for none."""
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not seconds > 0:
+        raise InputError(f"seconds is {seconds!r}; a time budget must be a number above 0.")
+    return float(seconds)
 
 
 def check_target(target: str) -> str:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 import core
 from core.ball import Ball
 from core.bounds.interval import Interval, propagate
-from core.certificate import robust_elbo
 from core.model import VAE
+from core.robust import robust_elbo
 from core.train import robust_loss
 from tests.conftest import make_images, make_vae
 

@@ -1,0 +1,77 @@
+"""The question that a certificate answers, checked and in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from core.ball import NORMS, Ball
+from core.bounds.interval import Interval
+from core.bounds.rounding import ARITHMETICS
+from core.certificate import SIDES
+from core.elbo import as_double
+from core.methods import METHODS
+from core.model import VAE
+from core.relaxation import Relaxation
+from core.validate import check_choice, check_eps, check_images, check_noise, check_target, check_weights
+
+
+@dataclass(frozen=True)
+class Problem:
+    """B images, each with its ball, under S draws.
+
+    vae    the model in float64. ball: covers what float32 rounding of x +- eps can reach.
+    noise  (S, 1, k). clean: (B, C, H, W) for target "reconstruction", None for t = x'.
+    eps    (B,) as asked for.
+    """
+
+    vae: VAE
+    ball: Ball
+    noise: Tensor
+    clean: Tensor | None
+    eps: Tensor
+    target: str
+    method: str
+    side: str
+    arithmetic: str
+
+    @property
+    def scored(self) -> Interval:
+        """The box of the image that is scored."""
+        return self.ball.box if self.clean is None else Interval(self.clean, self.clean)
+
+    def relaxation(self, part: slice = slice(None), noise: Tensor | None = None) -> Relaxation:
+        """The ELBO graph of some of the images, over these draws or others (S, 1, k)."""
+        ball = Ball(self.ball.center[part], self.ball.eps[part], self.ball.norm)
+        clean = None if self.clean is None else self.clean[part]
+        draws = self.noise if noise is None else noise
+        weight = 1 if self.side == "lower" else -1
+        return Relaxation(self.vae, ball, draws, clean, weight, ARITHMETICS[self.arithmetic])
+
+
+def pose(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    eps: float | Tensor,
+    *,
+    target: str,
+    method: str,
+    norm: str,
+    side: str,
+    arithmetic: str,
+) -> Problem:
+    """Check the arguments of `core.certify`. Raises InputError."""
+    check_choice("method", method, METHODS)
+    check_choice("norm", norm, NORMS)
+    check_choice("side", side, SIDES)
+    check_choice("arithmetic", arithmetic, tuple(ARITHMETICS))
+    check_target(target)
+    check_weights(vae)
+    x, noise = check_images(vae, x), check_noise(vae, noise)
+    radius = check_eps(eps, x, norm)
+    model = as_double(vae).requires_grad_(False)
+    clean = None if target == "likelihood" else x.double()
+    ball = Ball(x, radius, norm).cover()
+    return Problem(model, ball, noise.double()[:, None], clean, radius, target, method, side, arithmetic)

@@ -1,0 +1,217 @@
+"""certify and refine: from a question about images to a Certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from core.bounds.interval import Interval
+from core.certificate import STATES, Certificate, conclude
+from core.errors import Cancelled
+from core.layers import LayerInterval
+from core.methods import Stage, stages
+from core.model import VAE
+from core.problem import Problem, pose
+from core.robust import separate_terms
+from core.sampled import sampled_certificate
+from core.validate import check_choice, check_count, check_seconds
+
+# Images x draws that are relaxed together: more take more memory than they save time.
+_ROWS = 16
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, of how many); raise core.errors.Cancelled in it to stop."""
+
+
+def certify(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    *,
+    eps: float | Tensor,
+    target: str = "likelihood",
+    method: str = "ibp",
+    norm: str = "linf",
+    side: str = "lower",
+    states: str = "draws",
+    arithmetic: str = "float64",
+    alpha: float = 0.01,
+    delta: float = 0.05,
+    draws: int = 16_384,
+    seed: int = 0,
+    iterations: int = 50,
+    seconds: float = math.inf,
+    progress: Progress | None = None,
+) -> Certificate:
+    """A bound on the ELBO that no x' in the ball of radius eps can pass.
+
+    x       images (B, C, H, W) in [0, 1].
+    noise   draws (S, k); for states "draws" the bound holds for the mean over exactly these draws.
+    eps     radius, a number in [0, 1] or one an image (B,); up to sqrt(pixels) for norm "l2".
+    target  "likelihood" scores x' itself, "reconstruction" the clean image x.
+    method  "ibp": interval propagation, the paper's robust ELBO.
+            "crown-ibp": one backward pass of linear bounds over those intervals.
+            "crown": the intervals tightened layer by layer by linear bounds of their own.
+            "alpha-crown": the slopes of the last pass optimised.
+            "bab": branch and bound on the posterior on top of it. Each is at least as tight as the ones
+            before it.
+    norm    "linf": at most eps a pixel; "l2": at most eps in Euclidean distance. Cut to [0, 1] in both.
+    side    "lower": no attack gets below; "upper": no x' in the ball looks more likely than this.
+    states  "draws", or "expectation" and "coverage", which take `draws` noise draws of their own, made
+            with `seed`, and do not use `noise`; see Certificate. Only for side "lower".
+    arithmetic  precision of the forward pass that the bound has to cover: "float64", what `elbo` and
+            the scores of `attack` are evaluated in, or "float32", the network as it is deployed.
+    alpha, delta  see Certificate.states.
+    iterations  optimisation steps of alpha-crown, and rounds of splits of bab after them.
+    seconds  time for one image; alpha-crown and bab stop there with the best bound so far.
+    progress  called as progress(done, total); where it raises Cancelled the best bounds so far are
+            returned, any other exception passes through.
+
+    Computed in float64 and widened, step by step, by the most that rounding in that arithmetic can
+    do in any order of summation (core.bounds.rounding); `margin` says what this costs. It assumes IEEE
+    arithmetic: no TF32, no Winograd convolution.
+
+    Raises InputError for arguments that are not as above, UnsupportedLayerError for a model with a layer
+    that the method has no rule for.
+    """
+    check_choice("states", states, STATES)
+    problem = pose(
+        vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
+    )
+    if states != "draws":
+        return sampled_certificate(problem, states, alpha, delta, draws, seed, progress)
+    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds))
+    for _ in run.steps():
+        try:
+            if progress is not None:
+                progress(run.done, run.total)
+        except Cancelled:
+            break
+    return run.certificate()
+
+
+def refine(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    *,
+    eps: float | Tensor,
+    target: str = "likelihood",
+    method: str = "alpha-crown",
+    norm: str = "linf",
+    side: str = "lower",
+    arithmetic: str = "float64",
+    iterations: int = 50,
+    seconds: float = math.inf,
+) -> Iterator[Certificate]:
+    """The certificates on the way to `certify`, each at least as tight as the one before.
+
+    The first, by interval propagation, comes at once. Stop iterating when it is tight enough. Arguments
+    and errors are those of `certify`.
+    """
+    problem = pose(
+        vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
+    )
+    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds))
+    for _ in run.steps():
+        yield run.certificate()
+
+
+class _Run:
+    """All images of a problem, some at a time; keeps the last stage of each part."""
+
+    def __init__(self, problem: Problem, iterations: int, seconds: float) -> None:
+        self._problem, self._iterations, self._seconds = problem, iterations, seconds
+        method, count = problem.method, len(problem.eps)
+        rows = 1 if method == "bab" else max(1, _ROWS // len(problem.noise))
+        size = count if method == "ibp" else rows
+        self._parts = [slice(start, start + size) for start in range(0, count, size)]
+        steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
+        if method in ("alpha-crown", "bab"):
+            steps += -(-iterations // 10)
+        if method == "bab":
+            steps += iterations
+        self.done, self.total = 0, steps * len(self._parts)
+        self._stages: list[Stage] = []
+        self._values: list[dict[str, Tensor]] = []
+
+    @torch.no_grad()
+    def steps(self) -> Iterator[None]:
+        """Yields after every step; the first one gives every image its interval bound."""
+        problem, left = self._problem, []
+        for part in self._parts:
+            relaxation = problem.relaxation(part)
+            seconds = self._seconds * len(relaxation.ball.eps)
+            left.append(stages(relaxation, problem.method, self._iterations, seconds))
+            self._stages.append(next(left[-1]))
+            self._values.append({"ibp": self._stages[-1].value})
+        self.done = len(self._parts)
+        yield
+        for index, rest in enumerate(left):
+            for stage in rest:
+                self._stages[index] = stage
+                self._values[index][stage.method] = stage.value
+                self.done += 1
+                yield
+            self.done = (index + 1) * (self.total // len(self._parts))
+            self.done = max(self.done, len(self._parts))
+
+    def certificate(self) -> Certificate:
+        """What is proved so far."""
+        problem, found = self._problem, self._stages
+        likelihood, pixels = problem.vae.likelihood, problem.vae.config.pixels
+        names = list(dict.fromkeys(name for values in self._values for name in values))
+        by_method = {
+            name: torch.cat([values.get(name, values["ibp"]) for values in self._values]) for name in names
+        }
+        floor = likelihood.floor(pixels)
+        terms = [self._terms(part, stage) for part, stage in zip(self._parts, found, strict=True)]
+        recon, kl = (torch.cat(column) for column in zip(*terms, strict=True))
+        points = [stage.minimiser for stage in found if stage.minimiser is not None]
+        sign = 1 if problem.side == "lower" else -1
+        lower, upper, vacuous = conclude(torch.cat([stage.value for stage in found]), problem.side, floor)
+        return Certificate(
+            lower=lower,
+            upper=upper,
+            vacuous=vacuous,
+            side=problem.side,
+            recon=recon,
+            kl=kl,
+            margin=torch.cat([stage.margin for stage in found]),
+            method=names[-1],
+            by_method={name: sign * value for name, value in by_method.items()},
+            states="draws",
+            target=problem.target,
+            eps=problem.eps,
+            norm=problem.ball.norm,
+            draws=len(problem.noise),
+            arithmetic=problem.arithmetic,
+            intervals=_joined([stage.bounds.named(problem.vae) for stage in found]),
+            minimiser=torch.cat(points) if len(points) == len(found) else None,
+        )
+
+    def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:
+        relaxation = self._problem.relaxation(part)
+        weight, arithmetic = relaxation.weight, relaxation.arithmetic
+        terms = separate_terms(relaxation.vae, stage.bounds, relaxation.scored, weight, arithmetic)
+        worst, best = (-torch.inf, torch.inf) if weight > 0 else (torch.inf, 0.0)
+        recon = terms.recon.nan_to_num(nan=worst, posinf=worst, neginf=worst)
+        return recon, terms.kl.nan_to_num(nan=best, posinf=best, neginf=best)
+
+
+def _joined(parts: list[list[LayerInterval]]) -> list[LayerInterval]:
+    """The images of several parts one after the other, layer by layer."""
+    joined = []
+    for layers in zip(*parts, strict=True):
+        name = layers[0].name
+        images = 1 if name == "z" or name.startswith("decoder") else 0
+        ends = [torch.cat(end, images) for end in zip(*(_ends(x) for x in layers), strict=True)]
+        joined.append(LayerInterval(name, Interval(ends[0], ends[1])))
+    return joined
+
+
+def _ends(layer: LayerInterval) -> tuple[Tensor, Tensor]:
+    return layer.interval.lower, layer.interval.upper

@@ -1,0 +1,164 @@
+"""Linear certificates hold, for every architecture, likelihood, target, ball, side and method."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import core
+from core.ball import Ball
+from core.methods import METHODS
+from core.model import VAE
+from tests.conftest import make_images, make_vae
+
+LINEAR = METHODS[1:]
+
+
+def extremes(vae: VAE, x: Tensor, noise: Tensor, eps: float, norm: str, target: str, sign: int) -> Tensor:
+    """The lowest (sign 1) or highest (-1) ELBO at many points of the ball, (B,)."""
+    ball = Ball(x, torch.full((len(x),), eps, dtype=torch.float64), norm)
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for start in [x, *(ball.random(generator) for _ in range(3))]:
+        point = start
+        for _ in range(8):
+            point = point.detach().requires_grad_(True)
+            mu, logvar = vae.encode(point)
+            z = mu + (logvar / 2).exp() * noise[:, None]
+            a = vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+            t = point if target == "likelihood" else x
+            kl = (mu**2 + logvar.exp() - logvar - 1).sum(-1) / 2
+            value = (vae.likelihood.log_prob(t, a).mean(0) - kl).sum()
+            (slope,) = torch.autograd.grad(value, point)
+            step = (
+                slope.sign()
+                if norm == "linf"
+                else slope / slope.flatten(1).norm(dim=1)[:, None, None, None]
+            )
+            point = ball.project(point.detach() - sign * eps * 0.4 * step.nan_to_num(0))
+            found.append(core.elbo(vae, point, noise, x if target == "reconstruction" else None).total)
+    stack = torch.stack(found)
+    return stack.amin(0) if sign > 0 else stack.amax(0)
+
+
+@pytest.mark.parametrize("arch", ["mlp", "conv"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_every_method_holds_and_is_at_least_as_tight_as_the_one_before(
+    arch: str, likelihood: str, target: str, norm: str, side: str
+) -> None:
+    vae = make_vae(arch, likelihood, seed=1)
+    x, noise = make_images(vae, 2), core.sample_noise(vae, 2)
+    eps = 0.05 if norm == "linf" else 0.7
+    sign = 1 if side == "lower" else -1
+    found = extremes(vae, x, noise, eps, norm, target, sign)
+    previous = None
+    for method in METHODS:
+        proved = core.certify(
+            vae, x, noise, eps=eps, target=target, norm=norm, side=side, method=method, iterations=3
+        )
+        assert bool((sign * proved.bound <= sign * found).all()), method
+        assert method in METHODS[:2] or bool(proved.bound.isfinite().all())
+        if previous is not None:
+            assert bool((sign * proved.bound >= sign * previous - 1e-9).all()), method
+        previous = proved.bound
+        other = proved.upper if side == "lower" else proved.lower
+        assert other.tolist() == [sign * torch.inf] * 2
+        assert (proved.method, proved.norm, proved.side) == (method, norm, side)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    arch=st.sampled_from(["mlp", "conv"]),
+    likelihood=st.sampled_from(["bernoulli", "gaussian"]),
+    target=st.sampled_from(["likelihood", "reconstruction"]),
+    method=st.sampled_from(LINEAR),
+    eps=st.sampled_from([0.0, 1e-12, 1e-6, 1e-3, 0.02, 0.3, 1.0]),
+    scale=st.sampled_from([0.0, 0.5, 1.0, 2.0, 4.0]),
+    draws=st.integers(1, 3),
+    arithmetic=st.sampled_from(["float32", "float64"]),
+)
+def test_random_models(
+    seed: int,
+    arch: str,
+    likelihood: str,
+    target: str,
+    method: str,
+    eps: float,
+    scale: float,
+    draws: int,
+    arithmetic: str,
+) -> None:
+    vae = make_vae(arch, likelihood, seed=seed, scale=scale)
+    x, noise = make_images(vae, 2, seed), core.sample_noise(vae, draws, seed)
+    proved = core.certify(
+        vae, x, noise, eps=eps, target=target, method=method, arithmetic=arithmetic, iterations=4
+    )
+    found = core.attack(vae, x, noise, eps=eps, target=target, steps=8, restarts=2, seed=seed)
+    for name in ("lower", "recon", "kl", "margin"):
+        assert not bool(getattr(proved, name).isnan().any()), name
+    assert bool((proved.lower <= found.elbo).all())
+    ibp = core.certify(vae, x, noise, eps=eps, target=target, arithmetic=arithmetic)
+    assert bool((proved.lower >= ibp.lower).all())
+    if arithmetic == "float32":
+        own = vae.likelihood.log_prob(
+            found.x_adv if target == "likelihood" else x, decoded(vae, found.x_adv, noise)
+        )
+        mu, logvar = vae.encode(found.x_adv)
+        value = own.mean(0) - (mu**2 + logvar.exp() - logvar - 1).sum(-1) / 2
+        assert bool((proved.lower <= value.double()).all())
+
+
+def decoded(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
+    mu, logvar = vae.encode(x)
+    z = mu + (logvar / 2).exp() * noise[:, None]
+    return vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+
+
+@pytest.mark.parametrize("method", LINEAR)
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_at_eps_0_it_is_the_clean_value(method: str, target: str, likelihood: str) -> None:
+    vae = make_vae(likelihood=likelihood)
+    x, noise = make_images(vae, 2), core.sample_noise(vae, 3)
+    clean = core.elbo(vae, x, noise).total
+    for norm in ("linf", "l2"):
+        for side in ("lower", "upper"):
+            proved = core.certify(
+                vae, x, noise, eps=0, target=target, method=method, norm=norm, side=side, iterations=2
+            )
+            torch.testing.assert_close(proved.bound, clean, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", LINEAR)
+def test_an_affine_relaxation_is_exact_where_the_network_is_affine(method: str) -> None:
+    # Biases that keep every ReLU on, no variance, Gaussian likelihood, upper bound of a concave function
+    # of one number: nothing is left to relax but the parabolas, which a small ball makes flat.
+    vae = make_vae(likelihood="gaussian", sigma=1.0)
+    for network in (vae.encoder, vae.decoder):
+        for layer in network:
+            if isinstance(layer, torch.nn.Linear):
+                layer.bias.add_(50.0 if layer is not network[-1] else 0.0)
+    x, noise = make_images(vae, 2), core.sample_noise(vae, 1)
+    eps = 1e-5
+    proved = core.certify(vae, x, noise, eps=eps, method=method)
+    found = core.attack(vae, x, noise, eps=eps, steps=20).elbo
+    clean = core.elbo(vae, x, noise).total
+    assert bool(((found - proved.lower) <= 0.01 * (clean - found) + 1e-6).all())
+
+
+def test_minimiser_lies_in_the_ball_and_is_worse_than_the_clean_image() -> None:
+    vae = core.load_model("mnist-mlp-robust-0.1")
+    x, noise = core.load_samples("mnist")[0][:4], core.sample_noise(vae, 2)
+    for norm, eps in (("linf", 0.05), ("l2", 1.0)):
+        proved = core.certify(vae, x, noise, eps=eps, method="crown", norm=norm)
+        assert proved.minimiser is not None
+        ball = Ball(x.double(), torch.full((4,), eps, dtype=torch.float64), norm)
+        assert (proved.minimiser - ball.project(proved.minimiser)).abs().max() < 1e-6
+        at = core.elbo(vae, proved.minimiser.float(), noise).total
+        assert bool((at < core.elbo(vae, x, noise).total).all())
