@@ -15,10 +15,12 @@ from core.data import load_samples
 from core.elbo import elbo, sample_noise
 from core.evaluate import evaluate
 from core.prove import certify, refine
+from core.radius import certified_radius
 from core.train import train
 
 __all__ = [
     "attack",
+    "certified_radius",
     "certify",
     "elbo",
     "elbo_curve",
