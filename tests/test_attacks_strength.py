@@ -39,10 +39,22 @@ def inside(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> bool:
     return bool(near) and x_adv.min().item() >= 0 and x_adv.max().item() <= 1
 
 
-def run(method: str, model: str, target: str, norm: str, count: int = 6, **settings: int) -> AttackResult:
+def run(
+    method: str, model: str, target: str, norm: str, count: int = 6, steps: int = 40, restarts: int = 1
+) -> AttackResult:
     vae = core.load_model(model)
     noise, x = core.sample_noise(vae, 2), digits(count)
-    return core.attack(vae, x, noise, eps=BALLS[norm], norm=norm, target=target, method=method, **settings)
+    return core.attack(
+        vae,
+        x,
+        noise,
+        eps=BALLS[norm],
+        norm=norm,
+        target=target,
+        method=method,
+        steps=steps,
+        restarts=restarts,
+    )
 
 
 @pytest.mark.parametrize("model", SHIPPED)
