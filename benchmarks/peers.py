@@ -141,7 +141,8 @@ class Setting:
             with precision(self.dtype):
                 peer = Peer(theirs, image, noise.to(self.dtype), self.eps, self.target)
                 if position == 0:
-                    peer.crown(), peer.optimised(2)
+                    peer.crown()
+                    peer.optimised(2)
             if position == 0:
                 self._crown(vae, image, noise)
             yield self._row(vae, image, noise, peer, number)
