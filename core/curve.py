@@ -1,14 +1,16 @@
-"""Clean, attained and certified ELBO of one image over a grid of eps, and what they say of a threshold."""
+"""Clean, attained and proved ELBO of one image over a grid of eps, and what they say of a threshold."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from core.attacks import Progress, attack
+from core.certificate import Certificate
 from core.elbo import elbo
 from core.errors import InputError
 from core.model import VAE
@@ -17,25 +19,76 @@ from core.validate import check_images
 
 
 @dataclass(frozen=True)
+class Proof:
+    """One image, one radius, one method: `lower` nats are proved, -inf where vacuous.
+
+    recon, kl  bounds on the two terms alone, as in Certificate. statement: what is proved, in words.
+    """
+
+    eps: float
+    method: str
+    lower: float
+    recon: float
+    kl: float
+    statement: str
+
+
+def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:
+    """What a certificate of one image at B radii proves, radius by radius."""
+    columns = zip(certificate.eps, certificate.lower, certificate.recon, certificate.kl, strict=True)
+    return tuple(
+        Proof(
+            eps.item(), certificate.method, lower.item(), recon.item(), kl.item(), certificate.statement(i)
+        )
+        for i, (eps, lower, recon, kl) in enumerate(columns)
+    )
+
+
+@dataclass(frozen=True)
 class Curve:
     """One image over E radii; nats, float64.
 
-    eps        (E,) ascending.
-    clean      ELBO of the clean image.
-    attained   (E,) lowest ELBO an attack reached at that radius or a smaller one: non-increasing.
-    certified  (E,) proved lower bound, -inf where vacuous; non-increasing.
-    x_adv      (E, C, H, W) the images that attained it.
+    eps       (E,) ascending.
+    clean     ELBO of the clean image.
+    attained  (E,) lowest ELBO an attack reached at that radius or a smaller one: non-increasing.
+    x_adv     (E, C, H, W) the images that attained it.
+    proofs    what is proved at these radii or others, by any methods. A ball holds every smaller one, so
+              a bound proved at a larger radius holds at the smaller ones too.
     """
 
     eps: Tensor
     clean: float
     attained: Tensor
-    certified: Tensor
     x_adv: Tensor
+    proofs: tuple[Proof, ...]
+
+    def add(self, proofs: Sequence[Proof]) -> Curve:
+        """The curve with more proofs."""
+        return replace(self, proofs=(*self.proofs, *proofs))
+
+    def best(self, eps: float, method: str | None = None) -> Proof | None:
+        """The proof with the highest bound that covers radius eps, by that method or by any.
+
+        None if no proof covers it, or if all that do are vacuous.
+        """
+        covering = [p for p in self.proofs if p.eps >= eps and method in (None, p.method)]
+        found = max(covering, key=lambda p: p.lower, default=None)
+        return None if found is None or math.isinf(found.lower) else found
+
+    def proved(self, method: str | None = None) -> Tensor:
+        """(E,) the highest bound that covers each radius, by that method or by any; -inf where there is
+        none. Non-increasing."""
+        best = [self.best(eps, method) for eps in self.eps.tolist()]
+        return torch.tensor([-math.inf if p is None else p.lower for p in best], dtype=torch.float64)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that proved something or tried to, in the order in which they came."""
+        return tuple(dict.fromkeys(p.method for p in self.proofs))
 
     def verdict(self, threshold: float) -> Verdict:
         """What is proved and what is attained about "the ELBO stays at or above the threshold"."""
-        safe = self.eps[self.certified >= threshold]
+        safe = self.eps[self.proved() >= threshold]
         broken = self.eps[self.attained < threshold]
         return Verdict(
             threshold,
@@ -43,6 +96,19 @@ class Curve:
             float(broken.min()) if len(broken) else None,
             float(self.eps.max()),
         )
+
+    def undecided(self, threshold: float, method: str) -> float | None:
+        """The radius where a proof by this method would tell most about the verdict; None if none would.
+
+        Bisection of the open radii. A radius where the method has failed is not tried again, nor are
+        larger ones: the bound falls with eps.
+        """
+        verdict = self.verdict(threshold)
+        safe = -math.inf if verdict.certified is None else verdict.certified
+        broken = math.inf if verdict.broken is None else verdict.broken
+        failed = min((p.eps for p in self.proofs if p.method == method and p.eps > safe), default=math.inf)
+        open_ = [eps for eps in self.eps.tolist() if safe < eps < min(broken, failed)]
+        return open_[len(open_) // 2] if open_ else None
 
 
 @dataclass(frozen=True)
@@ -78,6 +144,7 @@ def elbo_curve(
     eps: Tensor | Sequence[float],
     *,
     target: str = "likelihood",
+    norm: str = "linf",
     method: str = "pgd",
     steps: int = 40,
     restarts: int = 1,
@@ -87,9 +154,8 @@ def elbo_curve(
 ) -> Curve:
     """Attack and certify one image x (1, C, H, W) at every radius of eps (E,), as one batch.
 
-    A ball holds every smaller one, so a point found at a smaller radius counts at the larger ones too,
-    and a bound proved at a larger radius holds at the smaller ones. Other arguments as in `attack` and
-    `certify`; raises InputError.
+    A point found at a smaller radius counts at the larger ones too. Other arguments as in `attack` and
+    `certify`; raises InputError. For bounds that get tighter, `Curve.add(proofs_of(certify(...)))`.
     """
     x, eps = check_images(vae, x), torch.as_tensor(eps, dtype=torch.float64)
     if len(x) != 1 or eps.ndim != 1 or len(eps) == 0 or bool((eps.diff() <= 0).any()):
@@ -101,18 +167,19 @@ def elbo_curve(
         noise,
         eps=eps,
         target=target,
+        norm=norm,
         method=method,
         steps=steps,
         restarts=restarts,
         seed=seed,
         progress=progress,
     )
-    proved = certify(vae, copies, noise, eps=eps, target=target, method=certificate)
+    proved = certify(vae, copies, noise, eps=eps, target=target, norm=norm, method=certificate)
     attained, index = found.elbo.cummin(0)
     return Curve(
         eps=found.eps,
         clean=elbo(vae, x, noise).total.item(),
         attained=attained,
-        certified=proved.lower.flip(0).cummax(0).values.flip(0),
         x_adv=found.x_adv[index],
+        proofs=proofs_of(proved),
     )

@@ -1,15 +1,13 @@
-"""Thin adapters around core, and the only place with caches and locks."""
+"""Thin adapters around core, with caches: digits, models, attack and interval bounds.
+
+Tighter bounds are in tighten.py. There are no other caches; locks and threads are in jobs.py.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextvars
-import os
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +23,8 @@ from core.latent import reparameterise
 from core.metrics import model_metrics
 from core.model import VAE
 from dashboard.images import grey
+from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import Settings
-
-# One thread a computation: two visitors would otherwise fight for the cores, which costs far more
-# than one visitor alone gains. As many computations as there are cores may run at once.
-torch.set_num_threads(1)
-_SLOTS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
-
-Report = Callable[[float, str], None]
-"""Called with (share done, what is being done); may raise to cancel."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +37,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Result:
-    """What the page shows of one model and one image, over the radii of `curve`.
+    """What the page shows at once of one model and one image, over the radii of `curve`.
 
+    curve          attained, and proved by interval propagation.
     attacked       (E, H, W) images; recon_attacked likewise.
-    terms          "clean", "attained", "proved".
-    statements     what the certificate says at each radius.
+    clean, terms   the two parts of the clean ELBO, and of what is attained.
     """
 
     curve: Curve
@@ -58,8 +49,8 @@ class Result:
     attacked: np.ndarray
     recon_image: np.ndarray
     recon_attacked: np.ndarray
-    terms: dict[str, Terms]
-    statements: list[str]
+    clean: Terms
+    terms: Terms
 
     def at(self, eps: float) -> int:
         """Position of a radius that the curve has."""
@@ -118,59 +109,55 @@ def usual_threshold(name: str) -> float:
         return model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]
 
 
-def explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], report: Report) -> Result:
+def outside(show: Show) -> Show:
+    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
+    context = contextvars.copy_context()
+    return lambda now: context.run(show, now)
+
+
+def explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], show: Show) -> Result:
     """Attack and certify one image at every radius; from the cache if it was done before."""
-    # A cached function records every st call inside it, to play it again on a hit. Progress is not to
-    # be played again, so it is reported from a context that is outside of the recording.
-    outside = contextvars.copy_context()
-    last = 0.0
-
-    def throttled(share: float, what: str) -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.1:
-            last = time.monotonic()
-            outside.run(report, share, what)
-
-    return _explore(name, index, settings, grid, throttled)
+    return _explore(name, index, settings, grid, outside(show))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], _report: Report) -> Result:
+def _explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
     vae, s = model(name), settings
-    x = core.load_samples("mnist")[0][index : index + 1]
-    noise = core.sample_noise(vae, draws=s.draws, seed=s.seed)
-    eps = torch.tensor(grid, dtype=torch.float64)
-    with _slot(_report), torch.inference_mode(False):
+    x, noise = question(vae, index, s)
+
+    def work(tell: Tell) -> Result:
         curve = core.elbo_curve(
             vae,
             x,
             noise,
-            eps,
+            grid,
             target=s.target,
+            norm=s.norm,
             method=s.attack,
             steps=s.steps,
             restarts=s.restarts,
             seed=s.seed,
-            progress=lambda done, total: _report(done / total, f"attack, step {done} of {total}"),
+            progress=lambda done, total: tell(Now(done / total, f"attack, step {done} of {total}")),
         )
-        copies = x.expand(len(eps), -1, -1, -1)
-        scored = None if s.target == "likelihood" else copies
-        clean = core.elbo(vae, x, noise)
-        attained = core.elbo(vae, curve.x_adv, noise, scored)
-        proved = core.certify(vae, copies, noise, eps=eps, target=s.target)
-    return Result(
-        curve=curve,
-        image=x[0, 0].numpy(),
-        attacked=curve.x_adv[:, 0].numpy(),
-        recon_image=_reconstruct(vae, x, noise)[0],
-        recon_attacked=_reconstruct(vae, curve.x_adv, noise),
-        terms={
-            "clean": Terms(clean.recon.numpy(), clean.kl.numpy()),
-            "attained": Terms(attained.recon.numpy(), attained.kl.numpy()),
-            "proved": Terms(proved.recon.numpy(), proved.kl.numpy()),
-        },
-        statements=[proved.statement(i) for i in range(len(eps))],
-    )
+        scored = None if s.target == "likelihood" else x.expand(len(grid), -1, -1, -1)
+        clean, attained = core.elbo(vae, x, noise), core.elbo(vae, curve.x_adv, noise, scored)
+        return Result(
+            curve=curve,
+            image=x[0, 0].numpy(),
+            attacked=curve.x_adv[:, 0].numpy(),
+            recon_image=_reconstruct(vae, x, noise)[0],
+            recon_attacked=_reconstruct(vae, curve.x_adv, noise),
+            clean=Terms(clean.recon.numpy(), clean.kl.numpy()),
+            terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
+        )
+
+    return run(work, _show)
+
+
+def question(vae: VAE, index: int, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """A shipped digit (1, 1, H, W) and the noise draws (S, k)."""
+    x = core.load_samples("mnist")[0][index : index + 1]
+    return x, core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
 
 
 @torch.no_grad()
@@ -179,14 +166,3 @@ def _reconstruct(vae: VAE, x: torch.Tensor, noise: torch.Tensor) -> np.ndarray:
     z = reparameterise(*vae.encode(x), noise[:, None])
     mean = vae.likelihood.mean(vae.decode(z.flatten(0, 1)))
     return mean.unflatten(0, z.shape[:2]).mean(0)[:, 0].numpy()
-
-
-@contextmanager
-def _slot(report: Report) -> Iterator[None]:
-    """Wait for a free core, visibly and interruptibly."""
-    while not _SLOTS.acquire(timeout=0.2):
-        report(0.0, "waiting for other visitors' computations")
-    try:
-        yield
-    finally:
-        _SLOTS.release()

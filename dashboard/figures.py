@@ -1,23 +1,36 @@
-"""Plain results -> plotly figures. No Streamlit in here."""
+"""The curves over eps, from plain arrays. No Streamlit in here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.text import nats, signed
+from dashboard.text import HUES, METHOD_NAMES, nats
 
 COLOURS = ("#D55E00", "#0072B2")
 """Okabe-Ito vermilion and blue, of the left and the right model."""
 GREY = "#808080"
 
 
+STROKES = {"ibp": "solid", "crown-ibp": "dashdot"}
+"""Methods that are computed over the whole range, and how their thin lines are drawn."""
+SYMBOLS = {"crown": "triangle-up-open", "alpha-crown": "square-open", "bab": "star-open"}
+"""Methods that are computed here and there, and what marks them."""
+GLYPHS = {"ibp": "──", "crown-ibp": "─·─", "crown": "△", "alpha-crown": "□", "bab": "☆"}
+"""The same for the legend."""
+
+
 @dataclass(frozen=True)
 class Line:
-    """One model's curve. Arrays (E,); `proved` is -inf where the bound is vacuous."""
+    """One model's curve. Arrays (E,); bounds are -inf where they are vacuous.
+
+    proved, how  the best bound at each radius, and the method it is from ("" where there is none).
+    by_method    method -> the radii where it was computed, and its bounds there; arrays.
+    sampled      what is proved of the noise at large at one eps, (eps, nats, name), or None.
+    """
 
     name: str
     colour: str
@@ -25,7 +38,10 @@ class Line:
     clean: float
     attained: np.ndarray
     proved: np.ndarray
+    how: Sequence[str]
+    by_method: Mapping[str, tuple[np.ndarray, np.ndarray]]
     threshold: float
+    sampled: tuple[float, float, str] | None = None
 
 
 def frame(lines: Sequence[Line], most: float) -> tuple[float, float]:
@@ -38,13 +54,13 @@ def frame(lines: Sequence[Line], most: float) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def curve_figure(lines: Sequence[Line], eps: float, most: float) -> go.Figure:
+def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> go.Figure:
     """ELBO over eps in [0, most]: clean, attained, proved, the open gap, thresholds, eps as a cursor."""
     low, high = frame(lines, most)
     figure = go.Figure()
     for line in lines:
         _add_line(figure, line, low, high)
-    _add_legend(figure, lines)
+        _add_methods(figure, line, low, high)
     _add_thresholds(figure, lines)
     _add_exits(figure, lines, low, most)
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
@@ -52,20 +68,13 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float) -> go.Figure:
         x=eps, y=1, yref="paper", yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
     )
     figure.update_layout(
-        height=430,
+        height=410,
         margin={"l": 10, "r": 10, "t": 28, "b": 10},
         hovermode="x unified",
-        legend={
-            "orientation": "h",
-            "y": -0.18,
-            "x": 0,
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        showlegend=False,
         dragmode=False,
     )
-    figure.update_xaxes(title="eps: the most each pixel may change", range=[0, most], fixedrange=True)
+    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
     figure.update_yaxes(title="ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
     return figure
 
@@ -73,7 +82,7 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float) -> go.Figure:
 def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
     """The three values of one model. What leaves the frame is drawn leaving it."""
     proved = np.maximum(line.proved, low - 3 * (high - low))
-    quiet = {"hoverinfo": "skip", "showlegend": False}
+    quiet = {"hoverinfo": "skip"}
     ink = {"color": line.colour, "width": 2.5}
     clean = np.full_like(line.eps, line.clean)
     figure.add_scatter(x=line.eps, y=clean, mode="lines", line=ink | {"dash": "dot", "width": 1.5}, **quiet)
@@ -83,7 +92,6 @@ def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
         mode="lines+markers",
         line=ink,
         marker={"size": 6},
-        showlegend=False,
         customdata=[hover(line, i) for i in range(len(line.eps))],
         hovertemplate="%{customdata}<extra></extra>",
     )
@@ -93,28 +101,39 @@ def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
         mode="lines",
         line=ink | {"dash": "dash"},
         fill="tonexty",
-        fillcolor=_faint(line.colour),
+        fillcolor=faint(line.colour),
         **quiet,
     )
 
 
-def _add_legend(figure: go.Figure, lines: Sequence[Line]) -> None:
-    """Colours say which model, strokes say which value."""
-    for line in lines:
-        _key(
-            figure, line.name, mode="markers", marker={"color": line.colour, "size": 11, "symbol": "square"}
-        )
-    grey = {"color": GREY, "width": 2.5}
-    _key(figure, "clean", mode="lines", line=grey | {"dash": "dot", "width": 1.5})
-    _key(figure, "attained", mode="lines+markers", line=grey, marker={"size": 6})
-    _key(figure, "proved", mode="lines", line=grey | {"dash": "dash"})
-    _key(
-        figure, "open", mode="markers", marker={"color": _faint(GREY, 0.3), "size": 14, "symbol": "square"}
-    )
+def _add_methods(figure: go.Figure, line: Line, low: float, high: float) -> None:
+    """Which method gave which bound: thin lines over the range, marks where a slow one was computed."""
+    quiet = {"hoverinfo": "skip"}
+    for method, (eps, bounds) in line.by_method.items():
+        if method in STROKES:
+            ink = {"color": faint(line.colour, 0.6), "width": 1, "dash": STROKES[method]}
+            y = np.maximum(bounds, low - 3 * (high - low))
+            figure.add_scatter(x=eps, y=y, mode="lines", line=ink, **quiet)
+        else:
+            inside = bounds >= low
+            mark = {"color": line.colour, "size": 9, "symbol": SYMBOLS[method]}
+            figure.add_scatter(x=eps[inside], y=bounds[inside], mode="markers", marker=mark, **quiet)
+    if line.sampled is not None and line.sampled[1] >= low:
+        mark = {"color": line.colour, "size": 12, "symbol": "diamond"}
+        at, bound, _ = line.sampled
+        figure.add_scatter(x=[at], y=[bound], mode="markers", marker=mark, **quiet)
 
 
-def _key(figure: go.Figure, name: str, **style: object) -> None:
-    figure.add_scatter(x=[None], y=[None], name=name, hoverinfo="skip", **style)
+def legend(lines: Sequence[Line]) -> str:
+    """What strokes and marks mean, as Markdown: it wraps on a narrow screen, where a plotly legend covers
+    the chart."""
+    parts = [f":{HUES[line.colour]}[■] {line.name}" for line in lines]
+    parts += ["┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
+    parts += [
+        f"{GLYPHS[m]} {METHOD_NAMES[m]}" for m in dict.fromkeys(m for x in lines for m in x.by_method)
+    ]
+    parts += dict.fromkeys(f"◆ {line.sampled[2]}" for line in lines if line.sampled is not None)
+    return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def _add_thresholds(figure: go.Figure, lines: Sequence[Line]) -> None:
@@ -139,12 +158,12 @@ def _add_exits(figure: go.Figure, lines: Sequence[Line], low: float, most: float
             continue
         figure.add_annotation(
             x=0.03,
-            y=0.02 + 0.07 * row,
+            y=0.02 + 0.11 * row,
             xref="paper",
             yref="paper",
             xanchor="left",
             yanchor="bottom",
-            text=f"{_dot(line.colour)} {text}",
+            text=f"{_dot(line.colour)} {text.replace(', ', ',<br>')}",
             showarrow=False,
             align="left",
             font={"size": 12},
@@ -170,7 +189,14 @@ def hover(line: Line, i: int) -> str:
     known = f"clean {nats(line.clean)}, attained {nats(line.attained[i])}"
     if np.isinf(gap):
         return f"<b>{line.name}</b>: {known}, proved: vacuous"
-    return f"<b>{line.name}</b>: {known},<br>proved at least {nats(line.proved[i])}, open gap {nats(gap)}"
+    bound = f"proved at least {nats(line.proved[i])} by {METHOD_NAMES[line.how[i]]}"
+    return f"<b>{line.name}</b>: {known},<br>{bound}, open gap {nats(gap, 1)}{_sampled(line, line.eps[i])}"
+
+
+def _sampled(line: Line, eps: float) -> str:
+    if line.sampled is None or abs(line.sampled[0] - eps) > 1e-12:
+        return ""
+    return f",<br>{line.sampled[2]}: {nats(line.sampled[1])}"
 
 
 def describe(lines: Sequence[Line], eps: float) -> str:
@@ -180,58 +206,12 @@ def describe(lines: Sequence[Line], eps: float) -> str:
     return f"Line chart of the ELBO in nats over eps. At eps {eps:.6g}: {plain}."
 
 
-@dataclass(frozen=True)
-class Loss:
-    """How far below clean an ELBO is, by term: nats, negative is a loss."""
-
-    name: str
-    colour: str
-    recon: float
-    kl: float
-
-
-def loss_figure(losses: Sequence[Loss]) -> go.Figure:
-    """Drops from clean as stacked bars on one scale: full colour reconstruction term, faint KL term."""
-    figure = go.Figure()
-    names = [loss.name for loss in losses]
-    for part, name, alpha in (("recon", "reconstruction term", 1.0), ("kl", "KL term", 0.4)):
-        values = [getattr(loss, part) for loss in losses]
-        figure.add_bar(
-            y=names,
-            x=values,
-            orientation="h",
-            name=name,
-            marker={"color": [_faint(loss.colour, alpha) for loss in losses]},
-            hovertemplate=[f"{name} {signed(v)} nats<extra></extra>" for v in values],
-            showlegend=False,
-        )
-        square = {"color": _faint(GREY, alpha), "size": 11, "symbol": "square"}
-        _key(figure, name, mode="markers", marker=square)
-    figure.update_layout(
-        barmode="relative",
-        bargap=0.35,
-        height=110 + 34 * len(losses),
-        margin={"l": 10, "r": 10, "t": 5, "b": 10},
-        legend={
-            "orientation": "h",
-            "y": -0.75,
-            "x": 0,
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-        dragmode=False,
-    )
-    figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return figure
-
-
 def _dot(colour: str) -> str:
     """Colour beside the text, not on it: coloured text is hard to read on one of the two themes."""
     return f'<span style="color:{colour}">\N{BLACK SQUARE}</span>'
 
 
-def _faint(colour: str, alpha: float = 0.15) -> str:
+def faint(colour: str, alpha: float = 0.15) -> str:
+    """A colour that lets others through."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"

@@ -6,28 +6,65 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-STEP = 0.01
-GRID = tuple(round(STEP * i, 2) for i in range(31))
-"""The radii of every curve; others are added to it one at a time."""
+from core.attacks import ATTACKS as ALL_ATTACKS
+from core.ball import NORMS
+from core.certificate import STATES
+from core.methods import METHODS
+from core.validate import TARGETS
 
-TARGETS = ("likelihood", "reconstruction")
-ATTACKS = ("pgd", "fgsm")
-RANGES = ("0.05", "0.15", "0.3")
-"""How far the chart can go in eps."""
+
+@dataclass(frozen=True)
+class Scale:
+    """The radii of one norm.
+
+    grid    radii of every curve; others are added to it one at a time. tight: those of them that slow
+            certificates are computed at; what is proved there holds at every smaller radius.
+    ranges  how far the chart can go, as in the URL.
+    most    the largest radius there is. eps, upto: what the page opens with.
+    """
+
+    step: float
+    ranges: tuple[str, ...]
+    most: float
+    eps: float
+    upto: str
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        return tuple(round(self.step * i, 2) for i in range(31))
+
+    @property
+    def tight(self) -> tuple[float, ...]:
+        return tuple(self.grid[i] for i in (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30))
+
+
+SCALES = {
+    "linf": Scale(0.01, ("0.05", "0.15", "0.3"), 1.0, 0.1, "0.15"),
+    # No two of the images, 28 x 28, are farther apart than 28.
+    "l2": Scale(0.02, ("0.1", "0.3", "0.6"), 28.0, 0.2, "0.3"),
+}
+ATTACKS = ("pgd", *(name for name in ALL_ATTACKS if name != "pgd"))
+FAST = ("ibp", "crown-ibp")
+"""Methods that are computed over the whole grid."""
 MOST_INDEX = 499
 MOST_STEPS, MOST_RESTARTS, MOST_DRAWS, MOST_SEED = 200, 10, 64, 2**31 - 1
 MOST_WORK = 20_000
 """Limit on draws x steps x restarts, so that one visitor cannot occupy the server for an hour."""
+GRADIENTS = {"strongest": 25}
+"""Gradients of one step, where it is not 1."""
+MOST_TIGHT_DRAWS = 16
+"""The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0
 FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a result depends on besides model, image and eps; part of the cache key."""
+    """What an attack depends on besides model, image and eps; part of the cache key."""
 
     target: str = "likelihood"
     attack: str = "pgd"
+    norm: str = "linf"
     steps: int = 40
     restarts: int = 1
     draws: int = 4
@@ -36,7 +73,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the URL can say. threshold None: each model's own; upto: one of RANGES."""
+    """Everything that the URL can say.
+
+    threshold  None: each model's own. upto: one of the scale's ranges.
+    method     bounds are computed by this method and the faster ones before it.
+    states     what is proved at eps: of these draws, or of the noise at large.
+    """
 
     left: str
     right: str
@@ -44,17 +86,25 @@ class State:
     eps: float = 0.1
     threshold: float | None = None
     upto: str = "0.15"
+    method: str = "alpha-crown"
+    states: str = "draws"
     settings: Settings = Settings()
+
+    @property
+    def scale(self) -> Scale:
+        return SCALES[self.settings.norm]
 
     @property
     def grid(self) -> tuple[float, ...]:
         """The radii to compute: the grid and, if it is not on it, eps."""
-        return GRID if self.eps in GRID else tuple(sorted({*GRID, self.eps}))
+        grid = self.scale.grid
+        return grid if self.eps in grid else tuple(sorted({*grid, self.eps}))
 
     @property
     def most(self) -> float:
         """The eps at which the chart ends; never short of the cursor."""
-        return next((float(r) for r in RANGES if float(r) >= max(self.eps, float(self.upto))), self.eps)
+        least = max(self.eps, float(self.upto))
+        return next((float(r) for r in self.scale.ranges if float(r) >= least), self.eps)
 
 
 @dataclass(frozen=True)
@@ -65,16 +115,16 @@ class Message:
     text: str
 
 
-def default_state(models: Sequence[str]) -> State:
-    """The page as it opens; `models` are the names there are, at least one."""
+def default_state(models: Sequence[str], norm: str = "linf") -> State:
+    """The page as it opens, or for a norm; `models` are the names there are, at least one."""
     left = FIRST_CHOICE["left"] if FIRST_CHOICE["left"] in models else models[0]
     right = FIRST_CHOICE["right"] if FIRST_CHOICE["right"] in models else models[-1]
-    return State(left, right)
+    scale = SCALES[norm]
+    return State(left, right, eps=scale.eps, upto=scale.upto, settings=Settings(norm=norm))
 
 
 def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list[Message]]:
     """A valid state from text that anyone may have written, and what had to be refused."""
-    default = default_state(models)
     messages: list[Message] = []
 
     def refuse(field: str, text: str, must: str, fallback: object) -> None:
@@ -106,12 +156,19 @@ def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list
             return fallback
         return int(value)
 
+    def one_of(field: str, options: Sequence[str], fallback: str) -> str:
+        return choice(field, options, fallback, f"it must be one of {', '.join(options)}.")
+
     known = f"the models are {', '.join(models)}."
+    # First: what makes sense for eps depends on it.
+    norm = one_of("norm", NORMS, "linf")
+    default, scale = default_state(models, norm), SCALES[norm]
     base = default.settings
-    eps = number("eps", 0, 1, default.eps)
+    eps = number("eps", 0, scale.most, default.eps)
     settings = Settings(
-        target=choice("target", TARGETS, base.target, f"it must be {' or '.join(TARGETS)}."),
-        attack=choice("attack", ATTACKS, base.attack, f"it must be {' or '.join(ATTACKS)}."),
+        target=one_of("target", TARGETS, base.target),
+        attack=one_of("attack", ATTACKS, base.attack),
+        norm=norm,
         steps=whole("steps", 1, MOST_STEPS, base.steps),
         restarts=whole("restarts", 1, MOST_RESTARTS, base.restarts),
         draws=whole("draws", 1, MOST_DRAWS, base.draws),
@@ -123,30 +180,42 @@ def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list
         index=whole("index", 0, MOST_INDEX, default.index),
         eps=default.eps if eps is None else eps,
         threshold=number("threshold", -MOST_NATS, MOST_NATS, None),
-        upto=choice("upto", RANGES, default.upto, f"it must be one of {', '.join(RANGES)}."),
-        settings=_bounded(settings, messages),
+        upto=one_of("upto", scale.ranges, default.upto),
+        method=one_of("method", METHODS, default.method),
+        states=one_of("states", STATES, default.states),
+        settings=settings,
     )
-    return state, messages
+    return _bounded(state, messages), messages
 
 
-def _bounded(settings: Settings, messages: list[Message]) -> Settings:
-    """Settings that a server can carry out: fewer restarts if it is too much."""
-    once = settings.draws * settings.steps
-    if settings.attack == "fgsm" or once * settings.restarts <= MOST_WORK:
-        return settings
-    restarts = max(1, MOST_WORK // once)
-    text = (
-        f"{settings.draws} draws x {settings.steps} steps x {settings.restarts} restarts is more than "
-        f"this page computes ({MOST_WORK:,}). Using {restarts} restarts."
-    )
-    messages.append(Message("restarts", text))
-    return replace(settings, restarts=restarts)
+def _bounded(state: State, messages: list[Message]) -> State:
+    """A state that a server can carry out: fewer steps or restarts, a faster method if it is too much."""
+    s, gradients = state.settings, GRADIENTS.get(state.settings.attack, 1)
+    if s.attack != "fgsm" and s.draws * s.steps * s.restarts * gradients > MOST_WORK:
+        steps = min(s.steps, MOST_WORK // (s.draws * gradients))
+        restarts = min(s.restarts, MOST_WORK // (s.draws * gradients * steps))
+        each = f" x {gradients} gradients" if gradients > 1 else ""
+        text = (
+            f"{s.draws} draws x {s.steps} steps x {s.restarts} restarts{each} is more than this page "
+            f"computes ({MOST_WORK:,}). Using {steps} steps and {restarts} restarts."
+        )
+        messages.append(Message("restarts", text))
+        state = replace(state, settings=replace(s, steps=steps, restarts=restarts))
+    if state.method not in FAST and s.draws > MOST_TIGHT_DRAWS:
+        text = (
+            f"{s.draws} draws are more than this page proves with {state.method} (up to "
+            f"{MOST_TIGHT_DRAWS}). Using {FAST[-1]}."
+        )
+        messages.append(Message("method", text))
+        state = replace(state, method=FAST[-1])
+    return state
 
 
 def to_params(state: State, models: Sequence[str]) -> dict[str, str]:
     """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
-    mine, default = _flat(state), _flat(default_state(models))
-    return {key: value for key, value in mine.items() if value != default.get(key)}
+    mine, default = _flat(state), _flat(default_state(models, state.settings.norm))
+    norm = {} if state.settings.norm == "linf" else {"norm": state.settings.norm}
+    return norm | {key: value for key, value in mine.items() if value != default.get(key)}
 
 
 def _flat(state: State) -> dict[str, str]:
@@ -157,6 +226,8 @@ def _flat(state: State) -> dict[str, str]:
         "eps": state.eps,
         "threshold": state.threshold,
         "upto": state.upto,
+        "method": state.method,
+        "states": state.states,
         **vars(state.settings),
     }
     return {

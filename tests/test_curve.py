@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import core
-from core.curve import Curve, Verdict
+from core.curve import Curve, Proof, Verdict, proofs_of
 from core.errors import InputError
 from tests.conftest import make_images, make_vae
 
@@ -26,8 +26,8 @@ def test_falls_and_keeps_the_order(target: str, method: str, arch: str) -> None:
     curve = core.elbo_curve(vae, x, noise, GRID, target=target, method=method, steps=3)
     assert curve.eps.tolist() == GRID
     assert bool((curve.attained.diff() <= 0).all())
-    assert bool((curve.certified.diff() <= 0).all())
-    assert bool((curve.certified <= curve.attained).all())
+    assert bool((curve.proved().diff() <= 0).all())
+    assert bool((curve.proved() <= curve.attained).all())
     assert bool((curve.attained <= curve.clean + 1e-9).all())
     assert curve.attained[0].item() == pytest.approx(curve.clean, rel=1e-12)
     assert curve.attained[-1] < curve.clean
@@ -37,7 +37,7 @@ def test_falls_and_keeps_the_order(target: str, method: str, arch: str) -> None:
         t = point if target == "likelihood" else x
         assert core.elbo(vae, point, noise, t).total.item() == pytest.approx(curve.attained[i].item())
         proved = core.certify(vae, x, noise, eps=eps, target=target).lower.item()
-        assert curve.certified[i].item() >= proved - 1e-9 * abs(proved)
+        assert curve.proved()[i].item() >= proved - 1e-9 * abs(proved)
 
 
 def test_a_stronger_result_at_another_radius_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,14 +55,17 @@ def test_a_stronger_result_at_another_radius_counts(monkeypatch: pytest.MonkeyPa
     curve = core.elbo_curve(vae, x, noise, eps)
     assert curve.attained.tolist() == [-1, -5, -5, -6]
     assert curve.x_adv[:, 0, 0, 0].tolist() == [0, 1, 1, 3]
-    assert curve.certified.tolist() == [-10, -10, -30, -torch.inf]
+    assert curve.proved().tolist() == [-10, -10, -30, -torch.inf]
 
 
 def made(attained: list[float], certified: list[float]) -> Curve:
     eps = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
-    return Curve(
-        eps, attained[0], torch.tensor(attained), torch.tensor(certified), torch.zeros(3, 1, 28, 28)
-    )
+    proofs = tuple(proof(e, "ibp", lower) for e, lower in zip(eps.tolist(), certified, strict=True))
+    return Curve(eps, attained[0], torch.tensor(attained), torch.zeros(3, 1, 28, 28), proofs)
+
+
+def proof(eps: float, method: str, lower: float) -> Proof:
+    return Proof(eps, method, lower, lower, 0.0, f"{method} at {eps:g}")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_a_verdict_never_contradicts_itself() -> None:
     vae = make_vae(scale=1.5)
     x, noise = make_images(vae, 1), core.sample_noise(vae, 1)
     curve = core.elbo_curve(vae, x, noise, GRID, steps=2)
-    for threshold in torch.linspace(curve.certified[1].item(), curve.clean + 5, 50).tolist():
+    for threshold in torch.linspace(curve.proved()[1].item(), curve.clean + 5, 50).tolist():
         verdict: Verdict = curve.verdict(threshold)
         if verdict.certified is not None and verdict.broken is not None:
             assert verdict.certified < verdict.broken
@@ -138,3 +141,65 @@ def test_one_image_and_progress() -> None:
     x = make_images(vae, 1)
     core.elbo_curve(vae, x, core.sample_noise(vae), GRID, steps=2, progress=lambda *now: seen.append(now))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_best_proof_covers_every_smaller_radius() -> None:
+    curve = made([-80, -90, -99], [-100, -200, -torch.inf])
+    assert curve.best(0.2) is None
+    tight = curve.add([proof(0.15, "crown", -150), proof(0.2, "alpha-crown", -300)])
+    assert tight.proved().tolist() == [-100, -150, -300]
+    assert tight.proved("ibp").tolist() == [-100, -200, -torch.inf]
+    assert tight.proved("crown").tolist() == [-150, -150, -torch.inf]
+    assert tight.methods == ("ibp", "crown", "alpha-crown")
+    best = tight.best(0.1)
+    assert best is not None
+    assert best.statement == "crown at 0.15"
+    assert tight.best(0.05, "alpha-crown") == proof(0.2, "alpha-crown", -300)
+    assert tight.best(0.25) is None
+    assert curve.proved().tolist() == [-100, -200, -torch.inf]
+
+
+def test_proofs_carry_what_the_certificate_says() -> None:
+    vae = make_vae()
+    x, noise, eps = make_images(vae, 1), core.sample_noise(vae, 2), torch.tensor([0.01, 0.02])
+    certificate = core.certify(vae, x.expand(2, -1, -1, -1), noise, eps=eps, method="crown")
+    first, second = proofs_of(certificate)
+    assert (first.method, second.eps) == ("crown", pytest.approx(0.02))
+    assert (first.lower, second.lower) == tuple(certificate.lower.tolist())
+    assert second.statement == certificate.statement(1)
+    assert (first.recon, first.kl) == (certificate.recon[0].item(), certificate.kl[0].item())
+
+
+@pytest.mark.parametrize("last", range(10))
+def test_the_verdict_is_settled_in_a_few_proofs(last: int) -> None:
+    # Proved by crown up to grid[last], whatever the threshold says of ibp: bisection has to find that.
+    grid = torch.arange(10, dtype=torch.float64) / 10
+    falls = torch.full((10,), -50.0)
+    curve = Curve(grid, -50.0, falls, torch.zeros(10, 1, 28, 28), (proof(0.0, "ibp", -60.0),))
+    tried = []
+    while (eps := curve.undecided(-100, "crown")) is not None:
+        tried.append(eps)
+        curve = curve.add([proof(eps, "crown", -70 if eps <= grid[last] else -130)])
+    assert curve.verdict(-100).certified == pytest.approx(grid[last].item())
+    assert len(tried) <= 4
+    assert len(set(tried)) == len(tried)
+
+
+def test_nothing_is_tried_where_the_verdict_is_known() -> None:
+    proved, failed = [-90, -95, -99.5], [-90, -120, -130]
+    assert made([-80, -90, -99], proved).undecided(-100, "crown") is None
+    assert made([-80, -101, -110], failed).undecided(-100, "crown") is None
+    assert made([-120, -120, -130], failed).undecided(-100, "crown") is None
+    assert made([-80, -90, -110], failed).undecided(-100, "crown") == pytest.approx(0.1)
+    assert made([-80, -90, -110], failed).undecided(-100, "ibp") is None
+
+
+def test_the_curve_of_an_l2_ball() -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 2)
+    curve = core.elbo_curve(vae, x, noise, [0.0, 0.5, 1.0], norm="l2", steps=3)
+    assert (curve.x_adv[2] - x).norm() <= 1 + 1e-5
+    assert (curve.x_adv[2] - x).abs().max() > 0.01
+    exact = core.certify(vae, x, noise, eps=1.0, norm="l2").lower.item()
+    assert curve.proved()[2].item() == pytest.approx(exact)
+    assert bool((curve.proved() <= curve.attained).all())

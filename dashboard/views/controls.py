@@ -8,30 +8,43 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import streamlit as st
 
+from core.ball import NORMS
+from core.certificate import STATES
+from core.methods import METHODS
+from core.validate import TARGETS
 from dashboard import compute
 from dashboard.state import (
     ATTACKS,
-    GRID,
     MOST_DRAWS,
     MOST_INDEX,
     MOST_NATS,
     MOST_RESTARTS,
     MOST_SEED,
     MOST_STEPS,
-    RANGES,
-    STEP,
-    TARGETS,
+    SCALES,
     Message,
+    Scale,
     State,
     default_state,
     parse,
     to_params,
 )
-from dashboard.text import ATTACK_LABELS, HELP, TARGET_LABELS
+from dashboard.text import (
+    ATTACK_LABELS,
+    EPS_LABELS,
+    HELP,
+    METHOD_LABELS,
+    NORM_LABELS,
+    STATES_LABELS,
+    TARGET_LABELS,
+)
 
 OWN, COMMON = "5 % quantile of each model", "The same for both"
 THUMBNAILS = 10
-_NAMES = ("left", "right", "index", "target", "attack", "steps", "restarts", "draws", "seed", "upto")
+_NAMES = (
+    *("left", "right", "index", "upto", "method", "states"),
+    *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
+)
 
 
 def restore(models: Sequence[str]) -> list[Message]:
@@ -79,14 +92,22 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             on_change=_touch,
         )
         st.segmented_control(
-            "Attack",
-            ATTACKS,
-            key="attack",
+            "Change that is limited",
+            NORMS,
+            key="norm",
             required=True,
-            format_func=ATTACK_LABELS.__getitem__,
-            help=HELP["attack"],
-            on_change=_touch,
+            format_func=NORM_LABELS.__getitem__,
+            help=HELP["norm"],
+            on_change=_change_norm,
         )
+        for key, label, options, names in (
+            ("attack", "Attack", ATTACKS, ATTACK_LABELS),
+            ("method", "Proof", METHODS, METHOD_LABELS),
+            ("states", "What is proved", STATES, STATES_LABELS),
+        ):
+            st.selectbox(
+                label, options, key=key, format_func=names.__getitem__, help=HELP[key], on_change=_touch
+            )
         _threshold()
         with st.expander("More settings"):
             _more()
@@ -96,13 +117,13 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
 
 def eps_slider() -> None:
     """eps on the grid; a value off the grid comes from the URL or from the number box."""
-    session = st.session_state
-    session["eps_slider"] = min(float(session["eps"]), GRID[-1])
+    session, scale = st.session_state, _scale()
+    session["eps_slider"] = min(float(session["eps"]), scale.grid[-1])
     st.slider(
-        "eps: how much each pixel may change",
+        EPS_LABELS[session["norm"]],
         0.0,
-        GRID[-1],
-        step=STEP,
+        scale.grid[-1],
+        step=scale.step,
         format="%.6g",
         key="eps_slider",
         help=HELP["eps"],
@@ -114,7 +135,7 @@ def eps_slider() -> None:
 def chart_range() -> None:
     """How far the chart goes."""
     st.segmented_control(
-        "Chart up to eps", RANGES, key="upto", required=True, help=HELP["upto"], on_change=_touch
+        "Chart up to eps", _scale().ranges, key="upto", required=True, help=HELP["upto"], on_change=_touch
     )
 
 
@@ -178,11 +199,12 @@ def _threshold() -> None:
 def _more() -> None:
     session = st.session_state
     session["eps_box"] = float(session["eps"])
+    scale = _scale()
     st.number_input(
-        "Exact eps (0 to 1)",
+        f"Exact eps (0 to {scale.most:g})",
         0.0,
-        1.0,
-        step=0.001,
+        scale.most,
+        step=scale.step / 10,
         format="%.6g",
         key="eps_box",
         help=HELP["eps"],
@@ -192,10 +214,16 @@ def _more() -> None:
     one_step = session["attack"] == "fgsm"
     st.number_input("Draws", 1, MOST_DRAWS, key="draws", help=HELP["draws"], on_change=_touch)
     st.number_input(
-        "PGD steps", 1, MOST_STEPS, key="steps", help=HELP["steps"], on_change=_touch, disabled=one_step
+        "Steps of the attack",
+        1,
+        MOST_STEPS,
+        key="steps",
+        help=HELP["steps"],
+        on_change=_touch,
+        disabled=one_step,
     )
     st.number_input(
-        "PGD restarts",
+        "Restarts of the attack",
         1,
         MOST_RESTARTS,
         key="restarts",
@@ -214,6 +242,16 @@ def _write(state: State) -> None:
     session["eps"] = state.eps
     session["kind"] = OWN if state.threshold is None else COMMON
     session["threshold"] = -150.0 if state.threshold is None else state.threshold
+
+
+def _scale() -> Scale:
+    return SCALES[st.session_state["norm"]]
+
+
+def _change_norm() -> None:
+    """An eps of one norm means nothing in the other."""
+    st.session_state["eps"], st.session_state["upto"] = _scale().eps, _scale().upto
+    _touch()
 
 
 def _touch() -> None:

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import core
 from core.errors import CoreError
-from dashboard import compute, figures, text
-from dashboard.compute import Result
+from dashboard import bars, compute, figures, text
+from dashboard.jobs import Now
 from dashboard.state import State
-from dashboard.views import controls, panels
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One side of the page, computed."""
-
-    name: str
-    hue: str
-    colour: str
-    result: Result
-    threshold: float
-
-    @property
-    def line(self) -> figures.Line:
-        curve = self.result.curve
-        return figures.Line(
-            self.name,
-            self.colour,
-            curve.eps.numpy(),
-            curve.clean,
-            curve.attained.numpy(),
-            curve.certified.numpy(),
-            self.threshold,
-        )
+from dashboard.views import controls, panels, refining
+from dashboard.views.card import Card
 
 
 def show() -> None:
@@ -51,7 +29,8 @@ def show() -> None:
         return
     messages = controls.restore(models)
     controls.sidebar(models, labels)
-    headline = st.container(gap=None)
+    with st.container(gap=None):
+        headlines = [st.empty() for _ in figures.COLOURS]
     below = st.empty()
     controls.eps_slider()
     state, late = controls.read(models)
@@ -59,69 +38,70 @@ def show() -> None:
     below.caption(text.THRESHOLD[state.threshold is None])
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
+    status = st.empty()
     places = st.columns(2, gap="medium", border=True)
-    shown, names = [], compute.labels(tuple(models))
-    for model, colour, place in zip((state.left, state.right), figures.COLOURS, places, strict=True):
-        side = _side(state, model, names[model], colour, place, headline)
-        if side is not None:
-            shown.append(side)
-    if shown:
-        _chart(shown, state)
-        _lost(shown, state.eps)
-    with st.expander("Words on this page"):
-        st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    names, cards = compute.labels(tuple(models)), []
+    sides = zip((state.left, state.right), figures.COLOURS, places, headlines, strict=True)
+    for model, colour, place, headline in sides:
+        with place:
+            st.subheader(f":{text.HUES[colour]}[{names[model]}]", anchor=False)
+            card = _card(state, model, names[model], colour, headline, status)
+        if card is not None:
+            cards.append(card)
+    if cards:
+        _charts(cards, state, status)
 
 
-def _side(
-    state: State, model: str, name: str, colour: str, place: DeltaGenerator, headline: DeltaGenerator
-) -> Shown | None:
-    """Compute and draw one model; None if it cannot be."""
-    hue = text.HUES[colour]
-    with place:
-        st.subheader(f":{hue}[{name}]", anchor=False)
-        slot = st.empty()
+def _card(
+    state: State, model: str, name: str, colour: str, headline: DeltaGenerator, status: DeltaGenerator
+) -> Card | None:
+    """Compute and draw what is known at once of one model; None if it cannot be."""
 
-        def report(share: float, what: str) -> None:
-            slot.progress(share, f"{name}: {what}. Any control cancels it.")
+    def progress(now: Now) -> None:
+        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
 
-        try:
-            result = compute.explore(model, state.index, state.settings, state.grid, report)
-            threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
-        except CoreError as error:
-            slot.error(str(error))
-            return None
-        slot.empty()
-        i = result.at(state.eps)
-        panels.pictures(result, i)
-        panels.numbers(result, i)
-        panels.statement(result, i)
-    sentence = text.minus(result.curve.verdict(threshold).sentence())
-    headline.markdown(f"##### :{hue}[{name}]: {sentence}")
-    return Shown(name, hue, colour, result, threshold)
+    try:
+        result = compute.explore(model, state.index, state.settings, state.grid, progress)
+        threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
+    except CoreError as error:
+        st.error(str(error))
+        return None
+    return Card(model, name, colour, headline, state, result, threshold)
 
 
-def _chart(shown: list[Shown], state: State) -> None:
-    lines = [side.line for side in shown]
+def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None:
+    """Everything below the cards; then proofs that get tighter, into the same places."""
     st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
     controls.chart_range()
-    st.plotly_chart(
-        figures.curve_figure(lines, state.eps, state.most),
-        key="curve",
-        config={"displayModeBar": False},
-        alt=figures.describe(lines, state.eps),
-    )
-
-
-def _lost(shown: list[Shown], eps: float) -> None:
+    curve, legend = st.empty(), st.empty()
+    st.subheader(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
+    for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
+        with place:
+            card.table()
     st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
-    losses = [loss for side in shown for loss in panels.losses(side.result, eps, side.name, side.colour)]
-    words = "; ".join(
-        f"{loss.name}: {text.signed(loss.recon)} nats reconstruction, {text.signed(loss.kl)} nats KL"
-        for loss in losses
-    )
-    st.plotly_chart(
-        figures.loss_figure(losses),
-        key="lost",
-        config={"displayModeBar": False},
-        alt=f"Bars of the change from clean. {words}.",
-    )
+    lost = st.empty()
+    # A chart that is drawn again needs a key of its own.
+    versions = itertools.count()
+
+    def draw() -> None:
+        version, lines = next(versions), [card.line for card in cards]
+        axis = text.EPS_AXIS[state.settings.norm]
+        curve.plotly_chart(
+            figures.curve_figure(lines, state.eps, state.most, axis),
+            key=f"curve-{version}",
+            config={"displayModeBar": False},
+            alt=figures.describe(lines, state.eps),
+        )
+        legend.caption(figures.legend(lines))
+        losses = [loss for card in cards for loss in card.losses]
+        lost.plotly_chart(
+            bars.loss_figure(losses),
+            key=f"lost-{version}",
+            config={"displayModeBar": False},
+            alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
+        )
+
+    draw()
+    with st.expander("Words on this page"):
+        st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    refining.refine(cards, state, status, draw)

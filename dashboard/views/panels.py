@@ -1,40 +1,32 @@
-"""What is shown of one model: images, numbers, the certificate's statement."""
+"""What is shown of one model: images, numbers, the bound of each method, the exact statement."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import figures, images
+from core.curve import Curve, Proof
+from core.methods import METHODS
+from dashboard import bars, images
 from dashboard.compute import Result
-from dashboard.text import HELP, minus, nats, signed
+from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, nats, signed
 
 WIDTH = 80
 
 
-def pictures(result: Result, i: int) -> None:
+def pictures(result: Result, i: int, norm: str) -> None:
     """Input, attacked, perturbation, and both reconstructions."""
-    eps = result.curve.eps[i].item()
-    change = result.attacked[i] - result.image
-    scale = f"Perturbation ×{1 / eps:.3g}" if eps > 0 else "Perturbation (none)"
+    eps, change = result.curve.eps[i].item(), result.attacked[i] - result.image
+    most = eps if norm == "linf" else float(abs(change).max())
+    scale = f"Perturbation ×{1 / most:.3g}" if most > 0 else "Perturbation (none)"
+    limit = "each pixel changed by at most" if norm == "linf" else "changed in total by at most"
     shown = (
         ("Input", images.grey(result.image), "The clean digit"),
-        (
-            "Attacked",
-            images.grey(result.attacked[i]),
-            f"The digit after the attack, each pixel changed by at most {eps:g}",
-        ),
-        (
-            scale,
-            images.diverging(change, eps),
-            "What the attack changed; red: brighter, blue: darker",
-        ),
-        (
-            "Recon of input",
-            images.grey(result.recon_image),
-            "The digit as the model decodes it",
-        ),
+        ("Attacked", images.grey(result.attacked[i]), f"The digit after the attack, {limit} {eps:g}"),
+        (scale, images.diverging(change, most), "What the attack changed; red: brighter, blue: darker"),
+        ("Recon of input", images.grey(result.recon_image), "The digit as the model decodes it"),
         (
             "Recon of attacked",
             images.grey(result.recon_attacked[i]),
@@ -46,40 +38,89 @@ def pictures(result: Result, i: int) -> None:
             st.image(png, caption=caption, width=WIDTH, alt=alt)
 
 
-def numbers(result: Result, i: int) -> None:
-    """Clean, attained, proved, open: unit and sign with each."""
-    curve = result.curve
-    clean, attained, proved = curve.clean, curve.attained[i].item(), curve.certified[i].item()
-    with st.container(horizontal=True, gap="xsmall"):
-        _metric("Clean", nats(clean), "no attack", HELP["clean"] + "\n\n" + HELP["elbo"])
-        _metric("Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"])
-        if math.isinf(proved):
-            _metric("Proved", "vacuous", "nothing proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
-            _metric("Open gap", "unbounded", "no limit", HELP["open"])
+def numbers(places: Sequence[DeltaGenerator], curve: Curve, i: int) -> None:
+    """Clean, attained, proved, open in four places: unit and sign with each."""
+    clean, attained = curve.clean, curve.attained[i].item()
+    best = curve.best(curve.eps[i].item())
+    _metric(places[0], "Clean", nats(clean), "no attack", HELP["clean"] + "\n\n" + HELP["elbo"])
+    _metric(
+        places[1], "Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"]
+    )
+    if best is None:
+        _metric(places[2], "Proved", "vacuous", "nothing proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
+        _metric(places[3], "Open gap", "unbounded", "no limit", HELP["open"])
+    else:
+        _metric(places[2], "Proved", nats(best.lower), f"by {METHOD_NAMES[best.method]}", HELP["proved"])
+        gap = attained - best.lower
+        digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
+        _metric(places[3], "Open gap", nats(gap, digits), "undecided", HELP["open"])
+
+
+def _metric(place: DeltaGenerator, label: str, value: str, note: str, help_: str) -> None:
+    place.metric(
+        label, value, delta=note, delta_color="off", delta_arrow="off", help=help_, width="stretch"
+    )
+
+
+def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
+    """Bound by method up to the last one, beside what is attained."""
+    eps, attained = curve.eps[i].item(), curve.attained[i].item()
+    best = curve.best(eps)
+    rows = [f"| {name} | nats | open gap |", "|:--|--:|--:|", f"| attained | {_exact(attained)} | |"]
+    for method in METHODS[: METHODS.index(last) + 1]:
+        label, proof = METHOD_NAMES[method], curve.best(eps, method)
+        if proof is not None:
+            cells = [label, _exact(proof.lower), f"{attained - proof.lower:,.2f}"]
+        elif any(p.method == method and p.eps >= eps for p in curve.proofs):
+            cells = [label, "vacuous", "–"]
         else:
-            _metric("Proved", nats(proved), f"{signed(proved - clean)} from clean", HELP["proved"])
-            _metric("Open gap", nats(attained - proved), "undecided", HELP["open"])
+            cells = [label, "…", "…"]
+        if best is not None and best.method == method:
+            cells = [f"**{cell}**" for cell in cells]
+        rows.append(f"| {' | '.join(cells)} |")
+    place.markdown("\n".join(rows))
 
 
-def _metric(label: str, value: str, note: str, help_: str) -> None:
-    st.metric(label, value, delta=note, delta_color="off", delta_arrow="off", help=help_, width="stretch")
+def _exact(value: float) -> str:
+    return signed(value, 2)
 
 
-def losses(result: Result, eps: float, name: str, colour: str) -> list[figures.Loss]:
-    """Where the attained and the proved drop come from; a vacuous proof is left out."""
-    i, clean = result.at(eps), result.terms["clean"]
-    shown = ["attained"] if math.isinf(result.curve.certified[i].item()) else ["attained", "proved"]
-    return [
-        figures.Loss(
-            f"{name}, {key}",
-            colour,
-            float(result.terms[key].recon[i] - clean.recon[0]),
-            float(clean.kl[0] - result.terms[key].kl[i]),
-        )
-        for key in shown
-    ]
+def statement(place: DeltaGenerator, curve: Curve, i: int, sampled: Proof | None, states: str) -> None:
+    """Exactly what has been proved by the best certificate, and of the noise at large if asked for."""
+    eps = curve.eps[i].item()
+    # Where all are vacuous, the last one that tried.
+    best = curve.best(eps) or [p for p in curve.proofs if p.eps == eps][-1]
+    said = f"**What is proved.** {minus(best.statement)}"
+    if states != "draws":
+        waits = "Not computed yet."
+        said += f"\n\n**{STATES_LABELS[states]}.** {waits if sampled is None else minus(sampled.statement)}"
+    place.caption(said)
 
 
-def statement(result: Result, i: int) -> None:
-    """Exactly what has been proved."""
-    st.caption(f"**What is proved.** {minus(result.statements[i])}")
+def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list[bars.Loss]:
+    """Where the attained and the proved drop come from; a vacuous proof is left out.
+
+    Interval bounds of the two terms add up; linear methods bound them together and have no such parts.
+    """
+    clean, terms, best = result.clean, result.terms, curve.best(curve.eps[i].item())
+    recon, kl = float(clean.recon[0]), float(clean.kl[0])
+    lost = float(terms.recon[i]) - recon, kl - float(terms.kl[i])
+    found = [bars.Loss(f"{name}, attained", colour, *lost, attained=True)]
+    if best is not None and best.method == "ibp":
+        found.append(bars.Loss(f"{name}, proved", colour, best.recon - recon, kl - best.kl))
+    elif best is not None:
+        found.append(bars.Loss(f"{name}, proved", colour, both=best.lower - curve.clean))
+    return found
+
+
+def in_words(loss: bars.Loss) -> str:
+    """A bar for those who cannot see it."""
+    if loss.both:
+        return f"{loss.name}: {signed(loss.both)} nats, both terms together"
+    return f"{loss.name}: {signed(loss.recon)} nats reconstruction, {signed(loss.kl)} nats KL"
+
+
+def blanks(count: int) -> list[DeltaGenerator]:
+    """Places in a row that are filled, and filled again."""
+    with st.container(horizontal=True, gap="xsmall"):
+        return [st.empty() for _ in range(count)]

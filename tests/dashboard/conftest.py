@@ -36,6 +36,13 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def app() -> AppTest:
-    """The page, not yet run."""
+def opened() -> AppTest:
+    """The page as it opens, not yet run: with everything that it does by default."""
     return AppTest.from_file(str(APP), default_timeout=60)
+
+
+@pytest.fixture
+def app(opened: AppTest) -> AppTest:
+    """The page with its fast part alone, not yet run."""
+    opened.query_params["method"] = "ibp"
+    return opened

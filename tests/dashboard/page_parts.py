@@ -28,6 +28,9 @@ HOSTILE = [
     ("threshold", "-1e300"),
     ("threshold", "nan"),
     ("upto", "0.2"),
+    ("method", "crow"),
+    ("states", "all"),
+    ("norm", "l1"),
 ]
 """Values of the address that must be refused, one at a time."""
 

@@ -11,8 +11,8 @@ from core import checkpoint
 from dashboard import text
 
 
-def test_the_page_opens_with_two_models_and_a_verdict_each(app: AppTest):
-    app.run()
+def test_the_page_opens_with_two_models_and_a_verdict_each(opened: AppTest):
+    app = opened.run()
     assert not app.exception
     assert not app.warning
     assert not app.error
@@ -62,7 +62,10 @@ def test_the_address_restores_every_setting(app: AppTest):
         "draws": "5",
         "seed": "9",
         "threshold": "-321",
-        "upto": "0.3",
+        "upto": "0.6",
+        "method": "crown-ibp",
+        "states": "coverage",
+        "norm": "l2",
     }
     for key, value in wanted.items():
         app.query_params[key] = value
@@ -75,6 +78,9 @@ def test_the_address_restores_every_setting(app: AppTest):
     assert app.number_input(key="threshold").value == -321
     assert app.radio(key="target").value == "reconstruction"
     assert app.number_input(key="seed").value == 9
+    assert app.selectbox(key="method").value == "crown-ibp"
+    assert app.selectbox(key="states").value == "coverage"
+    assert app.button_group(key="norm").value == "l2"
     assert {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()} == wanted
 
 
@@ -98,7 +104,7 @@ def test_a_message_goes_when_a_control_is_used(app: AppTest):
 def test_back_in_the_browser_is_followed(app: AppTest):
     app.run()
     app.slider(key="eps_slider").set_value(0.2).run()
-    app.query_params.clear()
+    app.query_params.pop("eps")
     app.run()
     assert app.slider(key="eps_slider").value == 0.1
 
@@ -113,6 +119,7 @@ def test_reset_returns_to_the_default(app: AppTest):
     assert app.selectbox(key="left").value == "mnist-mlp-standard"
     assert app.slider(key="eps_slider").value == 0.1
     assert app.radio(key="kind").value == "5 % quantile of each model"
+    assert app.selectbox(key="method").value == "alpha-crown"
 
 
 def test_a_digit_is_found_by_its_class(app: AppTest):

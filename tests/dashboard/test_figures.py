@@ -11,8 +11,13 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from dashboard import figures, images, text
-from dashboard.figures import Line, Loss
+from core.attacks import ATTACKS
+from core.ball import NORMS
+from core.certificate import STATES
+from core.methods import METHODS
+from dashboard import bars, figures, images, text
+from dashboard.bars import Loss
+from dashboard.figures import Line
 
 EPS = np.array([0.0, 0.1, 0.2, 0.3])
 LINE = Line(
@@ -22,8 +27,14 @@ LINE = Line(
     -100.0,
     np.array([-100.0, -150.0, -200.0, -250.0]),
     np.array([-100.0, -160.0, -1e6, -math.inf]),
+    ("ibp", "alpha-crown", "ibp", ""),
+    {
+        "ibp": (EPS, np.array([-100.0, -180.0, -1e6, -math.inf])),
+        "alpha-crown": (np.array([0.1, 0.2]), np.array([-160.0, -2e6])),
+    },
     -120.0,
 )
+AXIS = "eps"
 
 
 def spec(figure: go.Figure) -> dict:
@@ -38,7 +49,7 @@ def test_a_hopeless_bound_does_not_move_the_axis():
     low, high = figures.frame([LINE], 0.3)
     assert -270 < low < -250
     assert -100 < high < -80
-    figure = spec(figures.curve_figure([LINE], 0.1, 0.3))
+    figure = spec(figures.curve_figure([LINE], 0.1, 0.3, AXIS))
     assert figure["layout"]["yaxis"]["range"] == [low, high]
 
 
@@ -48,7 +59,7 @@ def test_the_axis_follows_the_part_that_is_shown():
 
 
 def test_a_vacuous_bound_is_drawn_leaving_the_frame():
-    figure = figures.curve_figure([LINE], 0.1, 0.3)
+    figure = figures.curve_figure([LINE], 0.1, 0.3, AXIS)
     low, _ = figures.frame([LINE], 0.3)
     drawn = spec(figure)["data"][2]
     proved = np.frombuffer(base64.b64decode(drawn["y"]["bdata"]), dtype=drawn["y"]["dtype"])
@@ -62,8 +73,8 @@ def test_a_bound_that_leaves_the_frame_is_said_to():
     assert figures.leaves(LINE, -260, 0.2) == "proved: below the frame from eps 0.2"
     assert figures.leaves(LINE, -2e6, 0.3) == "proved: vacuous from eps 0.3"
     assert figures.leaves(LINE, -260, 0.1) is None
-    assert "proved: vacuous from eps 0.3" not in texts(figures.curve_figure([LINE], 0.1, 0.1))
-    assert any("below the frame" in note for note in texts(figures.curve_figure([LINE], 0.1, 0.3)))
+    assert "proved: vacuous from eps 0.3" not in texts(figures.curve_figure([LINE], 0.1, 0.1, AXIS))
+    assert any("below the frame" in note for note in texts(figures.curve_figure([LINE], 0.1, 0.3, AXIS)))
 
 
 def test_hover_says_all_numbers_in_words():
@@ -72,8 +83,8 @@ def test_hover_says_all_numbers_in_words():
         "Robust",
         "clean −100 nats",
         "attained −150 nats",
-        "proved at least −160 nats",
-        "open gap 10",
+        "proved at least −160 nats by alpha-CROWN",
+        "open gap 10.0",
     ):
         assert part in said
     assert "vacuous" in figures.hover(LINE, 3)
@@ -87,15 +98,67 @@ def test_the_chart_is_described_with_its_numbers():
 def test_a_common_threshold_is_drawn_once():
     other = dataclasses.replace(LINE, name="Standard", threshold=-90.0)
     same = dataclasses.replace(other, threshold=-120.0)
-    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, other], 0.1, 0.3))) == 2
-    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, same], 0.1, 0.3))) == 1
+    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, other], 0.1, 0.3, AXIS))) == 2
+    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, same], 0.1, 0.3, AXIS))) == 1
+
+
+def test_the_chart_tells_the_methods_apart():
+    drawn = spec(figures.curve_figure([LINE], 0.1, 0.3, AXIS))["data"]
+    thin = next(t for t in drawn if t["mode"] == "lines" and t["line"]["width"] == 1)
+    assert thin["line"]["dash"] == "solid"
+    marks = next(t for t in drawn if t["mode"] == "markers")
+    assert marks["marker"]["symbol"] == "square-open"
+    # The bound below the frame has no mark: on the frame it would be read as a value.
+    y = np.frombuffer(base64.b64decode(marks["y"]["bdata"]), dtype=marks["y"]["dtype"])
+    assert y.tolist() == [-160]
+    legend = figures.legend([LINE, dataclasses.replace(LINE, by_method={"crown": LINE.by_method["ibp"]})])
+    assert all(f"\u00a0{name}" in legend for name in ("IBP", "alpha-CROWN", "CROWN", "Robust"))
+    assert legend.count("Robust") == 2
+    assert "CROWN-IBP" not in legend
+
+
+def test_every_method_can_be_drawn_and_named():
+    every = dataclasses.replace(LINE, by_method=dict.fromkeys(METHODS, LINE.by_method["alpha-crown"]))
+    assert len(spec(figures.curve_figure([every], 0.1, 0.3, AXIS))["data"]) == 3 + len(METHODS)
+    legend = figures.legend([every]).replace("\u00a0", " ")
+    assert all(text.METHOD_NAMES[method] in legend for method in METHODS)
+    assert set(text.METHOD_LABELS) == set(METHODS)
+    assert set(text.ATTACK_LABELS) == set(ATTACKS)
+    assert set(text.STATES_LABELS) == set(STATES)
+    assert set(text.NORM_LABELS) == set(text.EPS_LABELS) == set(text.EPS_AXIS) == set(NORMS)
+
+
+def test_a_proof_on_the_noise_at_large_is_a_mark_of_its_own():
+    line = dataclasses.replace(LINE, sampled=(0.1, -170.0, "expectation"))
+    mark = spec(figures.curve_figure([line], 0.1, 0.3, AXIS))["data"][-1]
+    assert (mark["x"], mark["y"], mark["marker"]["symbol"]) == ([0.1], [-170.0], "diamond")
+    assert "expectation: −170 nats" in figures.hover(line, 1)
+    assert "expectation" not in figures.hover(line, 2)
+    assert "◆\u00a0expectation" in figures.legend([line])
+    low = dataclasses.replace(LINE, sampled=(0.1, -math.inf, "expectation"))
+    assert len(spec(figures.curve_figure([low], 0.1, 0.3, AXIS))["data"]) == len(
+        spec(figures.curve_figure([LINE], 0.1, 0.3, AXIS))["data"]
+    )
+    assert "expectation: vacuous" in figures.hover(low, 1)
 
 
 def test_losses_are_stacked_with_their_sign():
-    bars = [
-        t for t in spec(figures.loss_figure([Loss("a", "#D55E00", -5, 1)]))["data"] if t["type"] == "bar"
+    shown = [
+        t
+        for t in spec(bars.loss_figure([Loss("a", "#D55E00", -5, 1, attained=True)]))["data"]
+        if t["type"] == "bar"
     ]
-    assert [bar["x"] for bar in bars] == [[-5], [1]]
+    assert [bar["x"] for bar in shown] == [[-5], [1]]
+
+
+def test_a_hopeless_proof_does_not_squash_the_bars():
+    found = Loss("a", "#D55E00", -100.0, 0.0, attained=True)
+    assert bars.frame([found, Loss("b", "#D55E00", both=-200.0)]) is None
+    losses = [found, Loss("b", "#D55E00", both=-7000.0)]
+    assert bars.frame(losses) == -250
+    figure = bars.loss_figure(losses)
+    assert spec(figure)["layout"]["xaxis"]["range"][0] == -250
+    assert any("−7,000 nats" in note for note in texts(figure))
 
 
 def pixels(png: bytes) -> np.ndarray:

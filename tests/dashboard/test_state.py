@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 from page_parts import HOSTILE
 
+from core.ball import NORMS
+from core.certificate import STATES
+from core.methods import METHODS
+from core.validate import TARGETS
 from dashboard import state
-from dashboard.state import GRID, Settings, State, default_state, parse, to_params
+from dashboard.state import SCALES, Settings, State, default_state, parse, to_params
+
+GRID = SCALES["linf"].grid
 
 MODELS = ["mnist-conv-standard", "mnist-mlp-robust-0.1", "mnist-mlp-standard"]
 
@@ -50,26 +56,32 @@ def test_any_text_gives_a_state_within_the_limits(params: dict[str, str]):
     assert 1 <= s.restarts <= 10
 
 
-@given(
-    some.builds(
-        State,
-        left=some.sampled_from(MODELS),
-        right=some.sampled_from(MODELS),
-        index=some.integers(0, 499),
-        eps=some.floats(0, 1).map(lambda v: float(f"{v:.12g}")),
-        threshold=some.none() | some.integers(-1000, 1000).map(float),
-        upto=some.sampled_from(state.RANGES),
-        settings=some.builds(
-            Settings,
-            target=some.sampled_from(state.TARGETS),
-            attack=some.sampled_from(state.ATTACKS),
-            steps=some.integers(1, 100),
-            restarts=some.integers(1, 3),
-            draws=some.integers(1, 64),
-            seed=some.integers(0, state.MOST_SEED),
+@some.composite
+def states(draw: some.DrawFn) -> State:
+    norm = draw(some.sampled_from(NORMS))
+    scale = SCALES[norm]
+    return State(
+        left=draw(some.sampled_from(MODELS)),
+        right=draw(some.sampled_from(MODELS)),
+        index=draw(some.integers(0, 499)),
+        eps=draw(some.floats(0, scale.most).map(lambda v: float(f"{v:.12g}"))),
+        threshold=draw(some.none() | some.integers(-1000, 1000).map(float)),
+        upto=draw(some.sampled_from(scale.ranges)),
+        method=draw(some.sampled_from(METHODS)),
+        states=draw(some.sampled_from(STATES)),
+        settings=Settings(
+            target=draw(some.sampled_from(TARGETS)),
+            attack=draw(some.sampled_from(state.ATTACKS)),
+            norm=norm,
+            steps=draw(some.integers(1, 16)),
+            restarts=draw(some.integers(1, 3)),
+            draws=draw(some.integers(1, 16)),
+            seed=draw(some.integers(0, state.MOST_SEED)),
         ),
     )
-)
+
+
+@given(states())
 def test_the_address_gives_the_state_back(shown: State):
     assert parse(to_params(shown, MODELS), MODELS) == (shown, [])
 
@@ -78,10 +90,51 @@ def test_the_address_of_the_default_is_empty():
     assert to_params(default_state(MODELS), MODELS) == {}
 
 
-def test_too_much_work_is_cut_down_with_a_message():
-    found, messages = parse({"draws": "64", "steps": "200", "restarts": "10"}, MODELS)
-    assert found.settings.restarts == 1
-    assert [m.field for m in messages] == ["restarts"]
+@pytest.mark.parametrize(
+    ("attack", "draws", "steps", "restarts", "left"),
+    [
+        ("pgd", 64, 200, 10, (200, 1)),
+        ("pgd", 4, 200, 10, (200, 10)),
+        ("fgsm", 64, 200, 10, (200, 10)),
+        ("strongest", 4, 200, 1, (200, 1)),
+        ("strongest", 4, 40, 10, (40, 5)),
+        ("strongest", 64, 200, 10, (12, 1)),
+    ],
+)
+def test_too_much_work_is_cut_down_with_a_message(
+    attack: str, draws: int, steps: int, restarts: int, left: tuple[int, int]
+):
+    wanted = {"attack": attack, "draws": str(draws), "steps": str(steps), "restarts": str(restarts)}
+    found, messages = parse(wanted | {"method": "ibp"}, MODELS)
+    assert (found.settings.steps, found.settings.restarts) == left
+    assert [m.field for m in messages] == ["restarts"] * (left != (steps, restarts))
+
+
+def test_many_draws_are_not_proved_by_a_slow_method():
+    assert parse({"draws": "16"}, MODELS)[0].method == "alpha-crown"
+    found, messages = parse({"draws": "17"}, MODELS)
+    assert found.method == "crown-ibp"
+    assert found.settings.draws == 17
+    assert [m.field for m in messages] == ["method"]
+    assert parse({"draws": "64", "method": "ibp"}, MODELS)[1] == []
+
+
+def test_eps_is_judged_by_the_scale_of_its_norm():
+    assert default_state(MODELS, "l2").eps == 0.2
+    found, messages = parse({"norm": "l2", "eps": "20"}, MODELS)
+    assert (found.eps, found.most, messages) == (20, 20, [])
+    assert parse({"norm": "l2"}, MODELS)[0] == default_state(MODELS, "l2")
+    found, messages = parse({"norm": "l2", "eps": "29", "upto": "0.15"}, MODELS)
+    assert found == default_state(MODELS, "l2")
+    assert [m.field for m in messages] == ["eps", "upto"]
+
+
+@pytest.mark.parametrize("scale", SCALES.values())
+def test_a_scale_opens_on_its_own_grid(scale: state.Scale):
+    assert scale.eps in scale.grid
+    assert scale.upto in scale.ranges
+    assert float(scale.ranges[-1]) == scale.grid[-1] <= scale.most
+    assert set(scale.tight) < set(scale.grid)
 
 
 def test_an_eps_off_the_grid_is_added_to_it():

@@ -1,0 +1,112 @@
+"""Where the ELBO was lost, as bars. No Streamlit in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from dashboard.figures import GREY, faint
+from dashboard.text import signed
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far below clean an ELBO is, nats, negative is a loss: by term, or both terms together.
+
+    attained  the axis follows what is attained, never a proof.
+    """
+
+    name: str
+    colour: str
+    recon: float = 0.0
+    kl: float = 0.0
+    both: float = 0.0
+    attained: bool = False
+
+    @property
+    def total(self) -> float:
+        return self.recon + self.kl + self.both
+
+
+PARTS = (
+    ("recon", "reconstruction term", 1.0, "square"),
+    ("kl", "KL term", 0.4, "square"),
+    ("both", "both terms, bounded together", 0.0, "square-open"),
+)
+"""Attribute of Loss, its name, how opaque its bars are, and the symbol of the legend."""
+
+
+NOTE = "#e0e0e0"
+
+
+def frame(losses: Sequence[Loss]) -> float | None:
+    """Where the axis ends on the left if a proof would squash the bars of what is attained; else None."""
+    low = 2.5 * min((loss.total for loss in losses if loss.attained), default=0.0)
+    return low if low < 0 and any(loss.total < low for loss in losses) else None
+
+
+def loss_figure(losses: Sequence[Loss]) -> go.Figure:
+    """Drops from clean as stacked bars on one scale: full colour reconstruction term, faint KL term."""
+    figure = go.Figure()
+    names = [loss.name for loss in losses]
+    for part, name, alpha, symbol in PARTS:
+        values = [getattr(loss, part) for loss in losses]
+        if not any(values):
+            continue
+        colours = [loss.colour for loss in losses]
+        outline = {"color": colours, "width": 2 if alpha == 0 else 0}
+        figure.add_bar(
+            y=names,
+            x=values,
+            orientation="h",
+            name=name,
+            marker={"color": [faint(colour, alpha) for colour in colours], "line": outline},
+            hovertemplate=[f"{name} {signed(v)} nats<extra></extra>" for v in values],
+            showlegend=False,
+        )
+        _key(
+            figure,
+            name,
+            mode="markers",
+            marker={"color": faint(GREY, alpha or 1), "size": 11, "symbol": symbol},
+        )
+    figure.update_layout(
+        barmode="relative",
+        bargap=0.35,
+        height=110 + 34 * len(losses),
+        margin={"l": 10, "r": 10, "t": 5, "b": 10},
+        legend={
+            "orientation": "h",
+            "y": -0.75,
+            "x": 0,
+            "traceorder": "normal",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        dragmode=False,
+    )
+    low = frame(losses)
+    for loss in losses:
+        if low is not None and loss.total < low:
+            # Cut off at the frame, so it says how long it is.
+            note = f"\N{LEFTWARDS ARROW} {signed(loss.total)} nats"
+            figure.add_annotation(
+                x=low,
+                y=loss.name,
+                text=note,
+                showarrow=False,
+                xanchor="left",
+                bgcolor=NOTE,
+                font={"color": "#000000"},
+            )
+    figure.update_xaxes(range=None if low is None else [low, -0.05 * low])
+    figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
+    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
+    return figure
+
+
+def _key(figure: go.Figure, name: str, **style: object) -> None:
+    """An entry of the legend, without data."""
+    figure.add_scatter(x=[None], y=[None], name=name, hoverinfo="skip", **style)

@@ -1,0 +1,126 @@
+"""Bounds that get tighter: thin adapters around core, with caches. The rest of them is in compute.py."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+import torch
+
+import core
+from core.curve import Proof, proofs_of
+from dashboard.compute import model, outside, question
+from dashboard.jobs import Now, Show, Tell, run
+from dashboard.state import FAST, Settings
+
+SECONDS = {"crown": 10.0, "alpha-crown": 10.0, "bab": 20.0}
+"""Time for one radius; the best bound so far counts when it is over."""
+_ROUNDS = {"bab": 100}
+"""Optimisation steps, and for bab as many rounds of splits: about what the time allows."""
+
+
+def grid(
+    name: str, index: int, settings: Settings, method: str, radii: tuple[float, ...], show: Show
+) -> tuple[Proof, ...]:
+    """What a fast method proves at each radius."""
+    return _grid(name, index, settings, method, radii, outside(show))
+
+
+def point(
+    name: str, index: int, settings: Settings, method: str, eps: float, show: Show
+) -> tuple[Proof, ...]:
+    """What each method up to this one proves at one radius; `show` gets them as they arrive."""
+    return _point(name, index, settings, method, eps, outside(show))
+
+
+def statement(
+    name: str, index: int, settings: Settings, method: str, states: str, eps: float, show: Show
+) -> tuple[Proof, ...]:
+    """What is proved of the noise at large, by draws of its own."""
+    return _statement(name, index, settings, method, states, eps, outside(show))
+
+
+def sampled_method(method: str, states: str) -> str:
+    """What is proved of the noise at large by: within ten seconds, and never slower than asked for.
+
+    One method, known before its result: the best of several would not have the confidence of each.
+    """
+    if method in FAST:
+        return method
+    return FAST[-1] if states == "expectation" else "crown"
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _grid(
+    name: str, index: int, settings: Settings, method: str, radii: tuple[float, ...], _show: Show
+) -> tuple[Proof, ...]:
+    vae = model(name)
+    x, noise = question(vae, index, settings)
+
+    def work(tell: Tell) -> tuple[Proof, ...]:
+        certificate = core.certify(
+            vae,
+            x.expand(len(radii), -1, -1, -1),
+            noise,
+            eps=torch.tensor(radii, dtype=torch.float64),
+            target=settings.target,
+            norm=settings.norm,
+            method=method,
+            progress=lambda done, total: tell(Now(done / total, "whole range")),
+        )
+        return proofs_of(certificate)
+
+    return run(work, _show)
+
+
+@st.cache_data(max_entries=2048, show_spinner=False)
+def _point(
+    name: str, index: int, settings: Settings, method: str, eps: float, _show: Show
+) -> tuple[Proof, ...]:
+    vae = model(name)
+    x, noise = question(vae, index, settings)
+
+    def work(tell: Tell) -> tuple[Proof, ...]:
+        start, found = time.monotonic(), dict[str, Proof]()
+        for certificate in core.refine(
+            vae,
+            x,
+            noise,
+            eps=eps,
+            target=settings.target,
+            norm=settings.norm,
+            method=method,
+            iterations=_ROUNDS.get(method, 50),
+            seconds=SECONDS[method],
+        ):
+            found[certificate.method] = proofs_of(certificate)[0]
+            share = min(1.0, (time.monotonic() - start) / SECONDS[method])
+            tell(Now(share, f"eps {eps:g}", tuple(found.values())))
+        return tuple(found.values())
+
+    return run(work, _show)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _statement(
+    name: str, index: int, settings: Settings, method: str, states: str, eps: float, _show: Show
+) -> tuple[Proof, ...]:
+    vae = model(name)
+    x, noise = question(vae, index, settings)
+
+    def work(tell: Tell) -> tuple[Proof, ...]:
+        certificate = core.certify(
+            vae,
+            x,
+            noise,
+            eps=eps,
+            target=settings.target,
+            norm=settings.norm,
+            method=method,
+            states=states,
+            seed=settings.seed,
+            progress=lambda done, total: tell(Now(done / total, f"draw {done:,} of {total:,}")),
+        )
+        return proofs_of(certificate)
+
+    return run(work, _show)

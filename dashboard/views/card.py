@@ -1,0 +1,92 @@
+"""One model's half of the page: drawn at once, and in part again whenever a better proof arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.curve import Curve, Proof
+from dashboard import bars, figures, text
+from dashboard.compute import Result
+from dashboard.state import State
+from dashboard.views import panels
+
+
+class Card:
+    """Holds what is known of one model so far; drawn in the container that is current when it is made.
+
+    model, name    its folder, and what people call it. headline: where its verdict goes.
+    curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        name: str,
+        colour: str,
+        headline: DeltaGenerator,
+        state: State,
+        result: Result,
+        threshold: float,
+    ) -> None:
+        self.model, self.name, self.threshold = model, name, threshold
+        self.curve: Curve = result.curve
+        self.sampled: Proof | None = None
+        self._state, self._result, self._colour, self._headline = state, result, colour, headline
+        self._at = result.at(state.eps)
+        panels.pictures(result, self._at, state.settings.norm)
+        self._numbers = panels.blanks(4)
+        self._statement = st.empty()
+        self._methods: DeltaGenerator | None = None
+        self.draw(self.curve)
+
+    def table(self) -> None:
+        """From now on the bound of each method is shown in the container that is current."""
+        self._methods = st.empty()
+        self.draw(self.curve)
+
+    def add(self, proofs: Sequence[Proof]) -> None:
+        """Take in proofs on the draws, and show what they change."""
+        self.curve = self.curve.add(proofs)
+        self.draw(self.curve)
+
+    def draw(self, curve: Curve) -> None:
+        """Show the verdict and the numbers of a curve."""
+        hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
+        self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
+        panels.numbers(self._numbers, curve, self._at)
+        panels.statement(self._statement, curve, self._at, self.sampled, self._state.states)
+        if self._methods is not None:
+            panels.methods(self._methods, f":{hue}[{self.name}]", curve, self._at, self._state.method)
+
+    @property
+    def line(self) -> figures.Line:
+        curve, sampled = self.curve, self.sampled
+        best = [curve.best(eps) for eps in curve.eps.tolist()]
+        return figures.Line(
+            name=self.name,
+            colour=self._colour,
+            eps=curve.eps.numpy(),
+            clean=curve.clean,
+            attained=curve.attained.numpy(),
+            proved=curve.proved().numpy(),
+            how=["" if proof is None else proof.method for proof in best],
+            by_method={method: _points(curve, method) for method in curve.methods},
+            threshold=self.threshold,
+            sampled=sampled
+            and (sampled.eps, sampled.lower, text.STATES_LABELS[self._state.states].lower()),
+        )
+
+    @property
+    def losses(self) -> list[bars.Loss]:
+        return panels.losses(self._result, self.curve, self._at, self.name, self._colour)
+
+
+def _points(curve: Curve, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where a method was computed, and its bounds there."""
+    found = sorted({p.eps: p.lower for p in curve.proofs if p.method == method}.items())
+    eps, bounds = zip(*found, strict=True)
+    return np.array(eps), np.array(bounds)

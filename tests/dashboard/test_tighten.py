@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from page_parts import NAMES
+
+import core
+from core.certificate import STATES, Certificate
+from core.methods import METHODS
+from dashboard import tighten
+from dashboard.jobs import Now
+from dashboard.state import FAST, Settings
+
+SETTINGS = Settings(draws=2, target="reconstruction")
+
+
+def ignore(now: Now) -> None:
+    pass
+
+
+def certified(eps: float, method: str) -> Certificate:
+    vae = core.load_model(NAMES[0])
+    x, noise = core.load_samples("mnist")[0][3:4], core.sample_noise(vae, 2, 0)
+    return core.certify(vae, x, noise, eps=eps, target="reconstruction", method=method)
+
+
+@pytest.mark.parametrize("method", FAST)
+def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
+    found = tighten.grid(NAMES[0], 3, SETTINGS, method, (0.0, 0.05, 0.1), ignore)
+    assert [(p.eps, p.method) for p in found] == [(0.0, method), (0.05, method), (0.1, method)]
+    assert found[1].lower == pytest.approx(certified(0.05, method).lower.item())
+
+
+def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(tighten.SECONDS, "bab", 3.0)
+    seen: list[Now] = []
+    found = tighten.point(NAMES[0], 3, SETTINGS, "bab", 0.05, seen.append)
+    assert [p.method for p in found] == list(METHODS)
+    assert {len(now.proofs) for now in seen} > {4}
+    assert all(0 <= now.share <= 1 for now in seen)
+    assert [p.lower for p in found] == sorted(p.lower for p in found)
+    assert {p.eps for p in found} == {0.05}
+    for proof in found[:4]:
+        assert proof.lower == pytest.approx(certified(0.05, proof.method).lower.item(), abs=1.0)
+        assert f"({proof.method}," in proof.statement
+
+
+def test_the_second_time_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch):
+    first = tighten.point(NAMES[0], 3, SETTINGS, "crown", 0.05, ignore)
+    monkeypatch.delattr(core, "refine")
+    assert tighten.point(NAMES[0], 3, SETTINGS, "crown", 0.05, ignore) == first
+
+
+@pytest.mark.parametrize("states", STATES[1:])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_statement_on_the_noise_is_by_one_method_fixed_beforehand(method: str, states: str):
+    used = tighten.sampled_method(method, states)
+    assert METHODS.index(used) <= METHODS.index(method)
+    assert used == "ibp" or method != "ibp"
+    if method in FAST or states == "coverage":
+        return
+    (found,) = tighten.statement(NAMES[0], 3, SETTINGS, used, states, 0.05, ignore)
+    assert found.method == used
+    assert "99 %" in found.statement
+    assert torch.isfinite(torch.tensor(found.lower))
