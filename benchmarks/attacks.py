@@ -3,8 +3,9 @@
 python -m benchmarks.attacks --images 100 --csv attacks.csv
 
 Every attack sees the same images, draws and balls. foolbox and torchattacks run too where they are
-installed (no part of this project: pip install --target DIR --no-deps foolbox eagerpy GitPython gitdb smmap scipy
-torchattacks requests, and DIR on PYTHONPATH), and are scored like our own: float64 ELBO over the same draws.
+installed (no part of this project: pip install --target DIR --no-deps foolbox eagerpy GitPython gitdb
+smmap scipy torchattacks requests, and DIR on PYTHONPATH), and are scored like our own: float64 ELBO over
+the same draws.
 """
 
 from __future__ import annotations
