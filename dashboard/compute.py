@@ -151,7 +151,7 @@ def _explore(name: str, index: int, settings: Settings, grid: tuple[float, ...],
             terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
         )
 
-    return run(work, _show)
+    return run(work, _show, fast=True)
 
 
 def question(vae: VAE, index: int, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:

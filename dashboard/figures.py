@@ -60,12 +60,18 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     figure = go.Figure()
     for line in lines:
         _add_line(figure, line, low, high)
-        _add_methods(figure, line, low, high)
+        _add_methods(figure, line, low, high, most)
     _add_thresholds(figure, lines)
     _add_exits(figure, lines, low, most)
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
     figure.add_annotation(
-        x=eps, y=1, yref="paper", yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
+        x=eps,
+        y=1,
+        yref="paper",
+        xanchor="right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center",
+        yanchor="bottom",
+        text=f"eps {eps:.6g}",
+        showarrow=False,
     )
     figure.update_layout(
         height=410,
@@ -106,22 +112,23 @@ def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
     )
 
 
-def _add_methods(figure: go.Figure, line: Line, low: float, high: float) -> None:
+def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: float) -> None:
     """Which method gave which bound: thin lines over the range, marks where a slow one was computed."""
     quiet = {"hoverinfo": "skip"}
+    whole = quiet | {"cliponaxis": False}
     for method, (eps, bounds) in line.by_method.items():
         if method in STROKES:
             ink = {"color": faint(line.colour, 0.6), "width": 1, "dash": STROKES[method]}
             y = np.maximum(bounds, low - 3 * (high - low))
             figure.add_scatter(x=eps, y=y, mode="lines", line=ink, **quiet)
         else:
-            inside = bounds >= low
+            inside = (bounds >= low) & (eps <= most)
             mark = {"color": line.colour, "size": 9, "symbol": SYMBOLS[method]}
-            figure.add_scatter(x=eps[inside], y=bounds[inside], mode="markers", marker=mark, **quiet)
+            figure.add_scatter(x=eps[inside], y=bounds[inside], mode="markers", marker=mark, **whole)
     if line.sampled is not None and line.sampled[1] >= low:
         mark = {"color": line.colour, "size": 12, "symbol": "diamond"}
         at, bound, _ = line.sampled
-        figure.add_scatter(x=[at], y=[bound], mode="markers", marker=mark, **quiet)
+        figure.add_scatter(x=[at], y=[bound], mode="markers", marker=mark, **whole)
 
 
 def legend(lines: Sequence[Line]) -> str:

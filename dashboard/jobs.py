@@ -15,9 +15,11 @@ from core.curve import Proof
 from core.errors import Cancelled
 
 # One thread a computation: two visitors would otherwise fight for the cores, which costs far more
-# than one visitor alone gains. As many computations as there are cores may run at once.
+# than one visitor alone gains. As many computations as there are cores may run at once, and as many
+# fast ones beside them: what a page needs to open does not queue behind slow proofs.
 torch.set_num_threads(1)
-_SLOTS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
+_CORES = max(1, os.cpu_count() or 1)
+_SLOTS = {fast: threading.BoundedSemaphore(_CORES) for fast in (True, False)}
 _GLANCE = 0.1
 
 T = TypeVar("T")
@@ -38,13 +40,13 @@ Show = Callable[[Now], None]
 """Called on the page's thread every tenth of a second; may raise to cancel."""
 
 
-def run(work: Callable[[Tell], T], show: Show) -> T:
+def run(work: Callable[[Tell], T], show: Show, fast: bool = False) -> T:
     """What `work` returns or raises, from a thread of its own, when a core is free for it.
 
     Streamlit interrupts a page only where it calls `st`, and one step of a certificate may take seconds:
     work that is no longer wanted ends at its next `Tell`, and the page does not wait for that.
     """
-    unwanted = threading.Event()
+    unwanted, slots = threading.Event(), _SLOTS[fast]
     now = Now(0.0, "about to start")
     result: Future[T] = Future()
 
@@ -56,13 +58,13 @@ def run(work: Callable[[Tell], T], show: Show) -> T:
 
     def job() -> None:
         try:
-            while not _SLOTS.acquire(timeout=_GLANCE):
+            while not slots.acquire(timeout=_GLANCE):
                 tell(Now(0.0, "waiting for other visitors' computations"))
             try:
                 torch.set_num_threads(1)  # a setting of each thread
                 result.set_result(work(tell))
             finally:
-                _SLOTS.release()
+                slots.release()
         except BaseException as error:
             result.set_exception(error)
 

@@ -17,7 +17,7 @@ from dashboard.state import FAST, State
 from dashboard.views.card import Card
 
 SECONDS = 120.0
-"""Time for the radii beside the cursor, so that one visitor does not occupy the server."""
+"""After so long no other radius is begun, so that one visitor does not occupy the server."""
 # Chart: how long it stands before it is drawn again; the browser rebuilds it each time.
 _STANDS = 2.0
 
@@ -36,7 +36,8 @@ class Step:
 def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: Callable[[], None]) -> None:
     """Prove more and more until all is in; every control of the page interrupts it."""
     total, drawn = _expected(len(cards), state), time.monotonic()
-    for done, step in enumerate(_steps(cards, state)):
+    end = drawn + SECONDS
+    for done, step in enumerate(_steps(cards, state, end)):
         card, share = step.card, min(1.0, done / total)
         seen: tuple[Proof, ...] = ()
 
@@ -62,10 +63,12 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
             chart()
             drawn = time.monotonic()
     chart()
-    status.progress(1.0, f"All proofs are in, up to {text.METHOD_NAMES[state.method]}.")
+    late = state.method not in FAST and time.monotonic() > end
+    said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "All proofs are in"
+    status.progress(1.0, f"{said}, up to {text.METHOD_NAMES[state.method]}.")
 
 
-def _steps(cards: Sequence[Card], state: State) -> Iterator[Step]:
+def _steps(cards: Sequence[Card], state: State, end: float) -> Iterator[Step]:
     """Whole range by the fast method; then the cursor; then a few radii; then branch and bound."""
     method = "alpha-crown" if state.method == "bab" else state.method
     if method != "ibp":
@@ -81,15 +84,14 @@ def _steps(cards: Sequence[Card], state: State) -> Iterator[Step]:
             args = (card.model, state.index, state.settings, used, state.states, state.eps)
             yield Step(card, used, partial(tighten.statement, *args), sampled=True)
     if method not in FAST:
-        yield from _radii(cards, state, method)
+        yield from _radii(cards, state, method, end)
     if state.method == "bab":
         for card in cards:
             yield _point(card, state, "bab", state.eps)
 
 
-def _radii(cards: Sequence[Card], state: State, method: str) -> Iterator[Step]:
+def _radii(cards: Sequence[Card], state: State, method: str, end: float) -> Iterator[Step]:
     """Radii that settle the verdict, then some over the range, upwards until a proof is vacuous."""
-    end = time.monotonic() + SECONDS
     for card in cards:
         while (eps := card.curve.undecided(card.threshold, method)) is not None and time.monotonic() < end:
             yield _point(card, state, method, eps)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-CHEAP = "steps=5&draws=1"
+CHEAP = "steps=5&draws=1&method=ibp"
 
 
 def visit(page: Page, address: str, query: str = CHEAP) -> None:
@@ -30,6 +30,16 @@ def numbers(page: Page) -> list[str]:
 
 def slider(page: Page) -> Locator:
     return page.get_by_role("slider", name=re.compile("eps"))
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick from a list of the sidebar."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    # A list that is opened while the sidebar still scrolls closes again.
+    box.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box.click()
+    page.get_by_role("option", name=re.compile(option)).click()
 
 
 def address_of(page: Page) -> dict[str, list[str]]:
@@ -99,6 +109,9 @@ BAD = {
     "right": "%3Cscript%3Ealert(1)%3C/script%3E",
     "seed": "9" * 3000,
     "threshold": "inf",
+    "method": "magic",
+    "states": "%3Cb%3E",
+    "norm": "linfinity",
 }
 
 
@@ -110,7 +123,9 @@ def test_a_bad_address_is_answered_in_words(page: Page, server: str):
         dialog.dismiss()
 
     page.on("dialog", refuse)
-    visit(page, server, CHEAP + "".join(f"&{field}={value}" for field, value in BAD.items()))
+    cheap = "steps=5&draws=1"
+    page.goto(f"{server}/?{cheap}{''.join(f'&{field}={value}' for field, value in BAD.items())}")
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
     alerts = page.get_by_test_id("stAlert")
     expect(alerts).to_have_count(len(BAD))
     said = " ".join(alerts.all_inner_texts())
@@ -125,21 +140,51 @@ def test_reset_returns_to_the_default(page: Page, server: str):
     visit(page, server, f"{CHEAP}&index=3&eps=0.2")
     page.get_by_role("button", name="Reset").click()
     expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("0")
-    settle(page)
+    expect(page.get_by_text(re.compile("CROWN, "))).to_be_visible()
     assert address_of(page) == {}
 
 
 def test_a_control_cancels_a_long_computation(page: Page, server: str):
     visit(page, server)
-    page.goto(f"{server}/?draws=64&steps=200&index=7")
+    page.goto(f"{server}/?draws=64&steps=200&index=7&method=ibp")
     expect(page.get_by_text(re.compile("attack, step"))).to_be_visible()
     start = time.monotonic()
     page.get_by_role("button", name="Reset").click()
-    settle(page)
     expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("0")
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
     assert address_of(page) == {}
     assert len(numbers(page)) == 8
     assert time.monotonic() - start < 30
+
+
+def test_bounds_get_tighter_in_place(page: Page, server: str):
+    visit(page, server, "draws=1&eps=0.05&upto=0.05&index=2&method=crown-ibp")
+    loose = numbers(page)
+    choose(page, "Proof", "up to alpha-CROWN")
+    expect(page.get_by_test_id("stMetric").nth(6)).to_contain_text("by alpha-CROWN")
+    page.wait_for_selector("[data-testid=stProgress]")
+    expect(page.get_by_text("All proofs are in, up to alpha-CROWN.")).to_be_visible()
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    tight = numbers(page)
+    assert tight[:2] == loose[:2]
+    assert tight[7] != loose[7]
+    table = page.get_by_role("table").nth(1)
+    assert re.search(r"alpha-CROWN\s+−\d", table.inner_text())
+    expect(page.locator("[aria-label*='by alpha-CROWN']")).to_have_count(1)
+
+
+def test_moving_eps_does_not_wait_for_the_proofs(page: Page, server: str):
+    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=16&steps=5")
+    expect(page.get_by_text(re.compile("alpha-CROWN, "))).to_be_visible()
+    before = numbers(page)
+    start = time.monotonic()
+    slider(page).press("ArrowRight")
+    expect(page.get_by_test_id("stMetricValue").nth(1)).not_to_have_text(before[1])
+    assert time.monotonic() - start < 10
+    # Leaves nothing running for the tests that follow.
+    choose(page, "Proof", "IBP only")
+    page.wait_for_selector(IDLE)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

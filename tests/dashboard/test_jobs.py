@@ -89,6 +89,26 @@ def test_places_are_freed_by_results_errors_and_interrupts():
     assert jobs.run(lambda tell: "done", ignore) == "done"
 
 
+def test_what_is_fast_does_not_queue_behind_slow_work():
+    cores, go, busy = os.cpu_count() or 1, threading.Event(), threading.Semaphore(0)
+
+    def slow(tell: Tell) -> None:
+        busy.release()
+        assert go.wait(20)
+
+    visitors = [threading.Thread(target=jobs.run, args=(slow, ignore)) for _ in range(cores)]
+    for visitor in visitors:
+        visitor.start()
+    for _ in visitors:
+        assert busy.acquire(timeout=20)
+    try:
+        assert jobs.run(lambda tell: "fast", ignore, fast=True) == "fast"
+    finally:
+        go.set()
+        for visitor in visitors:
+            visitor.join()
+
+
 def test_no_more_computations_at_once_than_cores():
     cores = os.cpu_count() or 1
     lock, busy, most = threading.Lock(), 0, 0

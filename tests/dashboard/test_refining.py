@@ -13,6 +13,7 @@ from core.certificate import Certificate
 from core.curve import Proof
 from core.errors import InputError
 from dashboard import text, tighten
+from dashboard.views import refining
 
 
 def words(app: AppTest) -> str:
@@ -140,3 +141,18 @@ def test_an_error_while_refining_leaves_the_page(app: AppTest, monkeypatch: pyte
     assert not app.exception
     assert [e.value for e in app.error] == ["no bound today"]
     assert len(app.metric) == 8
+
+
+def test_when_time_is_over_the_page_says_so_and_keeps_the_cursor(
+    opened: AppTest, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(refining, "SECONDS", 0.0)
+    asked: list[float] = []
+    point = tighten.point
+    monkeypatch.setattr(tighten, "point", lambda *a: asked.append(a[4]) or point(*a))
+    opened.query_params.update({"method": "crown", "draws": "1"})
+    app = opened.run()
+    assert not app.exception
+    assert asked == [0.1, 0.1]
+    (status,) = app.get("progress")
+    assert "some radii were left out" in status.proto.text
