@@ -17,9 +17,14 @@ GREY = "#808080"
 
 STROKES = {"ibp": "solid", "crown-ibp": "dashdot"}
 """Methods that are computed over the whole range, and how their thin lines are drawn."""
-SYMBOLS = {"crown": "triangle-up-open", "alpha-crown": "square-open", "bab": "star-open"}
+SYMBOLS = {
+    "crown": "triangle-up-open",
+    "alpha-crown": "square-open",
+    "quadratic": "hexagon-open",
+    "bab": "star-open",
+}
 """Methods that are computed here and there, and what marks them."""
-GLYPHS = {"ibp": "──", "crown-ibp": "─·─", "crown": "△", "alpha-crown": "□", "bab": "☆"}
+GLYPHS = {"ibp": "──", "crown-ibp": "─·─", "crown": "△", "alpha-crown": "□", "quadratic": "⬡", "bab": "☆"}
 """The same for the legend."""
 
 

@@ -46,6 +46,8 @@ SCALES = {
 ATTACKS = ("pgd", *(name for name in ALL_ATTACKS if name != "pgd"))
 FAST = ("ibp", "crown-ibp")
 """Methods that are computed over the whole grid."""
+SPREAD = "alpha-crown"
+"""The slowest method that is computed at several radii; those after it at eps alone."""
 MOST_INDEX = 499
 MOST_STEPS, MOST_RESTARTS, MOST_DRAWS, MOST_SEED = 200, 10, 64, 2**31 - 1
 MOST_WORK = 20_000
@@ -99,6 +101,11 @@ class State:
         """The radii to compute: the grid and, if it is not on it, eps."""
         grid = self.scale.grid
         return grid if self.eps in grid else tuple(sorted({*grid, self.eps}))
+
+    @property
+    def spread(self) -> str:
+        """The method for radii other than eps."""
+        return METHODS[min(METHODS.index(self.method), METHODS.index(SPREAD))]
 
     @property
     def most(self) -> float:

@@ -69,14 +69,15 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
 
 
 def _steps(cards: Sequence[Card], state: State, end: float) -> Iterator[Step]:
-    """Whole range by the fast method; then the cursor; then a few radii; then branch and bound."""
-    method = "alpha-crown" if state.method == "bab" else state.method
+    """Whole range by the fast method; then the cursor; then a few radii; then the cursor by the slowest."""
+    method = state.spread
     if method != "ibp":
         for card in cards:
             args = (card.model, state.index, state.settings, FAST[-1], state.grid)
             yield Step(card, FAST[-1], partial(tighten.grid, *args))
     if method not in FAST:
-        for card in cards:
+        # First where there is hope: a proof that stays vacuous takes the longest.
+        for card in sorted(cards, key=lambda card: card.curve.best(state.eps) is None):
             yield _point(card, state, method, state.eps)
     if state.states != "draws":
         used = tighten.sampled_method(state.method, state.states)
@@ -85,16 +86,19 @@ def _steps(cards: Sequence[Card], state: State, end: float) -> Iterator[Step]:
             yield Step(card, used, partial(tighten.statement, *args), sampled=True)
     if method not in FAST:
         yield from _radii(cards, state, method, end)
-    if state.method == "bab":
+    if state.method != method:
         for card in cards:
-            yield _point(card, state, "bab", state.eps)
+            yield _point(card, state, state.method, state.eps)
 
 
 def _radii(cards: Sequence[Card], state: State, method: str, end: float) -> Iterator[Step]:
     """Radii that settle the verdict, then some over the range, upwards until a proof is vacuous."""
     for card in cards:
-        while (eps := card.curve.undecided(card.threshold, method)) is not None and time.monotonic() < end:
-            yield _point(card, state, method, eps)
+        asked = None
+        while (eps := card.curve.undecided(card.threshold, method)) is not None:
+            if eps == asked or time.monotonic() > end:
+                break
+            yield _point(card, state, method, asked := eps)
     for eps in state.scale.tight:
         for card in cards:
             tried = {p.eps: p.lower for p in card.curve.proofs if p.method == method}
@@ -111,5 +115,5 @@ def _point(card: Card, state: State, method: str, eps: float) -> Step:
 def _expected(cards: int, state: State) -> int:
     """About how many steps there will be."""
     radii = 0 if state.method in FAST else 1 + sum(eps <= state.most for eps in state.scale.tight)
-    extra = (state.method != "ibp") + (state.states != "draws") + (state.method == "bab")
+    extra = (state.method != "ibp") + (state.states != "draws") + (state.method != state.spread)
     return max(1, cards * (radii + extra))

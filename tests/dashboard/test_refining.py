@@ -78,6 +78,25 @@ def test_the_cursor_comes_before_the_other_radii(opened: AppTest, monkeypatch: p
     assert max(asked.count(eps) for eps in asked) == 2
 
 
+def test_the_model_with_a_bound_is_tightened_first(opened: AppTest, monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def grid(name: str, index: int, settings: object, method: str, radii: tuple[float, ...], show: object):
+        return tuple(Proof(eps, method, -300.0, 0.0, 0.0, "said") for eps in radii if name == NAMES[0])
+
+    def point(name: str, index: int, settings: object, method: str, eps: float, show: object):
+        asked.append(name)
+        return (Proof(eps, method, -1000.0, 0.0, 0.0, "said"),)
+
+    monkeypatch.setattr(tighten, "grid", grid)
+    monkeypatch.setattr(tighten, "point", point)
+    opened.query_params.update({"eps": "1"})
+    app = opened.run()
+    assert not app.exception
+    assert asked[:2] == [NAMES[0], NAMES[1]]
+    assert metric(app, "Proved", 1) == "−300 nats"
+
+
 def test_radii_beyond_a_vacuous_proof_are_not_tried(opened: AppTest, monkeypatch: pytest.MonkeyPatch):
     asked: list[float] = []
 

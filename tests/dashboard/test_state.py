@@ -119,6 +119,12 @@ def test_many_draws_are_not_proved_by_a_slow_method():
     assert parse({"draws": "64", "method": "ibp"}, MODELS)[1] == []
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_only_some_methods_are_spread_over_radii(method: str):
+    spread = parse({"method": method}, MODELS)[0].spread
+    assert spread == (method if method in ("ibp", "crown-ibp", "crown", "alpha-crown") else "alpha-crown")
+
+
 def test_eps_is_judged_by_the_scale_of_its_norm():
     assert default_state(MODELS, "l2").eps == 0.2
     found, messages = parse({"norm": "l2", "eps": "20"}, MODELS)
