@@ -109,7 +109,7 @@ class Attack(ABC):
         points = next(search)
         while True:
             count = len(points) // len(x)
-            evaluation = objective(problem.balls(count).project(points))
+            evaluation = objective(problem.balls(count).project(points.to(x.dtype)))
             values = evaluation.value.double().view(count, len(x))
             values = values.masked_fill(values.isnan(), torch.inf)
             value, which = values.min(0)

@@ -21,7 +21,8 @@ class Random(Attack):
     def search(self, problem: Problem) -> Search:
         ball, starts = problem.ball, problem.starts
         yield ball.center
-        yield from starts
+        for start in starts:  # noqa: UP028 (a tensor's iterator takes no evaluations)
+            yield start
         generator = torch.Generator().manual_seed(self.seed)
         for _ in range(self.evaluations(len(starts)) - 1 - len(starts)):
             way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype)

@@ -1,40 +1,66 @@
-"""The strongest attack on a budget of gradients: many starts, few survivors, kicks and a long descent."""
+"""The strongest attack on a budget of gradients: scouts, many starts, kicks, and a polish of the best."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from core.attacks.apgd import APGD
 from core.attacks.base import Attack, Problem, Search, choose, per_row
 from core.attacks.gradient import cosine_step, steepest
 from core.attacks.objective import Evaluation
+from core.attacks.spg import SPG
+from core.attacks.surrogate import Damage, Latent, Targeted
+from core.attacks.vertex import Vertex
 
-# Gradients: all of them per step and restart, and of the long descent as a share of all.
-BUDGET, LONG = 25, 0.12
-# Candidates, and steps of each: at the start, of the survivors, of a round of kicks.
-FIRST, KEPT, KIDS = (12, 12), (3, 20), (4, 20)
-# Step sizes that a descent begins with, as a share of eps: of the survivors and kicks, of the long one.
-WIDE, SMALL = 0.5, 0.1
-# Share of the last step's way that is kept: without it, steps go back and forth over the kinks of ReLU.
-MOMENTUM = 0.5
+# Gradients in all, per step and restart.
+BUDGET = 25
+# Attacks that scout ahead, and their steps. On robust models each of them is alone in finding some valleys.
+SCOUTS, SCOUT = (APGD, SPG, Vertex, Latent, Targeted, Damage), 12
+# Candidates and steps of each: all starts, the best of them.
+FIRST, KEPT = (22, 12), (4, 20)
+# A round: kicks and fresh starts, and steps of each.
+KICKS, FRESH, SHORT = 2, 4, 20
 # Share of the pixels that a kick moves.
 KICK = 0.3
+# The polish: how many of the best, steps, the size they begin with as a share of eps; then jumps.
+POLISH, JUMPS = ((4, 30, 0.3), (2, 50, 0.2), (1, 60, 0.1), (1, 60, 0.01)), 6
+# Share of the last step's way that the polish keeps: without it, steps go back and forth over the kinks of
+# ReLU. In the search it would keep a descent in the first valley it meets.
+MOMENTUM = 0.75
 
 Elite = tuple[Tensor, Tensor]
 """Points (K, B, C, H, W) and their values (K, B)."""
+
+Descent = Generator[Tensor, Evaluation, Elite]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a budget is spent: starts beside the given ones and the scouts, rounds, steps of the last polish.
+
+    new == 0: the budget is too small for that.
+    """
+
+    new: int
+    rounds: int
+    last: int
 
 
 class Strongest(Attack):
     """Spends at most 25 * steps * restarts gradients an image: 1,000 with 40 steps and one restart.
 
-    1. Starts: the clean image, the extra starts, and corners of the ball in random directions of the
-       latent space (output-diversified initialisation, Tashiro et al. 2020, arXiv 2003.06878), each
-       with a short descent. The best few go on (successive halving).
-    2. Kicks: part of the pixels of the best points are sent to such a corner, and a short descent
-       follows (iterated local search, Lourenco et al. 2003).
-    3. A long descent with small steps from the best.
+    1. Scouts: a short run of every other kind of attack.
+    2. Starts: the clean image, the extra starts, what the scouts found, random points and corners of the
+       ball in random directions of the latent space (output-diversified initialisation, Tashiro et al.
+       2020, arXiv 2003.06878), each with a short descent from steps as wide as the ball. The best few go
+       on (successive halving).
+    3. Rounds: more starts, and kicks, which send part of the pixels of the best points to such a corner
+       or random point (iterated local search, Lourenco et al. 2003).
+    4. Polish: descents with momentum and ever smaller steps from the best, then jumps to corners.
 
     A budget too small for that is spent on one descent from the best of the given starts. Values are
     compared in float64: points that differ by less than the network's rounding are told apart.
@@ -43,51 +69,61 @@ class Strongest(Attack):
     name = "strongest"
     precise = True
 
-    def _plan(self, starts: int) -> tuple[int, int, int]:
-        """Corners to start at, rounds of kicks, and steps of the long descent."""
+    def _plan(self, starts: int) -> Plan:
         budget = BUDGET * self.steps * self.restarts
-        count = max(FIRST[0], 2 + starts)
-        corners = count - 1 - starts
-        long = round(LONG * budget)
-        left = budget - corners - count * FIRST[1] - KEPT[0] * KEPT[1] - long
-        round_cost = KIDS[0] * (KIDS[1] + 1)
+        given = 1 + starts + len(SCOUTS)
+        count = max(FIRST[0], given + 2)
+        new = count - given
+        first = len(SCOUTS) * SCOUT + new // 2 + count * FIRST[1] + KEPT[0] * KEPT[1]
+        left = budget - first - sum(best * steps for best, steps, _ in POLISH) - JUMPS
         if left < 0:
-            return 0, 0, budget
-        rounds = left // round_cost
-        return corners, rounds, long + left - rounds * round_cost
+            return Plan(0, 0, budget)
+        each = KICKS // 2 + FRESH // 2 + (KICKS + FRESH) * SHORT
+        return Plan(new, left // each, POLISH[-1][1] + left % each)
 
     def evaluations(self, starts: int) -> int:
-        corners, rounds, long = self._plan(starts)
-        if corners == 0:
-            return 1 + starts + long + 1
-        first = (1 + starts + corners) * (FIRST[1] + 1) + KEPT[0] * (KEPT[1] + 1)
-        return first + rounds * KIDS[0] * (KIDS[1] + 1) + long + 1
+        plan = self._plan(starts)
+        if plan.new == 0:
+            return 1 + starts + plan.last + 1
+        scouts = sum(scout.evaluations(0) for scout in self._scouts())
+        first = (1 + starts + len(SCOUTS) + plan.new) * (FIRST[1] + 1) + KEPT[0] * (KEPT[1] + 1)
+        rounds = plan.rounds * (KICKS + FRESH) * (SHORT + 1)
+        polish = sum(best * (steps + 1) for best, steps, _ in POLISH[:-1]) + plan.last + 1
+        return scouts + first + rounds + polish + JUMPS + 1
+
+    def _scouts(self) -> list[Attack]:
+        return [kind(SCOUT, 1, self.seed) for kind in SCOUTS]
 
     def search(self, problem: Problem) -> Search:
-        corners, rounds, long = self._plan(len(problem.starts))
-        generator = torch.Generator().manual_seed(self.seed)
-        given = torch.cat([problem.ball.center[None], problem.starts])
-        if corners == 0:
-            best = _best((yield from _descend(problem, given, 0, 1.0)), 1)
-            yield from _descend(problem, best[0], long, 1.0)
+        plan, x = self._plan(len(problem.starts)), problem.ball.center
+        given = torch.cat([x[None], problem.starts])
+        if plan.new == 0:
+            elite = _best((yield from _descend(problem, given, 0, 1.0)), 1)
+            yield from _descend(problem, elite[0], plan.last, 1.0, MOMENTUM)
             return
-        clean = problem.ball.center.expand(corners, *given.shape[1:])
-        points = torch.cat([given, _corners(problem, clean, generator)])
+        generator = torch.Generator().manual_seed(self.seed)
+        alone = replace(problem, starts=problem.starts[:0])
+        starts = [given]
+        for scout in self._scouts():
+            starts.append((yield from _follow(scout.search(alone)))[None])
+        starts.append(_elsewhere(problem, x.expand(plan.new, *x.shape), generator))
+        points = torch.cat(starts)
         elite = _best((yield from _descend(problem, points, FIRST[1], 1.0)), KEPT[0])
-        elite = _best((yield from _descend(problem, elite[0], KEPT[1], WIDE)), KEPT[0])
-        for _ in range(rounds):
-            parents = elite[0][torch.arange(KIDS[0]) % 2]
-            away = _corners(problem, parents, generator)
+        elite = _best((yield from _descend(problem, elite[0], KEPT[1], 1.0)), KEPT[0])
+        for _ in range(plan.rounds):
+            parents = elite[0][:KICKS]
+            away = _elsewhere(problem, parents, generator)
             moved = torch.rand(away.shape, generator=generator).to(away.device) < KICK
-            kids = yield from _descend(problem, torch.where(moved, away, parents), KIDS[1], WIDE)
-            both = torch.cat([elite[0], kids[0]]), torch.cat([elite[1], kids[1]])
-            elite = _best(both, KEPT[0])
-        yield from _descend(problem, elite[0][:1], long, SMALL)
+            fresh = _elsewhere(problem, x.expand(FRESH, *x.shape), generator)
+            points = torch.cat([torch.where(moved, away, parents), fresh])
+            elite = _best(_join(elite, (yield from _descend(problem, points, SHORT, 1.0))), KEPT[0])
+        for best, steps, size in (*POLISH[:-1], (1, plan.last, POLISH[-1][2])):
+            polished = yield from _descend(problem, elite[0][:best], steps, size, MOMENTUM)
+            elite = _best(_join(elite, polished), KEPT[0])
+        yield from Vertex(JUMPS).descend(problem, elite[0][0])
 
 
-def _descend(
-    problem: Problem, points: Tensor, steps: int, size: float
-) -> Generator[Tensor, Evaluation, Elite]:
+def _descend(problem: Problem, points: Tensor, steps: int, size: float, momentum: float = 0.0) -> Descent:
     """PGD with momentum (Dong et al. 2018, arXiv 1710.06081) from each of the points, the step size
     falling from `size` times eps to 0; the best point of each."""
     balls = problem.balls(len(points))
@@ -97,11 +133,26 @@ def _descend(
     for step in range(steps):
         slope = evaluation.gradient()
         mean = slope.abs().flatten(1).mean(1).clamp(min=torch.finfo(slope.dtype).tiny)
-        way = MOMENTUM * way + slope / per_row(mean, slope)
+        way = momentum * way + slope / per_row(mean, slope)
         evaluation = yield evaluation.point - size * cosine_step(step, steps) * steepest(balls, way)
         better = evaluation.value < value
         point, value = choose(better, evaluation.point, point), torch.where(better, evaluation.value, value)
     return point.view(points.shape), value.view(points.shape[:2])
+
+
+def _follow(search: Search) -> Generator[Tensor, Evaluation, Tensor]:
+    """Let another attack search; the best point (B, C, H, W) it met."""
+    points = next(search)
+    evaluation = yield points
+    best, value = evaluation.point, evaluation.value
+    while True:
+        try:
+            points = search.send(evaluation)
+        except StopIteration:
+            return best
+        evaluation = yield points
+        better = evaluation.value < value
+        best, value = choose(better, evaluation.point, best), torch.where(better, evaluation.value, value)
 
 
 def _best(elite: Elite, count: int) -> Elite:
@@ -110,6 +161,17 @@ def _best(elite: Elite, count: int) -> Elite:
     order = values.argsort(0)[:count]
     images = torch.arange(values.shape[1], device=values.device)
     return points[order, images], values[order, images]
+
+
+def _join(one: Elite, other: Elite) -> Elite:
+    return torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]])
+
+
+def _elsewhere(problem: Problem, points: Tensor, generator: torch.Generator) -> Tensor:
+    """As many points of the ball, half of them corners (`_corners`), the others random."""
+    half = len(points) // 2
+    others = [problem.ball.random(generator) for _ in range(len(points) - half)]
+    return torch.cat([_corners(problem, points[:half], generator), torch.stack(others)])
 
 
 def _corners(problem: Problem, points: Tensor, generator: torch.Generator) -> Tensor:
