@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -69,11 +70,13 @@ class Certificate:
         """What is proved about one image of the batch, as a sentence."""
         scored = "x'" if self.target == "likelihood" else "the clean image"
         unit = "" if self.norm == "linf" else " in Euclidean distance"
-        ball = f"every image x' with pixels in [0, 1] within {self.eps[index].item():g}{unit} of this one"
+        ball = (
+            f"every image x' with pixels in [0, 1] within {shown_radius(self.eps[index])}{unit} of this one"
+        )
         if self.vacuous[index]:
             return f"Nothing is proved by {self.method} for {ball}: the bound is vacuous."
         most = "at least" if self.side == "lower" else "at most"
-        proved = f"{most} {self.bound[index].item():.2f} nats"
+        proved = f"{most} {shown_bound(self.bound[index], self.side)} nats"
         how = f"{self.method}, evaluated in {self.arithmetic}"
         sure = f"with confidence {100 * (1 - self.alpha):g} % over a sample of {self.draws} noise draws"
         if self.states == "expectation":
@@ -90,6 +93,18 @@ class Certificate:
             f"For {ball}, the ELBO that scores {scored} is {proved}, as a mean over these {self.draws} "
             f"noise draws ({how}; {self.margin[index].item():.2g} nats cover rounding)."
         )
+
+
+def shown_bound(bound: Tensor | float, side: str) -> str:
+    """A bound with two decimals, rounded to the safe side: what is printed is proved too."""
+    value = float(bound)
+    return f"{(math.floor(value * 100) if side == 'lower' else math.ceil(value * 100)) / 100:.2f}"
+
+
+def shown_radius(eps: Tensor | float) -> str:
+    """A radius in few digits, in all of them where few would be larger than what is proved."""
+    value = float(eps)
+    return f"{value:g}" if float(f"{value:g}") <= value else repr(value)
 
 
 def conclude(value: Tensor, side: str, floor: float) -> tuple[Tensor, Tensor, Tensor]:

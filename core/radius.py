@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from core.ball import NORMS
-from core.errors import Cancelled, InputError
+from core.certificate import SIDES, Certificate, shown_radius
+from core.errors import Cancelled
 from core.model import VAE
 from core.prove import certify
-from core.validate import check_choice, check_count, check_images
+from core.statistics import check_level
+from core.validate import check_choice, check_count, check_eps, check_images, check_seed, check_threshold
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Radius:
     proved  (B,) bool: False where it is not proved for any eps, not even 0; eps is 0 there.
     bound   (B,) nats, what was proved at eps.
     threshold, side  the verdict: ELBO(x') >= threshold for "lower", <= threshold for "upper".
+    states, alpha, delta, draws, target, norm, method  as in `core.certificate.Certificate`.
     """
 
     eps: Tensor
@@ -32,6 +35,35 @@ class Radius:
     bound: Tensor
     threshold: float
     side: str
+    states: str
+    alpha: float
+    delta: float
+    draws: int
+    target: str
+    norm: str
+    method: str
+
+    def statement(self, index: int = 0) -> str:
+        """What is proved about one image of the batch, as a sentence."""
+        scored = "x'" if self.target == "likelihood" else "the clean image"
+        most = "at least" if self.side == "lower" else "at most"
+        value = f"the ELBO that scores {scored}"
+        end = f"({self.method})"
+        if self.states == "draws":
+            value += f", as a mean over these {self.draws} noise draws,"
+        else:
+            sure = f"with confidence {100 * (1 - self.alpha):g} %"
+            end = f"{sure} over samples of {self.draws} noise draws {end}"
+        if self.states == "expectation":
+            value = f"the expectation over the noise of {value}"
+        if self.states == "coverage":
+            end = f"with probability at least {100 * (1 - self.delta):g} % over a fresh noise draw, {end}"
+        verdict = f"{value} is {most} {self.threshold:.10g} nats"
+        if not self.proved[index]:
+            return f"It is not proved, not even of this image alone, that {verdict} {end}."
+        unit = "" if self.norm == "linf" else " in Euclidean distance"
+        within = f"within {shown_radius(self.eps[index])}{unit} of this one"
+        return f"For every image x' with pixels in [0, 1] {within}, {verdict} {end}."
 
 
 def certified_radius(
@@ -43,7 +75,11 @@ def certified_radius(
     side: str = "lower",
     method: str = "crown",
     norm: str = "linf",
-    most: float | None = None,
+    target: str = "likelihood",
+    states: str = "draws",
+    alpha: float = 0.01,
+    seed: int = 0,
+    most: float | Tensor | None = None,
     steps: int = 12,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -53,36 +89,56 @@ def certified_radius(
     Bisection: every radius that is returned has its own proof; that the bound falls with eps is only
     used to search. A method that is not monotone may have a proof at a larger radius too.
 
-    x, noise, method, norm, options  as in `core.certify` (target, states, iterations, ...).
+    x, noise, method, norm, target, states, options  as in `core.certify` (delta, draws, iterations, ...).
     threshold  nats. side "lower": the image stays at least as likely; "upper": an outlier stays one.
-    most       largest radius to try; 1, or sqrt(pixels) for norm "l2".
+    alpha, seed  for states "expectation" and "coverage": each of the steps + 2 proofs gets a sample of
+               its own and alpha / (steps + 2), so that the radius holds with confidence 1 - alpha
+               although the radii that are tried depend on the samples.
+    most       largest radius to try, a number or one an image (B,); 1, or sqrt(pixels) for norm "l2".
     steps      halvings: the radius is found to most / 2^steps.
     progress   called as progress(done, total); where it raises Cancelled the radii so far are returned.
 
-    Raises InputError for a threshold that is not a number and for arguments that `certify` refuses.
+    Raises InputError for a threshold that is not a finite number and for arguments that `certify` refuses.
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or math.isnan(threshold):
-        raise InputError(f"threshold is {threshold!r}; it must be a number of nats.")
+    threshold = check_threshold(threshold)
+    check_choice("side", side, SIDES)
     check_choice("norm", norm, NORMS)
-    x, steps = check_images(vae, x), check_count("steps", steps, 60)
+    check_level("alpha", alpha)
+    x, steps, seed = check_images(vae, x), check_count("steps", steps, 60), check_seed(seed)
     widest = 1.0 if norm == "linf" else math.sqrt(x[0].numel())
-    high = torch.full((len(x),), widest if most is None else float(most), dtype=torch.float64)
+    high = check_eps(widest if most is None else most, x, norm, name="most")
+    common = {"side": side, "method": method, "norm": norm, "target": target, "states": states, **options}
 
-    def prove(eps: Tensor) -> tuple[Tensor, Tensor]:
-        certificate = certify(vae, x, noise, eps=eps, side=side, method=method, norm=norm, **options)
-        bound = certificate.bound
-        return bound >= threshold if side == "lower" else bound <= threshold, bound
+    def prove(eps: Tensor, proofs: int) -> tuple[Tensor, Certificate]:
+        fresh = (seed + proofs) % 2**63
+        found = certify(vae, x, noise, eps=eps, alpha=alpha / (steps + 2), seed=fresh, **common)
+        return found.bound >= threshold if side == "lower" else found.bound <= threshold, found
 
     low = torch.zeros_like(high)
-    proved, bound = prove(low)
+    proved, certificate = prove(low, 0)
+    bound = certificate.bound
     for step in range(steps + 1):
-        if progress is not None:
-            try:
+        try:
+            if progress is not None:
                 progress(step, steps + 1)
-            except Cancelled:
-                break
+        except Cancelled:
+            break
         middle = high if step == 0 else (low + high) / 2
-        holds, value = prove(middle)
-        low, bound = torch.where(holds, middle, low), torch.where(holds, value, bound)
+        holds, found = prove(middle, step + 1)
+        holds = holds & proved
+        low, bound = torch.where(holds, middle, low), torch.where(holds, found.bound, bound)
         high = torch.where(holds, high, middle)
-    return Radius(torch.where(proved, low, 0), proved, bound, float(threshold), side)
+    return Radius(
+        eps=low,
+        proved=proved,
+        bound=bound,
+        threshold=threshold,
+        side=side,
+        states=states,
+        alpha=0.0 if states == "draws" else alpha,
+        delta=certificate.delta,
+        draws=certificate.draws,
+        target=target,
+        norm=norm,
+        method=method,
+    )

@@ -71,27 +71,27 @@ def check_weights(vae: VAE) -> None:
             )
 
 
-def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf") -> Tensor:
+def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "eps") -> Tensor:
     """A number, or one number an image (B,), each in [0, 1] -> (B,) float64 on x's device.
 
-    For norm "l2" up to sqrt(pixels): no two images are farther apart.
+    For norm "l2" up to sqrt(pixels): no two images are farther apart. `name` is what errors call it.
     """
     most = 1.0 if norm == "linf" else math.sqrt(x[0].numel())
     if isinstance(eps, Tensor):
         if eps.shape not in ((), (len(x),)):
-            raise InputError(f"eps has shape {tuple(eps.shape)}; give a number or one per image.")
+            raise InputError(f"{name} has shape {tuple(eps.shape)}; give a number or one per image.")
         if not eps.dtype.is_floating_point:
-            raise InputError(f"eps is a tensor of {eps.dtype}; it must be floating point.")
+            raise InputError(f"{name} is a tensor of {eps.dtype}; it must be floating point.")
         values = eps.detach().to(x.device, torch.float64).expand(len(x))
     elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
         number = float(min(max(eps, -1), 2 * most))  # a whole number beyond any float is out of range too
         values = torch.full((len(x),), number, dtype=torch.float64, device=x.device)
     else:
-        raise InputError(f"eps is {eps!r}; it must be a number in [0, {most:g}].")
+        raise InputError(f"{name} is {eps!r}; it must be a number in [0, {most:g}].")
     if not bool(((values >= 0) & (values <= most)).all()):  # False for NaN too
         bad = next(v for v in values.tolist() if not 0 <= v <= most)
         shown = f"{bad:g}" if isinstance(eps, Tensor) else str(eps)[:20]
-        raise InputError(f"eps is {shown}; it must be a number in [0, {most:g}].")
+        raise InputError(f"{name} is {shown}; it must be a number in [0, {most:g}].")
     return values
 
 
@@ -102,10 +102,20 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
 
 
 def check_seconds(seconds: float) -> float:
-    """A time budget: a number above 0, math.inf for none."""
+    """A time budget: a number above 0, math.inf for none; more than 30 years is none."""
     if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not seconds > 0:
         raise InputError(f"seconds is {seconds!r}; a time budget must be a number above 0.")
-    return float(seconds)
+    return float(min(seconds, 1e9))
+
+
+def check_threshold(threshold: float) -> float:
+    """A finite number of nats."""
+    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real):
+        raise InputError(f"threshold is {threshold!r}; it must be a number of nats.")
+    number = float(min(max(threshold, -1e300), 1e300))  # a whole number beyond any float is no threshold
+    if not abs(number) < 1e300:
+        raise InputError(f"threshold is {str(threshold)[:20]}; it must be a finite number of nats.")
+    return number
 
 
 def check_target(target: str) -> str:
