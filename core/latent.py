@@ -49,7 +49,7 @@ def kl_upper(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     zero = torch.zeros_like(mu.lower)
     from_mu = kl_terms(mu.magnitude, zero)
     from_logvar = torch.maximum(kl_terms(zero, logvar.lower), kl_terms(zero, logvar.upper))
-    return (from_mu + from_logvar).sum(-1) + _kl_roundoff(mu, logvar, arithmetic)
+    return (from_mu + from_logvar).sum(-1) + kl_roundoff(mu, logvar, arithmetic)
 
 
 def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> Tensor:
@@ -59,11 +59,12 @@ def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     """
     zero = torch.zeros_like(mu.lower)
     nearest = [torch.minimum(torch.maximum(zero, x.lower), x.upper) for x in (mu, logvar)]
-    lower = kl_terms(*nearest).sum(-1) - _kl_roundoff(mu, logvar, arithmetic)
+    lower = kl_terms(*nearest).sum(-1) - kl_roundoff(mu, logvar, arithmetic)
     return lower.clamp(min=0)
 
 
-def _kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:
+def kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:
+    """What rounding can do to the KL of a posterior in the box, (B,) nats."""
     if not arithmetic.rounds:
         return 0.0
     size = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1) / 2

@@ -7,6 +7,7 @@ over the pixels of one image; results are in nats with their true sign.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -14,9 +15,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.bounds.interval import Interval
-from core.bounds.relaxations import chord_slope, corner_plane, join_faces
+from core.bounds.relaxations import chord_slope, corner_plane, join_faces, unit
+from core.bounds.rounding import ELEMENTARY, FLOAT64
 
 _IMAGE = (-3, -2, -1)
+# Closer than this, a difference quotient is mostly rounding.
+_NEAR = 1e-3
+
+
+@dataclass(frozen=True)
+class Parabola:
+    """constant + slope y - bend y^2 + cross t a - square t^2 <= log p(t | a), y = a - center, per pixel."""
+
+    center: Tensor
+    constant: Tensor
+    slope: Tensor
+    bend: Tensor
+    cross: float
+    square: float
 
 
 class Likelihood(Protocol):
@@ -46,6 +62,11 @@ class Likelihood(Protocol):
         weight  +1 bounds log p from below, -1 from above.
         mix     any number, best in [0, 1], shape of a: which of the valid planes. t and a broadcast.
         """
+        ...
+
+    def parabola(self, a: Interval, share: Tensor) -> Parabola:
+        """A parabola below log p for every a in the interval and every t; share in [0, 1], shape of a:
+        where it touches."""
         ...
 
     def curvature(self, a: Interval) -> Tensor:
@@ -118,6 +139,27 @@ class Bernoulli:
 
         return -s, *join_faces(t, highest(t.lower), highest(t.upper))
 
+    def parabola(self, a: Interval, share: Tensor) -> Parabola:
+        """Tangent to -softplus at m, and as little bent as the interval allows:
+
+            bend = max over a of (softplus(a) - softplus(m) - sigmoid(m) (a - m)) / (a - m)^2
+
+        The ratio is half a mean of the second derivative, with a symmetric weight around (m + a) / 2.
+        That derivative is even and falls away from 0, so that the ratio rises up to a = -m and falls
+        beyond (at -m it is the bound of Jaakkola & Jordan 2000). The maximum is at the point of the
+        interval nearest to -m.
+        """
+        m = a.lower + unit(share) * a.width
+        worst = torch.minimum(torch.maximum(-m, a.lower), a.upper)
+        value, mean, away = softplus(m), torch.sigmoid(m), worst - m
+        far = away.abs() > _NEAR
+        away = torch.where(far, away, 1)
+        rise = softplus(worst) - value - mean * away
+        rounding = FLOAT64.gamma(ELEMENTARY) * (softplus(worst) + value + away.abs())
+        # Nearby the ratio is half the second derivative, which changes by less than 0.1 times the way.
+        bend = torch.where(far, (rise + rounding) / away**2, (mean * (1 - mean) + 0.1 * _NEAR) / 2)
+        return Parabola(m, -value, -mean, bend, cross=1.0, square=0.0)
+
     def curvature(self, a: Interval) -> Tensor:
         mean = torch.sigmoid(a.center)
         return mean * (1 - mean)
@@ -172,6 +214,12 @@ class Gaussian:
         at = low + mix * (high - low)
         s = 2 * self._scale * at
         return -s, s, self._constant - self._scale * at**2
+
+    def parabola(self, a: Interval, share: Tensor) -> Parabola:
+        """log p itself: it is a parabola in t and a, whatever the share."""
+        zero = torch.zeros_like(a.lower)
+        constant, bend = zero - self._constant, zero + self._scale
+        return Parabola(zero, constant, zero, bend, cross=2 * self._scale, square=self._scale)
 
     def curvature(self, a: Interval) -> Tensor:
         return torch.full_like(a.lower, 2 * self._scale)

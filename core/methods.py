@@ -1,4 +1,4 @@
-"""How a bound is computed: five methods, each starting from the one before it, from fast to tight."""
+"""How a bound is computed: six methods, each starting from the one before it, from fast to tight."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from torch import Tensor
 
 from core.alpha import default_slopes, optimise
 from core.branching import Branching
+from core.dual import Search
+from core.joint import Joint
 from core.layers import LayerBounds
 from core.relaxation import Relaxation, Slopes
 from core.robust import separate_terms
 
-METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "bab")
+METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 
 # Optimisation steps between two bounds that are reported.
 _REPORT = 10
+# Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
+_PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
 _MIXES = (0.5, 1.0, 0.0)
 
@@ -42,8 +46,8 @@ class Stage:
 def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float) -> Iterator[Stage]:
     """Bounds for B balls, each at least as tight as the one before; the first needs no backward pass.
 
-    iterations  optimisation steps of alpha-crown, and after them rounds of splits of bab.
-    seconds     alpha-crown and bab end when that many have passed since the start.
+    iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
+    seconds     the methods from alpha-crown on end when that many have passed since the start.
     """
     end = time.monotonic() + seconds
     stage = _intervals(relaxation)
@@ -58,12 +62,18 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     bounds = relaxation.tighten(bounds)
     stage = _planes(stage, relaxation, bounds, "crown")
     yield stage
-    if method not in ("alpha-crown", "bab"):
+    if method not in ("alpha-crown", "quadratic", "bab"):
         return
     slopes = default_slopes(relaxation, bounds)
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         if done % _REPORT == 0 or done == iterations or time.monotonic() > end:
             stage = _better(stage, relaxation, bounds, slopes, "alpha-crown")
+            yield stage
+        if time.monotonic() > end:
+            return
+    if method in ("quadratic", "bab") and _tame(relaxation, bounds):
+        for better in _quadratic(stage, relaxation, bounds, slopes, 2 * iterations, end):
+            stage = better
             yield stage
         if time.monotonic() > end:
             return
@@ -74,6 +84,37 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             yield stage
             if time.monotonic() > end:
                 return
+
+
+def _tame(relaxation: Relaxation, bounds: LayerBounds) -> bool:
+    """Whether the quadratic is worth its while: it is one of a box, bounds ELBOs from below, and squares
+    what it is given."""
+    largest = max(x.magnitude.max().item() for x in [*bounds.encoder, *bounds.decoder])
+    return relaxation.ball.norm == "linf" and relaxation.weight > 0 and largest < _LARGEST
+
+
+def _quadratic(
+    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, steps: int, end: float
+) -> Iterator[Stage]:
+    """For a single ball: optimises the quadratic, proves what it has arrived at from time to time."""
+    point = relaxation.ball.center if stage.minimiser is None else stage.minimiser
+    search = Search(Joint(relaxation, bounds), point, slopes, steps)
+
+    def proved() -> Stage:
+        value, margin = search.prove()
+        better = value > stage.value
+        margin = torch.where(better, margin, stage.margin)
+        return Stage(torch.where(better, value, stage.value), "quadratic", bounds, stage.minimiser, margin)
+
+    for done, _ in enumerate(search.run()):
+        if time.monotonic() > end:
+            break
+        if done > 0 and done % _PROVE == 0:
+            stage = proved()
+        if done % _REPORT == 0:
+            yield stage
+    stage = proved()
+    yield stage
 
 
 def _intervals(relaxation: Relaxation) -> Stage:

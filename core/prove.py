@@ -19,9 +19,6 @@ from core.robust import separate_terms
 from core.sampled import sampled_certificate
 from core.validate import check_choice, check_count, check_seconds
 
-# Images x draws that are relaxed together: more take more memory than they save time.
-_ROWS = 16
-
 Progress = Callable[[int, int], None]
 """Called with (steps done, of how many); raise core.errors.Cancelled in it to stop."""
 
@@ -56,6 +53,8 @@ def certify(
             "crown-ibp": one backward pass of linear bounds over those intervals.
             "crown": the intervals tightened layer by layer by linear bounds of their own.
             "alpha-crown": the slopes of the last pass optimised.
+            "quadratic": the ELBO as one quadratic of pixels and relaxation errors (core.quadratic), for
+            norm "linf" and side "lower"; elsewhere it is alpha-crown.
             "bab": branch and bound on the posterior on top of it. Each is at least as tight as the ones
             before it.
     norm    "linf": at most eps a pixel; "l2": at most eps in Euclidean distance. Cut to [0, 1] in both.
@@ -65,8 +64,8 @@ def certify(
     arithmetic  precision of the forward pass that the bound has to cover: "float64", what `elbo` and
             the scores of `attack` are evaluated in, or "float32", the network as it is deployed.
     alpha, delta  see Certificate.states.
-    iterations  optimisation steps of alpha-crown, and rounds of splits of bab after them.
-    seconds  time for one image; alpha-crown and bab stop there with the best bound so far.
+    iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
+    seconds  time for one image; the methods from alpha-crown on stop there with the best bound so far.
     progress  called as progress(done, total); where it raises Cancelled the best bounds so far are
             returned, any other exception passes through.
 
@@ -126,12 +125,14 @@ class _Run:
     def __init__(self, problem: Problem, iterations: int, seconds: float) -> None:
         self._problem, self._iterations, self._seconds = problem, iterations, seconds
         method, count = problem.method, len(problem.eps)
-        rows = 1 if method == "bab" else max(1, _ROWS // len(problem.noise))
-        size = count if method == "ibp" else rows
+        # Together, relaxed images would take more memory than they save time.
+        size = count if method == "ibp" else 1
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
         steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
-        if method in ("alpha-crown", "bab"):
+        if method in ("alpha-crown", "quadratic", "bab"):
             steps += -(-iterations // 10)
+        if method in ("quadratic", "bab"):
+            steps += -(-iterations // 5) + 1
         if method == "bab":
             steps += iterations
         self.done, self.total = 0, steps * len(self._parts)

@@ -55,6 +55,30 @@ def relu_share(x: Interval) -> Tensor:
     return (x.upper > -x.lower).to(x.lower)
 
 
+def relu_form(x: Interval, share: Tensor) -> tuple[Tensor, Tensor]:
+    """s, r with relu(v) = s v + r + r e, |e| <= 1, on the interval; s is `share` where it crosses 0.
+
+    relu(v) - s v is lowest at 0, where it is 0, and highest at one of the ends.
+    """
+    crossing = (x.lower < 0) & (x.upper > 0)
+    slope = torch.where(crossing, unit(share), (x.lower >= 0).to(x.lower))
+    most = torch.maximum(-slope * x.lower, (1 - slope) * x.upper)
+    return slope, torch.where(crossing, most / 2, 0)
+
+
+def half_exp_form(x: Interval, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """s, m, r with exp(v / 2) = s v + m + r e, |e| <= 1, on the interval.
+
+    s goes from the derivative at the lower end to that at the upper end. exp(v / 2) - s v is convex:
+    highest at one of the ends, lowest where the derivative is s.
+    """
+    low, high = (x.lower / 2).exp(), (x.upper / 2).exp()
+    slope = (low + unit(share) * (high - low)) / 2
+    most = torch.maximum(low - slope * x.lower, high - slope * x.upper)
+    least = torch.minimum(2 * slope * (1 - (2 * slope).log()), most)
+    return slope, (most + least) / 2, (most - least) / 2
+
+
 def half_exp_lower(x: Interval, share: Tensor) -> tuple[Tensor, Tensor]:
     """Tangent below exp(v / 2), at lower + share * width."""
     point = x.lower + unit(share) * x.width
