@@ -21,7 +21,7 @@ from core.alpha import optimise
 from core.bounds.interval import Interval, propagate
 from core.bounds.rounding import FLOAT64
 from core.layers import LayerBounds, latent_bounds
-from core.relaxation import Relaxation, Slopes, both_signs, cut, cut_units, open_units
+from core.relaxation import Relaxation, Slopes, cut, cut_units, open_units
 
 # Leaves that are split at once, and optimisation steps for their halves.
 _LEAVES, _ITERATIONS = 16, 8
@@ -99,7 +99,7 @@ class Branching:
             x = self._bounds.decoder[index]
             units = open_units(x, layer is not None)
             if len(units) > 0:
-                rows = self._root.pull_to_posterior(index, both_signs(units, x), self._bounds, Slopes())
+                rows = self._root.units_to_posterior(index, units, self._bounds, Slopes())
                 forms[index] = Form(units, *rows)
         return forms
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from core.ball import Ball
 from core.bounds.interval import Interval, affine, propagate
-from core.bounds.linear import inner, pull_through
+from core.bounds.linear import inner
+from core.bounds.passage import Passage
 from core.bounds.relaxations import (
     half_exp_lower,
     half_exp_upper,
@@ -32,7 +33,7 @@ from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.model import VAE
 
 # Values that one stack of pulled-back rows may hold: bounds the memory.
-_VALUES = 30_000_000
+_VALUES = 500_000
 
 
 @dataclass
@@ -78,11 +79,17 @@ class Relaxation:
     ) -> None:
         self.vae, self.ball, self.noise, self.weight = vae, ball, noise, weight
         self.arithmetic, self._t = arithmetic, t
+        self._passages: dict[str, Passage] = {}
 
     @property
     def scored(self) -> Interval:
         """Bounds on the scored image t, (B, C, H, W)."""
         return self.ball.box if self._t is None else Interval(self._t, self._t)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the scored image is x' itself."""
+        return self._t is None
 
     def exact(self) -> Relaxation:
         """The same without rounding margins: cheaper, for optimisers."""
@@ -147,36 +154,47 @@ class Relaxation:
         size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
         parts = []
         for chosen in units.split(size):
-            a = both_signs(chosen, inputs[index])
-            parts.append(self._lowest(part, index, a, bounds, slopes).T.unflatten(1, (2, -1)))
+            low = self._lowest_units(part, index, chosen, bounds, slopes)
+            parts.append(low.T.unflatten(1, (2, -1)))
         lower, minus_upper = torch.cat(parts, 2).unbind(1)
         found = Interval(lower, -minus_upper).guarded()
         return cut_units(inputs[index], units, found)
 
-    def _lowest(self, part: str, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> Tensor:
-        """Lower bounds on rows of linear functions of a layer's input -> (R, B) or (R, S * B)."""
+    def _passage(self, part: str, index: int, bounds: LayerBounds) -> Passage:
+        """From the input of a layer back to the input of its network; the last ones are kept."""
+        network, inputs = (
+            (self.vae.encoder, bounds.encoder) if part == "encoder" else (self.vae.decoder, bounds.decoder)
+        )
+        known = self._passages.get(part)
+        if known is None or not known.leads_through(inputs, index):
+            known = self._passages[part] = Passage([*network], inputs, index, self.arithmetic)
+        return known
+
+    def _lowest_units(
+        self, part: str, index: int, units: Tensor, bounds: LayerBounds, slopes: Slopes
+    ) -> Tensor:
+        """Lower bounds on units of a layer's input and on minus them -> (2U, B) or (2U, S * B)."""
         if part == "encoder":
-            a, constant = pull_through(
-                self.vae.encoder, a, bounds.encoder, slopes.encoder, index, self.arithmetic
-            )
+            a, constant = self._passage(part, index, bounds).pull_units(units, slopes.encoder)
             return self.ball.lowest(a.flatten(2)) + constant
-        a, constant = self.pull_to_posterior(index, a, bounds, slopes)
+        a, constant = self.units_to_posterior(index, units, bounds, slopes)
         # Encoder bounds do not depend on the draw: draws become rows.
         draws = self.noise.shape[0]
         a = a.unflatten(1, (draws, -1)).flatten(0, 1)
-        a, more = pull_through(
-            self.vae.encoder, a, bounds.encoder, slopes.encoder, len(self.vae.encoder), self.arithmetic
-        )
+        a, more = self._to_input(a, bounds, slopes)
         lowest = self.ball.lowest(a.flatten(2)) + more
         return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
 
-    def pull_to_posterior(
-        self, index: int, a: Tensor, bounds: LayerBounds, slopes: Slopes
+    def _to_input(self, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor]:
+        """Rows (R, B, 2k) on mu and logvar -> (R, B, C, H, W), constants (R, B)."""
+        return self._passage("encoder", len(self.vae.encoder), bounds).pull(a, slopes.encoder)
+
+    def units_to_posterior(
+        self, index: int, units: Tensor, bounds: LayerBounds, slopes: Slopes
     ) -> tuple[Tensor, Tensor]:
-        """Rows on a decoder layer's input -> slopes on mu, logvar (R, S * B, 2k), constants (R, S * B)."""
-        a, constant = pull_through(
-            self.vae.decoder, a, bounds.decoder, slopes.decoder, index, self.arithmetic
-        )
+        """Units of a decoder layer's input, and minus each of them -> slopes on mu, logvar
+        (2U, S * B, 2k), constants (2U, S * B)."""
+        a, constant = self._passage("decoder", index, bounds).pull_units(units, slopes.decoder)
         a, more = self._pull_latent(a, bounds, slopes.sigma)
         return a, constant + more
 
@@ -189,7 +207,7 @@ class Relaxation:
         high, high_constant = half_exp_upper(logvar)
         positive, negative = scale.clamp(min=0), scale.clamp(max=0)
         constant = (positive * low_constant).sum(2) + inner(negative, high_constant)
-        constant = constant - self._latent_roundoff(a, bounds)
+        constant = constant - self.latent_roundoff(a, bounds)
         back = positive * low + negative * high
         return torch.cat([a.expand_as(back), back], -1), constant
 
@@ -198,7 +216,7 @@ class Relaxation:
         batch = len(bounds.encoder[0].lower)
         return self.noise.expand(-1, batch, -1).flatten(0, 1)
 
-    def _latent_roundoff(self, a: Tensor, bounds: LayerBounds) -> Tensor:
+    def latent_roundoff(self, a: Tensor, bounds: LayerBounds) -> Tensor:
         """What rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, can take away."""
         if not self.arithmetic.rounds:
             return a.new_zeros(())
@@ -214,27 +232,14 @@ class Relaxation:
         a, t = bounds.decoder[-1], self.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         mix = torch.full_like(a.lower, 0.5) if slopes.mix is None else unit(slopes.mix)
         on_a, on_t, constant = (v / draws for v in likelihood.plane(t, a, mix, self.weight))
-        constant = (constant.flatten(1).sum(1) - self._scoring_roundoff(t, a) / draws)[None]
-        rows, more = pull_through(
-            self.vae.decoder,
-            on_a[None],
-            bounds.decoder,
-            slopes.decoder,
-            len(self.vae.decoder),
-            self.arithmetic,
-        )
-        constant = constant + more - self._latent_roundoff(rows, bounds)
+        constant = (constant.flatten(1).sum(1) - self.scoring_roundoff(t, a) / draws)[None]
+        passage = self._passage("decoder", len(self.vae.decoder), bounds)
+        rows, more = passage.pull(on_a[None], slopes.decoder)
+        constant = constant + more - self.latent_roundoff(rows, bounds)
         rows, constant = (v.unflatten(1, (draws, -1)) for v in (rows, constant))
         on_mu, scale = rows[0].sum(0), (rows[0] * self.noise).sum(0)
         on_posterior, more = self._pull_posterior(on_mu, scale, bounds, slopes)
-        on_x, last = pull_through(
-            self.vae.encoder,
-            on_posterior[None],
-            bounds.encoder,
-            slopes.encoder,
-            len(self.vae.encoder),
-            self.arithmetic,
-        )
+        on_x, last = self._to_input(on_posterior[None], bounds, slopes)
         slope = on_x[0].flatten(1)
         if self._t is None:
             slope = slope + on_t.unflatten(0, (draws, -1)).sum(0).flatten(1)
@@ -243,7 +248,7 @@ class Relaxation:
             constant = constant - FLOAT64.gamma(4 * slope.shape[1]) * (slope.abs().sum(1) + constant.abs())
         return slope, constant
 
-    def _scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
+    def scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
         """What rounding can do to log p and to the plane below it, (N,)."""
         if not self.arithmetic.rounds:
             return 0.0
@@ -304,13 +309,6 @@ def open_units(x: Interval, relu: bool) -> Tensor:
     x = x.map(lambda v: v.flatten(1))
     chosen = ((x.lower < 0) & (x.upper > 0)).any(0) if relu else torch.ones_like(x.lower[0])
     return chosen.nonzero()[:, 0]
-
-
-def both_signs(units: Tensor, x: Interval) -> Tensor:
-    """Rows that pick each unit and minus each unit of a layer, (2U, 1, ...)."""
-    rows = torch.zeros(len(units), x.lower[0].numel(), dtype=x.lower.dtype, device=x.lower.device)
-    rows[torch.arange(len(units), device=units.device), units] = 1
-    return torch.cat([rows, -rows])[:, None].unflatten(2, x.lower.shape[1:])
 
 
 def cut(x: Interval, y: Interval) -> Interval:

@@ -113,7 +113,8 @@ def affine(layer: nn.Module) -> Affine | None:
 
 @affine.register
 def _linear(layer: nn.Linear) -> Affine:
-    return Affine(F.linear, layer.weight, layer.bias, layer.in_features, layer.out_features)
+    outputs, terms = layer.weight.shape
+    return Affine(F.linear, layer.weight, layer.bias, terms, outputs)
 
 
 @affine.register
@@ -128,7 +129,7 @@ def _conv(layer: nn.Conv2d) -> Affine:
         )
     positions = prod(layer.weight.shape[2:])
     terms = layer.weight.shape[1] * positions
-    return Affine(op, layer.weight, layer.bias, terms, layer.out_channels * positions)
+    return Affine(op, layer.weight, layer.bias, terms, len(layer.weight) * positions)
 
 
 @affine.register
@@ -147,9 +148,8 @@ def _conv_transpose(layer: nn.ConvTranspose2d) -> Affine:
 
     # At most every input channel and every kernel position meets one output.
     positions = prod(layer.weight.shape[2:])
-    return Affine(
-        op, layer.weight, layer.bias, layer.in_channels * positions, layer.weight.shape[1] * positions
-    )
+    terms, outputs = (count * positions for count in layer.weight.shape[:2])
+    return Affine(op, layer.weight, layer.bias, terms, outputs)
 
 
 @singledispatch
@@ -175,16 +175,16 @@ def _affine(
     center, radius = _CenterRadius.apply(x.lower, x.upper)
     known = affine(layer)
     assert known is not None
-    op, weight, bias = known.op, known.weight, known.bias
-    middle = op(center, weight, bias)
+    op, bias, size_of = known.op, known.bias, known.weight.abs()
+    middle = op(center, known.weight, bias)
     if not arithmetic.rounds:
-        return Interval(*_Ends.apply(middle, op(radius, weight.abs(), None)))
+        return Interval(*_Ends.apply(middle, op(radius, size_of, None)))
     g = arithmetic.gamma(known.terms + 2)
     size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()
-    reach = op(radius + g * size, weight.abs(), noise) + UNDERFLOW
+    reach = op(radius + g * size, size_of, noise) + UNDERFLOW
     # No product and no partial sum may overflow in the network's arithmetic: inf bounds nothing.
-    sums = size.flatten(1).amax(1) * weight.abs().max() * known.terms
+    sums = size.flatten(1).amax(1) * size_of.max() * known.terms
     sums = sums if bias is None else sums + bias.abs().max()
     reach = torch.where(_per_row(sums <= arithmetic.largest, reach), reach, torch.inf)
     return Interval(middle - reach, middle + reach).guarded()

@@ -40,7 +40,7 @@ def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tupl
 
 @pull.register
 def _linear(layer: nn.Linear, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
-    return a @ layer.weight, _constant(a[..., None], layer.bias)
+    return a @ layer.weight, a.new_zeros(a.shape[:2]) if layer.bias is None else a @ layer.bias
 
 
 def _constant(a: Tensor, bias: Tensor | None) -> Tensor:
@@ -86,9 +86,8 @@ def _conv_transpose(
 def _relu(layer: nn.ReLU, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     above, intercept = relu_upper(x)
     below = relu_lower(x, relu_share(x) if share is None else share)
-    positive, negative = a.clamp(min=0), a.clamp(max=0)
-    back = positive * below + negative * above
-    return back, inner(negative, intercept)
+    negative = a.clamp(max=0)
+    return torch.addcmul(a * below, negative, above - below), inner(negative, intercept)
 
 
 @pull.register(nn.Flatten)
@@ -97,6 +96,25 @@ def _reshape(
     layer: nn.Flatten | nn.Unflatten, a: Tensor, x: Interval, share: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     return a.reshape(*a.shape[:2], *x.lower.shape[1:]), a.new_zeros(a.shape[:2])
+
+
+@singledispatch
+def pull_units(layer: nn.Module, units: Tensor, x: Interval, output: Interval) -> tuple[Tensor, Tensor]:
+    """`pull` for the rows that pick each of U units of an affine layer's output: (U, 1, ...), (U, 1)."""
+    return pull(layer, unit_rows(units, output), x, None)
+
+
+@pull_units.register
+def _linear_units(layer: nn.Linear, units: Tensor, x: Interval, output: Interval) -> tuple[Tensor, Tensor]:
+    rows = layer.weight[units]
+    return rows[:, None], rows.new_zeros(len(units), 1) if layer.bias is None else layer.bias[units, None]
+
+
+def unit_rows(units: Tensor, x: Interval) -> Tensor:
+    """Rows that pick each unit of x (N, ...), (U, 1, ...)."""
+    rows = torch.zeros(len(units), x.lower[0].numel(), dtype=x.lower.dtype, device=x.lower.device)
+    rows[torch.arange(len(units), device=units.device), units] = 1
+    return rows[:, None].unflatten(2, x.lower.shape[1:])
 
 
 def inner(a: Tensor, values: Tensor) -> Tensor:
@@ -117,26 +135,3 @@ def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | 
     if isinstance(layer, nn.ReLU):
         return FLOAT64.gamma(x.lower[0].numel() + ELEMENTARY) * x.magnitude
     return None
-
-
-def pull_through(
-    network: nn.Sequential,
-    a: Tensor,
-    inputs: list[Interval],
-    shares: dict[int, Tensor],
-    layers: int,
-    arithmetic: Arithmetic,
-) -> tuple[Tensor, Tensor]:
-    """Pull coefficients of the output of the first `layers` layers back to the network's input.
-
-    inputs[i] bounds the input of layer i; shares[i] are the lower slopes of the ReLU at i.
-    """
-    constant = a.new_zeros(())
-    for index in reversed(range(layers)):
-        layer, x = network[index], inputs[index]
-        lost = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
-        if lost is not None:
-            constant = constant - inner(a.abs(), lost)
-        a, more = pull(layer, a, x, shares.get(index))
-        constant = constant + more
-    return a, constant
