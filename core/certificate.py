@@ -90,9 +90,13 @@ class Certificate:
                 f"that scores {scored} is {proved} for {ball}, {sure} ({how})."
             )
         return (
-            f"For {ball}, the ELBO that scores {scored} is {proved}, as a mean over these {self.draws} "
-            f"noise draws ({how}; {self.margin[index].item():.2g} nats cover rounding)."
+            f"For {ball}, the ELBO that scores {scored} is {proved}, {over_draws(self.draws)} "
+            f"({how}; {self.margin[index].item():.2g} nats cover rounding)."
         )
+
+
+def over_draws(draws: int) -> str:
+    return f"as a mean over these {draws} noise draws"
 
 
 def shown_bound(bound: Tensor | float, side: str) -> str:

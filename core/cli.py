@@ -1,16 +1,20 @@
-"""python -m core train | evaluate | certify | attack."""
+"""python -m core train | evaluate | certify | radius | attack."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
 
 from core.attacks import attack
-from core.checkpoint import load_model
+from core.certificate import over_draws, shown_bound, shown_radius
+from core.checkpoint import load_config, load_model
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import (
     SHAPES,
@@ -22,26 +26,27 @@ from core.data import (
     save_image,
 )
 from core.elbo import elbo, sample_noise
-from core.errors import CoreError, DataError, InputError
+from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.model import VAE
 from core.options import parser
 from core.prove import certify
+from core.radius import certified_radius
 from core.train import EpochReport, TrainSettings, train
 from core.validate import check_count
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for a named error, 130 for Ctrl-C."""
-    options = parser(_train, _evaluate, _certify, _attack).parse_args(argv)
+    options = parser(_train, _evaluate, _certify, _radius, _attack).parse_args(argv)
     try:
         options.run(options)
+    except (Cancelled, KeyboardInterrupt):
+        print("Stopped.", file=sys.stderr)
+        return 130
     except CoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -160,18 +165,75 @@ def table(summaries: Sequence[Summary]) -> list[str]:
 
 def _certify(options: argparse.Namespace) -> None:
     vae, x, noise = _one_image(options)
-    proved = certify(
-        vae,
-        x,
-        noise,
-        eps=options.eps,
-        target=options.target,
-        method=options.method,
-        arithmetic=options.arithmetic,
-    )
-    print(f"clean      {elbo(vae, x, noise).total.item():.2f} nats")
-    print(f"certified  {'vacuous' if proved.vacuous[0] else f'{proved.lower.item():.2f} nats'}")
+    with _stoppable() as progress:
+        proved = certify(vae, x, noise, eps=options.eps, **_proof(options), progress=progress)
+    print(f"clean      {elbo(vae, x, noise).total.item():.2f} nats, {over_draws(len(noise))}")
+    bound = "vacuous" if proved.vacuous[0] else f"{shown_bound(proved.bound, proved.side)} nats"
+    print(f"certified  {bound}")
     print(proved.statement())
+
+
+def _radius(options: argparse.Namespace) -> None:
+    vae, x, noise = _one_image(options)
+    threshold = _usual_threshold(options.model) if options.threshold is None else options.threshold
+    with _stoppable() as progress:
+        found = certified_radius(
+            vae,
+            x,
+            noise,
+            threshold=threshold,
+            most=options.most,
+            steps=check_count("--halvings", options.halvings, 60),
+            **_proof(options),
+            progress=progress,
+        )
+    print(f"clean      {elbo(vae, x, noise).total.item():.2f} nats, {over_draws(len(noise))}")
+    print(f"threshold  {shown_bound(threshold, options.side)} nats")
+    print(f"radius     {shown_radius(found.eps) if found.proved[0] else 'none'}")
+    print(found.statement())
+
+
+def _usual_threshold(model: str) -> float:
+    """The 5 % quantile of the ELBO of clean test images, from the model's own configuration."""
+    try:
+        return float(load_config(model)["metrics"]["elbo_quantiles"]["0.05"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{model} has no quantiles in its config.json; give a --threshold.") from None
+
+
+def _proof(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of `certify` and `certified_radius` that say how to prove what."""
+    names = ("target", "method", "norm", "side", "states", "alpha", "delta", "iterations", "seconds")
+    chosen = {name: getattr(options, name) for name in (*names, "arithmetic")}
+    return {**chosen, "seed": options.seed, "draws": check_count("--sample-draws", options.sample_draws)}
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[int, int], None]]:
+    """A progress callback with a bar. The first Ctrl-C stops at the next step with what is proved by then,
+    a second one at once."""
+    pressed = False
+
+    def press(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        with tqdm(unit="step", disable=None) as bar:
+            follow = _follow(bar)
+
+            def step(done: int, total: int) -> None:
+                follow(done, total)
+                if pressed:
+                    raise Cancelled("Stopped by Ctrl-C.")
+
+            yield step
+        if pressed:
+            print("Stopped: what follows is what was proved by then.", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _attack(options: argparse.Namespace) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from core.attacks import ATTACKS
 from core.ball import NORMS
 from core.bounds.rounding import ARITHMETICS
+from core.certificate import SIDES, STATES
 from core.checkpoint import list_models
 from core.config import ARCHITECTURES, LIKELIHOODS
 from core.data import DATASETS
@@ -18,7 +20,7 @@ from core.validate import TARGETS
 Run = Callable[[argparse.Namespace], None]
 
 
-def parser(train: Run, evaluate: Run, certify: Run, attack: Run) -> argparse.ArgumentParser:
+def parser(train: Run, evaluate: Run, certify: Run, radius: Run, attack: Run) -> argparse.ArgumentParser:
     """The parser; `run` of the parsed options is the function of the chosen command."""
     parser = argparse.ArgumentParser(
         prog="python -m core",
@@ -29,6 +31,7 @@ def parser(train: Run, evaluate: Run, certify: Run, attack: Run) -> argparse.Arg
         ("train", "train a VAE, plainly or provably robust", _add_train, train),
         ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate, evaluate),
         ("certify", "certify one image", _add_certify, certify),
+        ("radius", "largest ball in which a verdict on one image is proved", _add_radius, radius),
         ("attack", "attack one image", _add_attack, attack),
     ):
         style = argparse.ArgumentDefaultsHelpFormatter
@@ -78,8 +81,36 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_certify(parser: argparse.ArgumentParser) -> None:
     _add_one_image(parser)
-    parser.add_argument("--method", choices=METHODS, default="ibp", help="certification method")
-    parser.add_argument(
+    _add_eps(parser)
+    _add_proof(parser, "ibp")
+
+
+def _add_radius(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_one_image(parser)
+    add("--threshold", type=float, help="nats; without it the model's own 5 %% quantile of test images")
+    add("--most", type=float, help="largest radius to try; without it the whole pixel box")
+    add("--halvings", type=int, default=12, help="the radius is found to MOST / 2^HALVINGS")
+    _add_proof(parser, "crown")
+
+
+def _add_proof(parser: argparse.ArgumentParser, method: str) -> None:
+    add = parser.add_argument
+    add("--method", choices=METHODS, default=method, help="certification method, from fast to tight")
+    add("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
+    add("--side", choices=SIDES, default="lower", help="bound from below, or from above (outliers)")
+    add("--states", choices=STATES, default="draws", help="these draws, their expectation, or a fresh one")
+    add("--alpha", type=float, default=0.01, help="chance that expectation or coverage is wrong")
+    add("--delta", type=float, default=0.05, help="share of fresh draws that coverage leaves out")
+    add(
+        "--sample-draws",
+        type=int,
+        default=16_384,
+        help="noise draws that expectation and coverage take for themselves",
+    )
+    add("--iterations", type=int, default=50, help="optimisation steps of alpha-crown, rounds of bab")
+    add("--seconds", type=float, default=math.inf, help="time for one image in alpha-crown and bab")
+    add(
         "--arithmetic",
         choices=tuple(ARITHMETICS),
         default="float64",
@@ -89,6 +120,7 @@ def _add_certify(parser: argparse.ArgumentParser) -> None:
 
 def _add_attack(parser: argparse.ArgumentParser) -> None:
     _add_one_image(parser)
+    _add_eps(parser)
     _add_search(parser)
     parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
     parser.add_argument("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
@@ -101,9 +133,12 @@ def _add_one_image(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
     source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
     parser.set_defaults(image=None)
-    parser.add_argument("--eps", type=float, default=0.1, help="radius of the ball")
     parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
     _add_draws(parser)
+
+
+def _add_eps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--eps", type=float, default=0.1, help="radius of the ball")
 
 
 def _add_draws(parser: argparse.ArgumentParser) -> None:

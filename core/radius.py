@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.ball import NORMS
-from core.certificate import SIDES, Certificate, shown_radius
+from core.certificate import SIDES, Certificate, over_draws, shown_bound, shown_radius
 from core.errors import Cancelled
 from core.model import VAE
 from core.prove import certify
@@ -50,7 +50,7 @@ class Radius:
         value = f"the ELBO that scores {scored}"
         end = f"({self.method})"
         if self.states == "draws":
-            value += f", as a mean over these {self.draws} noise draws,"
+            value += f", {over_draws(self.draws)},"
         else:
             sure = f"with confidence {100 * (1 - self.alpha):g} %"
             end = f"{sure} over samples of {self.draws} noise draws {end}"
@@ -58,7 +58,7 @@ class Radius:
             value = f"the expectation over the noise of {value}"
         if self.states == "coverage":
             end = f"with probability at least {100 * (1 - self.delta):g} % over a fresh noise draw, {end}"
-        verdict = f"{value} is {most} {self.threshold:.10g} nats"
+        verdict = f"{value} is {most} {shown_bound(self.threshold, self.side)} nats"
         if not self.proved[index]:
             return f"It is not proved, not even of this image alone, that {verdict} {end}."
         unit = "" if self.norm == "linf" else " in Euclidean distance"

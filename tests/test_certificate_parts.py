@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 import core
-from core.certificate import Certificate
+from core.certificate import Certificate, shown_bound, shown_radius
 from core.errors import UnsupportedLayerError
 from core.model import VAE
 from tests.conftest import make_images, make_vae
@@ -79,9 +81,24 @@ def test_bound_is_the_difference_of_its_parts_and_says_what_it_states(vae: VAE) 
     assert (proved.method, proved.states, proved.target) == ("ibp", "draws", "reconstruction")
     assert (proved.draws, proved.arithmetic) == (5, "float64")
     sentence = proved.statement(1)
-    for part in (f"{proved.lower[1].item():.2f} nats", "0.01", "5 noise draws", "clean image", "float64"):
+    for part in (
+        f"{shown_bound(proved.lower[1], 'lower')} nats",
+        "0.01",
+        "these 5 noise draws",
+        "clean image",
+        "float64",
+    ):
         assert part in sentence
     assert "scores x'" in core.certify(vae, x, noise, eps=0.01).statement()
+
+
+@given(value=st.floats(-1e6, 1e6), side=st.sampled_from(["lower", "upper"]))
+def test_what_is_printed_is_proved_too(value: float, side: str) -> None:
+    shown = float(shown_bound(value, side))
+    assert (shown <= value) if side == "lower" else (shown >= value)
+    assert abs(shown - value) < 0.02
+    radius = float(shown_radius(abs(value)))
+    assert 0 <= abs(value) - radius <= 1e-5 * abs(value)
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
