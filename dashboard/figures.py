@@ -169,7 +169,7 @@ def _add_exits(figure: go.Figure, lines: Sequence[Line], low: float, most: float
         if text is None:
             continue
         figure.add_annotation(
-            x=0.03,
+            x=0.15,
             y=0.02 + 0.11 * row,
             xref="paper",
             yref="paper",

@@ -62,8 +62,8 @@ HELP = {
     "the bound with 95 % probability, with the same confidence. The last two are computed at the chosen "
     "eps only, by one method fixed beforehand (expectation: CROWN-IBP at most), and are drawn as a "
     "diamond. Choose the seed before you look.",
-    "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. The gap is "
-    "what is left open between the bound and what is attained.",
+    "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
+    "not there yet, or not to be had here. The open gap is attained minus proved.",
     "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
     "A usual choice is the 5 % quantile: of clean test digits, 5 % lie below it. The question is then "
     "whether an attack can push this digit under it.",

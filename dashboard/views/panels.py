@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -66,7 +67,7 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
     """Bound by method up to the last one, beside what is attained."""
     eps, attained = curve.eps[i].item(), curve.attained[i].item()
     best = curve.best(eps)
-    rows = [f"| {name} | nats | open gap |", "|:--|--:|--:|", f"| attained | {_exact(attained)} | |"]
+    rows = [f"| {name} | nats | open gap |", "|:--|--:|--:|", f"| attained | {signed(attained, 2)} | |"]
     for method in METHODS[: METHODS.index(last) + 1]:
         label, proof = METHOD_NAMES[method], curve.best(eps, method)
         if proof is not None:
@@ -74,15 +75,16 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
         elif any(p.method == method and p.eps >= eps for p in curve.proofs):
             cells = [label, "vacuous", "–"]
         else:
-            cells = [label, "…", "…"]
+            cells = [label, "–", "–"]
         if best is not None and best.method == method:
             cells = [f"**{cell}**" for cell in cells]
         rows.append(f"| {' | '.join(cells)} |")
     place.markdown("\n".join(rows))
 
 
-def _exact(value: float) -> str:
-    return signed(value, 2)
+def _exact(bound: float) -> str:
+    """Rounded to the safe side, as in the statement: what is printed is proved too."""
+    return signed(math.floor(bound * 100) / 100, 2)
 
 
 def statement(place: DeltaGenerator, curve: Curve, i: int, sampled: Proof | None, states: str) -> None:

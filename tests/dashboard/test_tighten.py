@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from page_parts import NAMES
@@ -32,7 +34,7 @@ def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
 
 
 def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(tighten.SECONDS, "bab", 3.0)
+    monkeypatch.setitem(tighten.ROUNDS, "bab", 10)
     seen: list[Now] = []
     found = tighten.point(NAMES[0], 3, SETTINGS, "bab", 0.05, seen.append)
     assert [p.method for p in found] == list(METHODS)
@@ -63,3 +65,11 @@ def test_a_statement_on_the_noise_is_by_one_method_fixed_beforehand(method: str,
     assert found.method == used
     assert "99 %" in found.statement
     assert torch.isfinite(torch.tensor(found.lower))
+
+
+def test_the_seed_is_that_of_the_page():
+    ask = (3, SETTINGS, "ibp", "coverage", 0.05, ignore)
+    (first,) = tighten.statement(NAMES[0], *ask)
+    (other,) = tighten.statement(NAMES[0], ask[0], replace(SETTINGS, seed=1), *ask[2:])
+    assert first.lower != other.lower
+    assert first.lower == pytest.approx(other.lower, abs=50)
