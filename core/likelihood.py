@@ -133,8 +133,10 @@ class Bernoulli:
         s = t.center - torch.sigmoid(a.lower + mix * a.width)
 
         def highest(end: Tensor) -> Tensor:
-            share = (end - s).clamp(1e-300, 1 - 1e-16)
-            best = torch.minimum(torch.maximum(torch.logit(share), a.lower), a.upper)
+            # Where no mean is that high (low) the maximum is at the upper (lower) end. It moves with the
+            # slope, but what it attains does so, by the envelope theorem, as if it stood still.
+            mean = (end - s).detach().clamp(0, 1)
+            best = torch.minimum(torch.maximum(torch.logit(mean), a.lower), a.upper)
             return s * best - log_prob(end, best)
 
         return -s, *join_faces(t, highest(t.lower), highest(t.upper))
