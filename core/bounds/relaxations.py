@@ -126,11 +126,14 @@ def logvar_intercept(x: Interval, scale: Tensor, slope: Tensor, weight: int) -> 
     """Minimum of logvar_term - slope v over the interval, exactly.
 
     With s = exp(v / 2) the derivative vanishes where weight s^2 - scale s + 2 slope - weight = 0; the
-    root with positive curvature, scale > 2 weight s, is the only interior minimum.
+    root with positive curvature, scale > 2 weight s, is the only interior minimum. For scale > 0 it is
+    taken from the product of the roots: a small s would drown in the difference scale - sqrt(...).
     """
     discriminant = scale * scale - 4 * weight * (2 * slope - weight)
     real = discriminant > 0
-    s = (scale - torch.where(real, discriminant, 1).sqrt()) / (2 * weight)
+    root = torch.where(real, discriminant, 1).sqrt()
+    product = 2 * (2 * slope - weight) / torch.where(scale > 0, scale + root, 1)
+    s = torch.where(scale > 0, product, (scale - root) / (2 * weight))
     usable = real & (s > 0)
     inner = 2 * torch.where(usable, s, 1).log()
     inner = torch.where(usable, torch.minimum(torch.maximum(inner, x.lower), x.upper), x.lower)
