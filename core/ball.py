@@ -85,7 +85,8 @@ class Ball:
         """
         x, box = self.center.flatten(1), self.box
         middle, radius = box.center.flatten(1), box.radius.flatten(1)
-        over_box = (slope * middle).sum(-1) - (slope.abs() * radius).sum(-1)
+        over_box = torch.einsum("...d,...d->...", slope, middle)
+        over_box = over_box - torch.einsum("...d,...d->...", slope.abs(), radius)
         if self.norm == "linf":
             return over_box
         with torch.no_grad():

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from core.alpha import optimise
+from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, propagate
 from core.bounds.rounding import FLOAT64
 from core.layers import LayerBounds, latent_bounds
-from core.relaxation import Relaxation, Slopes, cut, cut_units, open_units
+from core.relaxation import Relaxation, Slopes
 
 # Leaves that are split at once, and optimisation steps for their halves.
 _LEAVES, _ITERATIONS = 16, 8

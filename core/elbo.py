@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
@@ -43,7 +43,12 @@ def elbo_terms(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, T
 
 def as_double(vae: VAE) -> VAE:
     """A copy of the model in float64, same weights: what scores and certificates are computed with."""
-    return copy.deepcopy(vae).double().eval()
+    weights = {}  # in place of copies in the model's own precision
+    for weight in vae.parameters():
+        weights[id(weight)] = nn.Parameter(
+            weight.detach().to(torch.float64, copy=True), weight.requires_grad
+        )
+    return copy.deepcopy(vae, weights).double().eval()
 
 
 def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:

@@ -12,15 +12,19 @@ from torch import Tensor
 from core.alpha import default_slopes, optimise
 from core.branching import Branching
 from core.dual import Search
+from core.elbo import elbo_terms
 from core.joint import Joint
 from core.layers import LayerBounds
-from core.relaxation import Relaxation, Slopes
+from core.relaxation import Relaxation
+from core.slopes import Slopes
 from core.robust import separate_terms
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 
 # Optimisation steps between two bounds that are reported.
 _REPORT = 10
+# Steps of ascent for the bounds that the quadratic rests on.
+_SHARPEN = 5
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
@@ -67,12 +71,16 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     slopes = default_slopes(relaxation, bounds)
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         if done % _REPORT == 0 or done == iterations or time.monotonic() > end:
-            stage = _better(stage, relaxation, bounds, slopes, "alpha-crown")
+            assert slopes.mix is not None
+            stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], "alpha-crown")
             yield stage
         if time.monotonic() > end:
             return
-    if method in ("quadratic", "bab") and _tame(relaxation, bounds):
-        for better in _quadratic(stage, relaxation, bounds, slopes, 2 * iterations, end):
+    far = method == "quadratic" or (method == "bab" and _far(relaxation, stage))
+    if far and _tame(relaxation, bounds):
+        bounds = relaxation.tighten(bounds, _SHARPEN)
+        steps = iterations * (2 if method == "quadratic" else 6)
+        for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
             stage = better
             yield stage
         if time.monotonic() > end:
@@ -84,6 +92,18 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             yield stage
             if time.monotonic() > end:
                 return
+
+
+def _far(relaxation: Relaxation, stage: Stage) -> bool:
+    """Whether a bound is farther below the ELBO at its minimiser than half of what that is below clean:
+    leaves of linear bounds would then be too many."""
+    if stage.minimiser is None:
+        return True
+    points = torch.cat([relaxation.ball.center, stage.minimiser])
+    scored = points if relaxation.moves else relaxation.ball.center.expand_as(points)
+    recon, kl = elbo_terms(relaxation.vae, points, relaxation.noise, scored)
+    clean, worst = relaxation.weight * (recon - kl)
+    return bool(worst - stage.value > (clean - worst) / 2)
 
 
 def _tame(relaxation: Relaxation, bounds: LayerBounds) -> bool:
@@ -133,22 +153,20 @@ def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
 
 def _planes(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
     """The best of the planes with default slopes, per image."""
-    for mix in _MIXES:
-        slopes = Slopes(mix=torch.full_like(bounds.decoder[-1].lower, mix))
-        stage = _better(stage, relaxation, bounds, slopes, method)
-    return stage
+    mixes = bounds.decoder[-1].lower.new_tensor(_MIXES).view(-1, 1, 1, 1, 1)
+    return _better(stage, relaxation, bounds, Slopes(), mixes, method)
 
 
 def _better(
-    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, method: str
+    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
 ) -> Stage:
-    """The stage with these slopes' bound where it is better."""
-    slope, constant = relaxation.plane(bounds, slopes)
-    value = (relaxation.ball.lowest(slope[None])[0] + constant).nan_to_num(-torch.inf)
-    exact = relaxation.exact().bound(bounds, slopes)
-    point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
-    better = value > stage.value
-    if stage.minimiser is not None:
-        point = torch.where(better[:, None, None, None], point, stage.minimiser)
-    margin = torch.where(better, _given_up(exact, value), stage.margin)
-    return Stage(torch.where(better, value, stage.value), method, bounds, point, margin)
+    """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
+    for slope, constant, lost in zip(*relaxation.planes(bounds, slopes, mixes), strict=True):
+        value = (relaxation.ball.lowest(slope[None])[0] + (constant - lost)).nan_to_num(-torch.inf)
+        point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
+        better = value > stage.value
+        if stage.minimiser is not None:
+            point = torch.where(better[:, None, None, None], point, stage.minimiser)
+        margin = torch.where(better, lost.nan_to_num(nan=torch.inf), stage.margin)
+        stage = Stage(torch.where(better, value, stage.value), method, bounds, point, margin)
+    return stage

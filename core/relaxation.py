@@ -11,12 +11,12 @@ whole ELBO back to x' lets errors cancel that term-by-term bounds add up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor, nn
 
+from core.ascent import ascend
 from core.ball import Ball
+from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, affine, propagate
 from core.bounds.linear import inner
 from core.bounds.passage import Passage
@@ -31,38 +31,12 @@ from core.bounds.relaxations import (
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
 from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.model import VAE
+from core.slopes import Slopes, row_slopes
 
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
-
-
-@dataclass
-class Slopes:
-    """The free choices of one backward pass; whatever is missing has a good default.
-
-    encoder, decoder  lower slopes of the ReLU at each index, (B, ...) and (S * B, ...), in [0, 1].
-    sigma             (S * B, k): where the tangent below exp(logvar / 2) touches, in [0, 1].
-    mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
-    mu, logvar        (B, k): what is added to the default slope for the KL's terms.
-    tie               (B, 2k): multipliers that tie mu and logvar to their bounds: any number is valid,
-                      since f >= f + <tie, v> - max <tie, v>. They pay where the bounds were cut.
-    """
-
-    encoder: dict[int, Tensor] = field(default_factory=dict)
-    decoder: dict[int, Tensor] = field(default_factory=dict)
-    sigma: Tensor | None = None
-    mix: Tensor | None = None
-    mu: Tensor | None = None
-    logvar: Tensor | None = None
-    tie: Tensor | None = None
-
-    def tensors(self) -> list[Tensor]:
-        rest = (self.sigma, self.mix, self.mu, self.logvar, self.tie)
-        return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
-
-
-Choices = dict[tuple[str, int], Slopes]
-"""Slopes for each backward pass, by where it starts: ("encoder", 3) is the input of encoder layer 3."""
+# First step of the ascent for a layer's slopes, and what is left of it at the last one.
+_STEP, _LAST = 0.3, 0.5
 
 
 class Relaxation:
@@ -108,22 +82,25 @@ class Relaxation:
     def interval_bounds(self) -> LayerBounds:
         return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
 
-    def tighten(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+    def tighten(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Bounds from linear relaxation for ReLUs that are not yet stable, mu, logvar and the natural
-        parameters, each cut with `bounds`; the layers between follow by interval propagation."""
-        choices = choices or {}
-        bounds = self.tighten_encoder(bounds, choices)
-        decoder = self._tighten_part("decoder", bounds, bounds.decoder, choices)
+        parameters, each cut with `bounds`; the layers between follow by interval propagation.
+
+        steps  of ascent for the slopes of each unit, but for the natural parameters: they are many,
+               and what they gain is less than what the layers before them do.
+        """
+        bounds = self.tighten_encoder(bounds, steps)
+        decoder = self._tighten_part("decoder", bounds, bounds.decoder, steps)
         return LayerBounds(bounds.encoder, decoder)
 
-    def tighten_encoder(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+    def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """The same up to mu and logvar, and for z what follows from them."""
-        encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices or {})
+        encoder = self._tighten_part("encoder", bounds, bounds.encoder, steps)
         z = cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
         return LayerBounds(encoder, [z, *bounds.decoder[1:]])
 
     def _tighten_part(
-        self, part: str, bounds: LayerBounds, before: list[Interval], choices: Choices
+        self, part: str, bounds: LayerBounds, before: list[Interval], steps: int
     ) -> list[Interval]:
         network = self.vae.encoder if part == "encoder" else self.vae.decoder
         known = [before[0]]
@@ -140,25 +117,44 @@ class Relaxation:
                 if part == "encoder"
                 else LayerBounds(bounds.encoder, seen)
             )
-            known[-1] = self._tighten_layer(part, index, now, choices.get((part, index), Slopes()))
+            known[-1] = self._tighten_layer(part, index, now, steps)
         return known
 
-    def _tighten_layer(self, part: str, index: int, bounds: LayerBounds, slopes: Slopes) -> Interval:
+    def _tighten_layer(self, part: str, index: int, bounds: LayerBounds, steps: int) -> Interval:
         network, inputs = (
             (self.vae.encoder, bounds.encoder) if part == "encoder" else (self.vae.decoder, bounds.decoder)
         )
         units = open_units(inputs[index], index < len(network))
         if len(units) == 0:
             return inputs[index]
+        hidden = part == "encoder" or index < len(network)
         widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
         size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
         parts = []
         for chosen in units.split(size):
+            slopes = self._search(part, index, chosen, bounds, steps if hidden else 0)
             low = self._lowest_units(part, index, chosen, bounds, slopes)
             parts.append(low.T.unflatten(1, (2, -1)))
         lower, minus_upper = torch.cat(parts, 2).unbind(1)
         found = Interval(lower, -minus_upper).guarded()
         return cut_units(inputs[index], units, found)
+
+    def _search(self, part: str, index: int, units: Tensor, bounds: LayerBounds, steps: int) -> Slopes:
+        """Slopes for each unit and for minus it, improved by `steps` of ascent; 0: the defaults."""
+        if steps == 0:
+            return Slopes()
+        exact, slopes = self.exact(), row_slopes(self.vae, part, index, 2 * len(units), bounds)
+
+        def repair() -> None:
+            for share in slopes.shares():
+                share.clamp_(0, 1)
+
+        def bound() -> Tensor:
+            return exact._lowest_units(part, index, units, bounds, slopes)
+
+        for _ in ascend(bound, [(slopes.tensors(), _STEP)], steps, _LAST, repair):
+            pass
+        return slopes
 
     def _passage(self, part: str, index: int, bounds: LayerBounds) -> Passage:
         """From the input of a layer back to the input of its network; the last ones are kept."""
@@ -175,18 +171,18 @@ class Relaxation:
     ) -> Tensor:
         """Lower bounds on units of a layer's input and on minus them -> (2U, B) or (2U, S * B)."""
         if part == "encoder":
-            a, constant = self._passage(part, index, bounds).pull_units(units, slopes.encoder)
-            return self.ball.lowest(a.flatten(2)) + constant
+            a, constant, lost = self._passage(part, index, bounds).pull_units(units, slopes.encoder)
+            return self.ball.lowest(a.flatten(2)) + (constant - lost)
         a, constant = self.units_to_posterior(index, units, bounds, slopes)
         # Encoder bounds do not depend on the draw: draws become rows.
         draws = self.noise.shape[0]
         a = a.unflatten(1, (draws, -1)).flatten(0, 1)
-        a, more = self._to_input(a, bounds, slopes)
-        lowest = self.ball.lowest(a.flatten(2)) + more
+        a, more, lost = self._to_input(a, bounds, slopes)
+        lowest = self.ball.lowest(a.flatten(2)) + (more - lost)
         return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
 
-    def _to_input(self, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor]:
-        """Rows (R, B, 2k) on mu and logvar -> (R, B, C, H, W), constants (R, B)."""
+    def _to_input(self, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (R, B, 2k) on mu and logvar -> (R, B, C, H, W), constants and rounding (R, B)."""
         return self._passage("encoder", len(self.vae.encoder), bounds).pull(a, slopes.encoder)
 
     def units_to_posterior(
@@ -194,9 +190,9 @@ class Relaxation:
     ) -> tuple[Tensor, Tensor]:
         """Units of a decoder layer's input, and minus each of them -> slopes on mu, logvar
         (2U, S * B, 2k), constants (2U, S * B)."""
-        a, constant = self._passage("decoder", index, bounds).pull_units(units, slopes.decoder)
+        a, constant, lost = self._passage("decoder", index, bounds).pull_units(units, slopes.decoder)
         a, more = self._pull_latent(a, bounds, slopes.sigma)
-        return a, constant + more
+        return a, constant - lost + more
 
     def _pull_latent(self, a: Tensor, bounds: LayerBounds, share: Tensor | None) -> tuple[Tensor, Tensor]:
         """From z (R, N, k) to mu and logvar (R, N, 2k)."""
@@ -228,25 +224,33 @@ class Relaxation:
 
     def plane(self, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor]:
         """Slope (B, d) and constant (B,): weight * ELBO(x') >= <slope, x'> + constant in the ball."""
+        mix = torch.full_like(bounds.decoder[-1].lower, 0.5) if slopes.mix is None else unit(slopes.mix)
+        slope, constant, lost = self.planes(bounds, slopes, mix[None])
+        return slope[0], (constant - lost)[0]
+
+    def planes(self, bounds: LayerBounds, slopes: Slopes, mixes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """R such planes at once, one for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix:
+        (R, B, d), (R, B), and what each constant has to give up for rounding, (R, B)."""
         draws, likelihood = len(self.noise), self.vae.likelihood
         a, t = bounds.decoder[-1], self.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
-        mix = torch.full_like(a.lower, 0.5) if slopes.mix is None else unit(slopes.mix)
-        on_a, on_t, constant = (v / draws for v in likelihood.plane(t, a, mix, self.weight))
-        constant = (constant.flatten(1).sum(1) - self.scoring_roundoff(t, a) / draws)[None]
+        on_a, on_t, constant = (v / draws for v in likelihood.plane(t, a, mixes, self.weight))
         passage = self._passage("decoder", len(self.vae.decoder), bounds)
-        rows, more = passage.pull(on_a[None], slopes.decoder)
-        constant = constant + more - self.latent_roundoff(rows, bounds)
-        rows, constant = (v.unflatten(1, (draws, -1)) for v in (rows, constant))
-        on_mu, scale = rows[0].sum(0), (rows[0] * self.noise).sum(0)
-        on_posterior, more = self._pull_posterior(on_mu, scale, bounds, slopes)
-        on_x, last = self._to_input(on_posterior[None], bounds, slopes)
-        slope = on_x[0].flatten(1)
+        rows, more, lost = passage.pull(on_a, slopes.decoder)
+        constant = constant.flatten(2).sum(2) + more
+        lost = lost + self.latent_roundoff(rows, bounds) + self.scoring_roundoff(t, a) / draws
+        rows, constant, lost = (v.unflatten(1, (draws, -1)) for v in (rows, constant, lost))
+        on_mu, scale = rows.sum(1), (rows * self.noise).sum(1)
+        on_posterior, from_posterior, lost_posterior = self._pull_posterior(on_mu, scale, bounds, slopes)
+        on_x, more, lost_encoder = self._to_input(on_posterior, bounds, slopes)
+        slope = on_x.flatten(2)
         if self._t is None:
-            slope = slope + on_t.unflatten(0, (draws, -1)).sum(0).flatten(1)
-        constant = constant[0].sum(0) + more + last[0]
+            slope = slope + on_t.unflatten(1, (draws, -1)).sum(1).flatten(2)
+        constant = constant.sum(1) + from_posterior + more
+        lost = lost.sum(1) + lost_posterior + lost_encoder
         if self.arithmetic.rounds:
-            constant = constant - FLOAT64.gamma(4 * slope.shape[1]) * (slope.abs().sum(1) + constant.abs())
-        return slope, constant
+            size = slope.abs().sum(2) + constant.abs() + lost
+            lost = lost + FLOAT64.gamma(4 * slope.shape[2]) * size
+        return slope, constant, lost
 
     def scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
         """What rounding can do to log p and to the plane below it, (N,)."""
@@ -259,10 +263,10 @@ class Relaxation:
 
     def _pull_posterior(
         self, on_mu: Tensor, scale: Tensor, bounds: LayerBounds, slopes: Slopes
-    ) -> tuple[Tensor, Tensor]:
-        """<on_mu, mu> + <scale, exp(logvar / 2)> - weight KL >= <(B, 2k), posterior> + (B,).
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """<on_mu, mu> + <scale, exp(logvar / 2)> - weight KL >= <(R, B, 2k), posterior> + (R, B) - (R, B).
 
-        Separable in the 2k coordinates, so that each has its exact intercept.
+        Separable in the 2k coordinates, so that each has its exact intercept; the last is for rounding.
         """
         mu, logvar = bounds.posterior
         on_square = -self.weight * mu.center
@@ -271,20 +275,21 @@ class Relaxation:
         on_logvar = logvar_slope(logvar, scale, self.weight)
         if slopes.logvar is not None:
             on_logvar = on_logvar + slopes.logvar
-        constant = square_intercept(mu, on_square, self.weight).sum(1)
-        constant = constant + logvar_intercept(logvar, scale, on_logvar, self.weight).sum(1)
+        constant = square_intercept(mu, on_square, self.weight).sum(-1)
+        constant = constant + logvar_intercept(logvar, scale, on_logvar, self.weight).sum(-1)
+        lost = torch.zeros_like(constant)
         if self.arithmetic.rounds:
             size = mu.magnitude * (mu.magnitude + on_square.abs())
             size = size + (1 + logvar.magnitude) * (
                 logvar.upper.exp() + 1 + scale.abs() * (logvar.upper / 2).exp() + on_logvar.abs()
             )
             gamma = self.arithmetic.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
-            constant = constant - gamma * size.sum(1)
-        rows = torch.cat([on_mu + on_square, on_logvar], 1)
+            lost = gamma * size.sum(-1)
+        rows = torch.cat([on_mu + on_square, on_logvar], -1)
         if slopes.tie is not None:
             rows = rows + slopes.tie
             constant = constant - highest(slopes.tie, bounds.encoder[-1], self.arithmetic)
-        return rows, constant
+        return rows, constant, lost
 
     def bound(self, bounds: LayerBounds, slopes: Slopes) -> Tensor:
         """Lower bound on weight * ELBO over the ball, (B,)."""
@@ -302,23 +307,3 @@ def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
 
 def _affine_layers(network: nn.Sequential, count: int) -> int:
     return sum(affine(layer) is not None for layer in network[:count])
-
-
-def open_units(x: Interval, relu: bool) -> Tensor:
-    """Which units to bound: all of them, or the inputs of a ReLU that are not stable for each ball."""
-    x = x.map(lambda v: v.flatten(1))
-    chosen = ((x.lower < 0) & (x.upper > 0)).any(0) if relu else torch.ones_like(x.lower[0])
-    return chosen.nonzero()[:, 0]
-
-
-def cut(x: Interval, y: Interval) -> Interval:
-    """The intersection of two bounds on the same values."""
-    return Interval(torch.maximum(x.lower, y.lower), torch.minimum(x.upper, y.upper))
-
-
-def cut_units(x: Interval, units: Tensor, found: Interval) -> Interval:
-    """Cut some units of x (N, ...) with bounds on them, (N, U)."""
-    flat = x.map(lambda v: v.flatten(1))
-    inside = cut(flat.map(lambda v: v[:, units]), found)
-    ends = flat.lower.index_copy(1, units, inside.lower), flat.upper.index_copy(1, units, inside.upper)
-    return Interval(*ends).map(lambda v: v.view_as(x.lower))

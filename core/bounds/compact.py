@@ -7,7 +7,7 @@ the smaller network has the same values in the ball, and sums of fewer terms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -91,11 +91,13 @@ def _can_shrink(layer: nn.Module) -> bool:
 
 def _shrink(layer: nn.Module, keep: Kept, side: int) -> nn.Module:
     """The layer with some features of its input (side 0) or output (side 1)."""
-    weight, bias = layer.get_parameter("weight"), getattr(layer, "bias", None)
-    parts = {id(weight): _frozen(keep.take(weight, _FEATURES[type(layer)][side]))}
-    if bias is not None and side == 1:
-        parts[id(bias)] = _frozen(keep.take(bias, 0))
-    return deepcopy(layer, parts)
+    parameters = dict(layer.named_parameters())
+    parameters["weight"] = _frozen(keep.take(parameters["weight"], _FEATURES[type(layer)][side]))
+    if "bias" in parameters and side == 1:
+        parameters["bias"] = _frozen(keep.take(parameters["bias"], 0))
+    small = copy(layer)
+    small._parameters = layer._parameters | parameters  # a dictionary of its own
+    return small
 
 
 def _frozen(values: Tensor) -> nn.Parameter:

@@ -54,11 +54,12 @@ class Passage:
             lost[index] = own if index not in lost else lost[index] + own
         return lost
 
-    def pull(self, rows: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
-        """Rows (R, N or 1, ...) -> (R, N, ...), and constants (R, N)."""
-        return self._pull(rows, rows.new_zeros(()), len(self._layers), shares)
+    def pull(self, rows: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (R, N or 1, ...) -> (R, N, ...), constants (R, N) and what rounding can take from them."""
+        nothing = self._nothing(rows)
+        return self._pull(rows, nothing, nothing, len(self._layers), shares)
 
-    def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
+    def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The same for the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
         last = len(self._layers)
         while last > 0 and isinstance(self._layers[last - 1], nn.Flatten | nn.Unflatten):
@@ -66,23 +67,28 @@ class Passage:
         output = self._inputs[last]
         if last == 0 or affine(self._layers[last - 1]) is None:
             rows = unit_rows(units, output)
-            return self._pull(torch.cat([rows, -rows]), rows.new_zeros(()), last, shares)
+            rows = torch.cat([rows, -rows])
+            return self._pull(rows, self._nothing(rows), self._nothing(rows), last, shares)
         last -= 1
         rows, constant = pull_units(self._layers[last], units, self._inputs[last], output)
         rows, constant = torch.cat([rows, -rows]), torch.cat([constant, -constant])
+        lost = self._nothing(rows)
         if last in self._lost:
-            constant = constant - self._lost[last].flatten(1)[:, units].T.repeat(2, 1)
-        return self._pull(rows, constant, last, shares)
+            lost = self._lost[last].flatten(1)[:, units].T.repeat(2, 1)
+        return self._pull(rows, constant, lost, last, shares)
+
+    def _nothing(self, rows: Tensor) -> Tensor:
+        return rows.new_zeros(len(rows), len(self._inputs[0].lower))
 
     def _pull(
-        self, rows: Tensor, constant: Tensor, last: int, shares: dict[int, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+        self, rows: Tensor, constant: Tensor, lost: Tensor, last: int, shares: dict[int, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         for index in reversed(range(last)):
             if index in self._lost:
-                constant = constant - inner(rows.abs(), self._lost[index])
+                lost = lost + inner(rows.abs(), self._lost[index])
             share = shares.get(index)
             if share is not None and index in self._kept:
-                share = self._kept[index].take(share)
+                share = self._kept[index].take(share, 1 + share.ndim - self._inputs[index].lower.ndim)
             rows, more = pull(self._layers[index], rows, self._inputs[index], share)
             constant = constant + more
-        return rows, constant
+        return rows, constant, lost
