@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from core.ball import NORMS, Ball
-from core.bounds.interval import Interval
+from core.bounds.interval import Interval, propagate
+from core.bounds.linear import pull
 from core.bounds.rounding import ARITHMETICS
 from core.certificate import SIDES
 from core.elbo import as_double
+from core.errors import UnsupportedLayerError
 from core.methods import METHODS
 from core.model import VAE
 from core.relaxation import Relaxation
@@ -50,6 +52,20 @@ class Problem:
         return Relaxation(self.vae, ball, draws, clean, weight, ARITHMETICS[self.arithmetic])
 
 
+def check_layers(vae: VAE, method: str) -> None:
+    """Raises UnsupportedLayerError for a layer that the method has no rule for."""
+    needed = {"core.bounds.interval.propagate": propagate}
+    if method != "ibp":
+        needed["core.bounds.linear.pull"] = pull
+    for name, rules in needed.items():
+        for layer in (*vae.encoder, *vae.decoder):
+            if rules.dispatch(type(layer)) is rules.dispatch(object):
+                raise UnsupportedLayerError(
+                    f"Method {method!r} has no rule for layer {type(layer).__name__}; register one with "
+                    f"{name}.register."
+                )
+
+
 def pose(
     vae: VAE,
     x: Tensor,
@@ -62,13 +78,14 @@ def pose(
     side: str,
     arithmetic: str,
 ) -> Problem:
-    """Check the arguments of `core.certify`. Raises InputError."""
+    """Check the arguments of `core.certify`. Raises InputError, UnsupportedLayerError."""
     check_choice("method", method, METHODS)
     check_choice("norm", norm, NORMS)
     check_choice("side", side, SIDES)
     check_choice("arithmetic", arithmetic, tuple(ARITHMETICS))
     check_target(target)
     check_weights(vae)
+    check_layers(vae, method)
     x, noise = check_images(vae, x), check_noise(vae, noise)
     radius = check_eps(eps, x, norm)
     model = as_double(vae).requires_grad_(False)
