@@ -2,6 +2,7 @@
 
 python -m benchmarks.peers --models mnist-mlp-standard --eps 0.005 0.01 --images 10 --csv standard.csv
 python -m benchmarks.peers --models mnist-mlp-robust-0.1 --eps 0.05 0.1 --images 10 --csv robust.csv
+python -m benchmarks.peers --models mnist-conv-robust-0.1 --eps 0.1 --images 2 --crown-only --csv conv.csv
 
 auto_LiRPA is no part of this project: pip install --no-deps auto_LiRPA appdirs graphviz ninja
 sortedcontainers --target DIR, and DIR on PYTHONPATH. It gets the ELBO as one scalar module, written
@@ -40,6 +41,7 @@ REPEATS = 3
 class Row:
     """One image. Bounds in nats; seconds of our CROWN and of theirs are medians.
 
+    alpha, peer_alpha, reached, peer_alpha_seconds: NaN with --crown-only.
     reached  seconds until `core.refine` was at least as tight as their optimised bound, inf if never.
     """
 
@@ -130,6 +132,7 @@ class Setting:
     eps: float
     draws: int
     dtype: torch.dtype
+    optimised: bool
 
     def rows(self, numbers: list[int], x: Tensor) -> Iterator[Row]:
         vae = core.load_model(self.model)
@@ -142,7 +145,8 @@ class Setting:
                 peer = Peer(theirs, image, noise.to(self.dtype), self.eps, self.target)
                 if position == 0:
                     peer.crown()
-                    peer.optimised(2)
+                    if self.optimised:
+                        peer.optimised(2)
             if position == 0:
                 self._crown(vae, image, noise)
             yield self._row(vae, image, noise, peer, number)
@@ -157,9 +161,11 @@ class Setting:
             ours.append(timed(lambda: self._crown(vae, x, noise)))
             with precision(self.dtype):
                 theirs.append(timed(peer.crown))
-        with precision(self.dtype):
-            peer_alpha, peer_alpha_seconds = timed(peer.optimised)
-        alpha, reached = self._reach(vae, x, noise, peer_alpha)
+        alpha = reached = peer_alpha = peer_alpha_seconds = float("nan")
+        if self.optimised:
+            with precision(self.dtype):
+                peer_alpha, peer_alpha_seconds = timed(peer.optimised)
+            alpha, reached = self._reach(vae, x, noise, peer_alpha)
         return Row(
             self.model,
             self.target,
@@ -186,7 +192,7 @@ class Setting:
         return value, float("inf")
 
 
-def show(rows: list[Row]) -> None:
+def show(rows: list[Row], optimised: bool) -> None:
     first = rows[0]
     faster = [row.peer_seconds / row.seconds for row in rows]
     tighter = [row.crown - row.peer_crown for row in rows]
@@ -197,8 +203,11 @@ def show(rows: list[Row]) -> None:
         f" {_mean(r.peer_crown for r in rows):>10.2f} nats; tighter by {min(tighter):.3g} or more,"
         f" looser on {sum(gain < 0 for gain in tighter)};"
         f" {_mean(r.seconds for r in rows):.3f} s, faster by {statistics.median(faster):.2f}"
-        f" (least {min(faster):.2f})"
+        f" (least {min(faster):.2f})",
+        flush=True,
     )
+    if not optimised:
+        return
     print(
         f"  optimised        {_mean(r.alpha for r in rows):>10.2f} against"
         f" {_mean(r.peer_alpha for r in rows):>10.2f} nats; never reached on"
@@ -222,6 +231,7 @@ def main() -> None:
     add("--draws", type=int, nargs="+", default=[1, 4])
     add("--images", type=int, default=10)
     add("--dtype", choices=["float64", "float32"], default="float64", help="of auto_LiRPA; ours: float64")
+    add("--crown-only", action="store_true", help="leave out the optimised bounds")
     add("--csv", required=True)
     options = parser.parse_args()
     if importlib.util.find_spec("auto_LiRPA") is None:
@@ -234,11 +244,11 @@ def main() -> None:
         writer.writeheader()
         for setting in product(options.models, options.targets, options.eps, options.draws):
             rows = []
-            for row in Setting(*setting, dtype).rows(numbers, x):
+            for row in Setting(*setting, dtype, not options.crown_only).rows(numbers, x):
                 rows.append(row)
                 writer.writerow(asdict(row))
                 file.flush()
-            show(rows)
+            show(rows, not options.crown_only)
 
 
 if __name__ == "__main__":
