@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -54,7 +55,7 @@ class Problem:
 
 def check_layers(vae: VAE, method: str) -> None:
     """Raises UnsupportedLayerError for a layer that the method has no rule for."""
-    needed = {"core.bounds.interval.propagate": propagate}
+    needed: dict[str, Any] = {"core.bounds.interval.propagate": propagate}
     if method != "ibp":
         needed["core.bounds.linear.pull"] = pull
     for name, rules in needed.items():
