@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from core.ascent import ascend
 from core.bounds.arrow import Pair, dominates
 from core.bounds.rounding import FLOAT64
 from core.joint import Joint
 from core.quadratic import Quadratic, System
-from core.relaxation import Slopes
+from core.slopes import Slopes
 
 # Adam's steps for slopes, touching points and scales, for p, and what is left of them at the last one.
 _STEP, _POINT_STEP, _LAST = 0.05, 0.3, 0.03
@@ -65,44 +66,29 @@ class Search:
         self._choices = self._fast.start(x, slopes)
         self._iterations = iterations
         self._system: System | None = None
+        self._done = 0
         self._subspace = Subspace(len(self._choices.scale.flat()), x)
 
     def run(self) -> Iterator[Tensor]:
         """Improves the choices; yields an estimate of the bound, nothing proved, before each step."""
         choices = self._choices
-        slow, fast, points = choices.slow(), choices.fast(), choices.points()
-        adam = torch.optim.Adam(
-            [{"params": slow + fast, "lr": _STEP}, {"params": points, "lr": _POINT_STEP}]
-        )
-        decay = _LAST ** (1 / max(1, self._iterations))
-        for done in range(self._iterations):
-            whole = done % _SLOW == 0
-            moving = [*slow, *fast, *points] if whole else [*fast, *points]
-            for tensor in moving:
-                tensor.requires_grad_(True)
-            with torch.enable_grad():
-                value = self._estimate(whole)
-                gradients = torch.autograd.grad(-value, moving, allow_unused=True)
-            for tensor in [*slow, *fast, *points]:
-                tensor.requires_grad_(False)
-                tensor.grad = None
-            for tensor, gradient in zip(moving, gradients, strict=True):
-                tensor.grad = None if gradient is None else gradient.nan_to_num(0, 0, 0)
-            yield value.detach()
-            adam.step()
-            for group in adam.param_groups:
-                group["lr"] *= decay
+
+        def repair() -> None:
             for share in [*choices.slow(), choices.touch]:
                 share.clamp_(0, 1)
-            for point in points:
+            for point in choices.points():
                 point.clamp_(-1, 1)
 
-    def _estimate(self, whole: bool) -> Tensor:
-        if whole or self._system is None:
+        groups = [([*choices.slow(), *choices.fast()], _STEP), (choices.points(), _POINT_STEP)]
+        return ascend(self._estimate, groups, self._iterations, _LAST, repair)
+
+    def _estimate(self) -> Tensor:
+        if self._done % _SLOW == 0 or self._system is None:
             system = self._fast.system(self._choices)
             self._system = System(*(v.detach() for v in vars(system).values()))
         else:
             system = self._system
+        self._done += 1
         q = self._fast.quadratic(system, self._choices)
         scale = exponential(self._choices.scale)
         values = self._subspace.top(q, scale, _POWER)

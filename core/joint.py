@@ -16,7 +16,8 @@ from core.latent import kl_roundoff
 from core.layers import LayerBounds
 from core.likelihood import Parabola
 from core.quadratic import Quadratic, System
-from core.relaxation import Relaxation, Slopes
+from core.relaxation import Relaxation
+from core.slopes import Slopes
 
 
 @dataclass

@@ -12,15 +12,19 @@ from torch import Tensor
 from core.alpha import default_slopes, optimise
 from core.branching import Branching
 from core.dual import Search
+from core.elbo import elbo_terms
 from core.joint import Joint
 from core.layers import LayerBounds
-from core.relaxation import Relaxation, Slopes
+from core.relaxation import Relaxation
 from core.robust import separate_terms
+from core.slopes import Slopes
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 
 # Optimisation steps between two bounds that are reported.
 _REPORT = 10
+# Steps of ascent for the bounds that the quadratic rests on.
+_SHARPEN = 5
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
@@ -72,8 +76,11 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             yield stage
         if time.monotonic() > end:
             return
-    if method in ("quadratic", "bab") and _tame(relaxation, bounds):
-        for better in _quadratic(stage, relaxation, bounds, slopes, 2 * iterations, end):
+    far = method == "quadratic" or (method == "bab" and _far(relaxation, stage))
+    if far and _tame(relaxation, bounds):
+        bounds = relaxation.tighten(bounds, _SHARPEN)
+        steps = iterations * (2 if method == "quadratic" else 6)
+        for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
             stage = better
             yield stage
         if time.monotonic() > end:
@@ -85,6 +92,18 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             yield stage
             if time.monotonic() > end:
                 return
+
+
+def _far(relaxation: Relaxation, stage: Stage) -> bool:
+    """Whether a bound is farther below the ELBO at its minimiser than half of what that is below clean:
+    leaves of linear bounds would then be too many."""
+    if stage.minimiser is None:
+        return True
+    points = torch.cat([relaxation.ball.center, stage.minimiser])
+    scored = points if relaxation.moves else relaxation.ball.center.expand_as(points)
+    recon, kl = elbo_terms(relaxation.vae, points, relaxation.noise, scored)
+    clean, worst = relaxation.weight * (recon - kl)
+    return bool(worst - stage.value > (clean - worst) / 2)
 
 
 def _tame(relaxation: Relaxation, bounds: LayerBounds) -> bool:

@@ -12,7 +12,7 @@ from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
 from core.errors import Cancelled
 from core.layers import LayerInterval
-from core.methods import Stage, stages
+from core.methods import METHODS, Stage, stages
 from core.model import VAE
 from core.problem import Problem, pose
 from core.robust import separate_terms
@@ -55,8 +55,9 @@ def certify(
             "alpha-crown": the slopes of the last pass optimised.
             "quadratic": the ELBO as one quadratic of pixels and relaxation errors (core.quadratic), for
             norm "linf" and side "lower"; elsewhere it is alpha-crown.
-            "bab": branch and bound on the posterior on top of it. Each is at least as tight as the ones
-            before it.
+            "bab": branch and bound on the posterior, after three times the steps of quadratic where
+            linear bounds are far off. Each is at least as tight as the ones before it, but bab as
+            quadratic only where it starts with that.
     norm    "linf": at most eps a pixel; "l2": at most eps in Euclidean distance. Cut to [0, 1] in both.
     side    "lower": no attack gets below; "upper": no x' in the ball looks more likely than this.
     states  "draws", or "expectation" and "coverage", which take `draws` noise draws of their own, made
@@ -132,7 +133,7 @@ class _Run:
         if method in ("alpha-crown", "quadratic", "bab"):
             steps += -(-iterations // 10)
         if method in ("quadratic", "bab"):
-            steps += -(-iterations // 5) + 1
+            steps += -(-iterations // (5 if method == "quadratic" else 2)) + 1
         if method == "bab":
             steps += iterations
         self.done, self.total = 0, steps * len(self._parts)
@@ -164,10 +165,8 @@ class _Run:
         """What is proved so far."""
         problem, found = self._problem, self._stages
         likelihood, pixels = problem.vae.likelihood, problem.vae.config.pixels
-        names = list(dict.fromkeys(name for values in self._values for name in values))
-        by_method = {
-            name: torch.cat([values.get(name, values["ibp"]) for values in self._values]) for name in names
-        }
+        names = [name for name in METHODS if any(name in values for values in self._values)]
+        by_method = {name: torch.cat([_up_to(name, v) for v in self._values]) for name in names}
         floor = likelihood.floor(pixels)
         terms = [self._terms(part, stage) for part, stage in zip(self._parts, found, strict=True)]
         recon, kl = (torch.cat(column) for column in zip(*terms, strict=True))
@@ -201,6 +200,12 @@ class _Run:
         worst, best = (-torch.inf, torch.inf) if weight > 0 else (torch.inf, 0.0)
         recon = terms.recon.nan_to_num(nan=worst, posinf=worst, neginf=worst)
         return recon, terms.kl.nan_to_num(nan=best, posinf=best, neginf=best)
+
+
+def _up_to(method: str, values: dict[str, Tensor]) -> Tensor:
+    """The bound after a method, or after the last one before it that was taken."""
+    *_, last = (values[name] for name in METHODS[: METHODS.index(method) + 1] if name in values)
+    return last
 
 
 def _joined(parts: list[list[LayerInterval]]) -> list[LayerInterval]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from core.ascent import ascend
 from core.ball import Ball
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, affine, propagate
@@ -30,10 +31,12 @@ from core.bounds.relaxations import (
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
 from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.model import VAE
-from core.slopes import Choices, Slopes
+from core.slopes import Slopes, row_slopes
 
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
+# First step of the ascent for a layer's slopes, and what is left of it at the last one.
+_STEP, _LAST = 0.3, 0.5
 
 
 class Relaxation:
@@ -79,22 +82,25 @@ class Relaxation:
     def interval_bounds(self) -> LayerBounds:
         return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
 
-    def tighten(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+    def tighten(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Bounds from linear relaxation for ReLUs that are not yet stable, mu, logvar and the natural
-        parameters, each cut with `bounds`; the layers between follow by interval propagation."""
-        choices = choices or {}
-        bounds = self.tighten_encoder(bounds, choices)
-        decoder = self._tighten_part("decoder", bounds, bounds.decoder, choices)
+        parameters, each cut with `bounds`; the layers between follow by interval propagation.
+
+        steps  of ascent for the slopes of each unit, but for the natural parameters: they are many,
+               and what they gain is less than what the layers before them do.
+        """
+        bounds = self.tighten_encoder(bounds, steps)
+        decoder = self._tighten_part("decoder", bounds, bounds.decoder, steps)
         return LayerBounds(bounds.encoder, decoder)
 
-    def tighten_encoder(self, bounds: LayerBounds, choices: Choices | None = None) -> LayerBounds:
+    def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """The same up to mu and logvar, and for z what follows from them."""
-        encoder = self._tighten_part("encoder", bounds, bounds.encoder, choices or {})
+        encoder = self._tighten_part("encoder", bounds, bounds.encoder, steps)
         z = cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
         return LayerBounds(encoder, [z, *bounds.decoder[1:]])
 
     def _tighten_part(
-        self, part: str, bounds: LayerBounds, before: list[Interval], choices: Choices
+        self, part: str, bounds: LayerBounds, before: list[Interval], steps: int
     ) -> list[Interval]:
         network = self.vae.encoder if part == "encoder" else self.vae.decoder
         known = [before[0]]
@@ -111,25 +117,44 @@ class Relaxation:
                 if part == "encoder"
                 else LayerBounds(bounds.encoder, seen)
             )
-            known[-1] = self._tighten_layer(part, index, now, choices.get((part, index), Slopes()))
+            known[-1] = self._tighten_layer(part, index, now, steps)
         return known
 
-    def _tighten_layer(self, part: str, index: int, bounds: LayerBounds, slopes: Slopes) -> Interval:
+    def _tighten_layer(self, part: str, index: int, bounds: LayerBounds, steps: int) -> Interval:
         network, inputs = (
             (self.vae.encoder, bounds.encoder) if part == "encoder" else (self.vae.decoder, bounds.decoder)
         )
         units = open_units(inputs[index], index < len(network))
         if len(units) == 0:
             return inputs[index]
+        hidden = part == "encoder" or index < len(network)
         widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
         size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
         parts = []
         for chosen in units.split(size):
+            slopes = self._search(part, index, chosen, bounds, steps if hidden else 0)
             low = self._lowest_units(part, index, chosen, bounds, slopes)
             parts.append(low.T.unflatten(1, (2, -1)))
         lower, minus_upper = torch.cat(parts, 2).unbind(1)
         found = Interval(lower, -minus_upper).guarded()
         return cut_units(inputs[index], units, found)
+
+    def _search(self, part: str, index: int, units: Tensor, bounds: LayerBounds, steps: int) -> Slopes:
+        """Slopes for each unit and for minus it, improved by `steps` of ascent; 0: the defaults."""
+        if steps == 0:
+            return Slopes()
+        exact, slopes = self.exact(), row_slopes(self.vae, part, index, 2 * len(units), bounds)
+
+        def repair() -> None:
+            for share in slopes.shares():
+                share.clamp_(0, 1)
+
+        def bound() -> Tensor:
+            return exact._lowest_units(part, index, units, bounds, slopes)
+
+        for _ in ascend(bound, [(slopes.tensors(), _STEP)], steps, _LAST, repair):
+            pass
+        return slopes
 
     def _passage(self, part: str, index: int, bounds: LayerBounds) -> Passage:
         """From the input of a layer back to the input of its network; the last ones are kept."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from core.bounds.interval import Interval
+from core.bounds.relaxations import relu_share
+from core.layers import LayerBounds
+from core.model import VAE
 
 
 @dataclass
@@ -13,6 +19,7 @@ class Slopes:
 
     encoder, decoder  lower slopes of the ReLU at each index, (B, ...) and (S * B, ...), in [0, 1].
     sigma             (S * B, k): where the tangent below exp(logvar / 2) touches, in [0, 1].
+                      Each of these three may have a dimension more in front, for slopes row by row.
     mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
     mu, logvar        (B, k): what is added to the default slope for the KL's terms.
     tie               (B, 2k): multipliers that tie mu and logvar to their bounds: any number is valid,
@@ -27,10 +34,34 @@ class Slopes:
     logvar: Tensor | None = None
     tie: Tensor | None = None
 
-    def tensors(self) -> list[Tensor]:
-        rest = (self.sigma, self.mix, self.mu, self.logvar, self.tie)
+    def shares(self) -> list[Tensor]:
+        """Those that mean something in [0, 1] only."""
+        rest = (self.sigma, self.mix)
         return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
 
+    def tensors(self) -> list[Tensor]:
+        rest = (self.mu, self.logvar, self.tie)
+        return [*self.shares(), *(v for v in rest if v is not None)]
 
-Choices = dict[tuple[str, int], Slopes]
-"""Slopes for each backward pass, by where it starts: ("encoder", 3) is the input of encoder layer 3."""
+
+def relu_shares(
+    network: nn.Sequential, inputs: list[Interval], layers: int | None = None
+) -> dict[int, Tensor]:
+    """Default slopes of the ReLUs among the first layers; inputs[i] bounds the input of layer i."""
+    relus = [index for index, layer in enumerate(network[:layers]) if isinstance(layer, nn.ReLU)]
+    return {index: relu_share(inputs[index]) for index in relus}
+
+
+def row_slopes(vae: VAE, part: str, index: int, rows: int, bounds: LayerBounds) -> Slopes:
+    """Default slopes for rows that start at the input of a layer, each row with its own."""
+
+    def copies(shares: dict[int, Tensor], count: int) -> dict[int, Tensor]:
+        return {at: share.expand(count, *share.shape).clone() for at, share in shares.items()}
+
+    if part == "encoder":
+        return Slopes(copies(relu_shares(vae.encoder, bounds.encoder, index), rows))
+    # Encoder bounds do not depend on the draw: there, draws become rows.
+    encoder = copies(relu_shares(vae.encoder, bounds.encoder), rows * bounds.draws)
+    decoder = copies(relu_shares(vae.decoder, bounds.decoder, index), rows)
+    sigma = torch.full_like(bounds.decoder[0].lower, 0.5).expand(rows, -1, -1).clone()
+    return Slopes(encoder, decoder, sigma)
