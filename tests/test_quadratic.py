@@ -1,0 +1,230 @@
+"""The quadratic below the ELBO, and the bounds that are proved from it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import core
+from core.bounds.arrow import Pair
+from core.bounds.interval import Interval
+from core.bounds.relaxations import half_exp_form, relu_form
+from core.bounds.rounding import ARITHMETICS
+from core.dual import Search
+from core.errors import Cancelled
+from core.joint import Choices, Joint
+from core.layers import LayerBounds
+from core.model import VAE
+from core.problem import pose
+from core.quadratic import Quadratic
+from core.slopes import Slopes, relu_shares
+from tests.bounds.test_arrow import dense
+from tests.conftest import make_images, make_vae
+
+models = pytest.mark.parametrize(
+    ("arch", "likelihood", "target"),
+    [
+        ("mlp", "bernoulli", "likelihood"),
+        ("mlp", "gaussian", "reconstruction"),
+        ("mlp", "gaussian", "likelihood"),
+        ("conv", "bernoulli", "reconstruction"),
+        ("conv", "bernoulli", "likelihood"),
+    ],
+)
+
+
+class Setting:
+    """One image of a random model, its bounds, and random choices for the quadratic."""
+
+    def __init__(self, arch: str, likelihood: str, target: str, eps: float = 0.05, seed: int = 0) -> None:
+        self.vae = make_vae(arch, likelihood, seed=seed, scale=1.5)
+        self.x, self.noise = make_images(self.vae, 1, seed), core.sample_noise(self.vae, 2, seed)
+        self.eps, self.target = eps, target
+        question = pose(
+            self.vae,
+            self.x,
+            self.noise,
+            eps,
+            target=target,
+            method="quadratic",
+            norm="linf",
+            side="lower",
+            arithmetic="float64",
+        )
+        self.relaxation = question.relaxation()
+        self.bounds = self.relaxation.tighten(self.relaxation.interval_bounds())
+        self.joint = Joint(self.relaxation, self.bounds)
+        self.slopes = start(self.relaxation.vae, self.bounds)
+
+    def choices(self, seed: int) -> Choices:
+        choices = self.joint.start(self.x.double(), self.slopes)
+        generator = torch.Generator().manual_seed(seed)
+        for tensor in [*choices.slow(), choices.touch, *choices.points()]:
+            tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
+        return choices
+
+    def quadratic(self, choices: Choices) -> Quadratic:
+        return self.joint.quadratic(self.joint.system(choices), choices)
+
+    def points(self, count: int) -> Tensor:
+        """Random points of the ball, half of them corners."""
+        generator = torch.Generator().manual_seed(1)
+        share = torch.rand(count, *self.x.shape[1:], generator=generator, dtype=torch.float64)
+        share[::2] = share[::2].round()
+        box = self.relaxation.ball.box
+        return box.lower + share * box.width
+
+    def elbo(self, x: Tensor) -> Tensor:
+        t = None if self.target == "likelihood" else self.x.double().expand_as(x)
+        return core.elbo(self.relaxation.vae, x, self.noise.double(), t).total
+
+
+def start(vae: VAE, bounds: LayerBounds) -> Slopes:
+    return Slopes(relu_shares(vae.encoder, bounds.encoder), relu_shares(vae.decoder, bounds.decoder))
+
+
+def errors(
+    network: nn.Sequential, value: Tensor, inputs: list[Interval], shares: dict[int, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The output for one input, and the e of every open unit, the last layer's first, (N, E)."""
+    found = []
+    for index, layer in enumerate(network):
+        if isinstance(layer, nn.ReLU):
+            slope, radius = relu_form(inputs[index], shares[index])
+            e = (value.relu() - slope * value - radius) / torch.where(radius > 0, radius, 1)
+            e = torch.where(radius > 0, e, 0)
+            found.append(e.flatten(1)[:, (radius > 0).flatten(1).any(0)])
+        value = layer(value)
+    return value, torch.cat(found[::-1], 1)
+
+
+def variables(setting: Setting, choices: Choices, x: Tensor) -> Pair:
+    """v for a point x of the ball: what the network really does, as shared and own variables."""
+    vae, box, bounds = setting.relaxation.vae, setting.relaxation.ball.box, setting.bounds
+    posterior, first = errors(vae.encoder, x, bounds.encoder, choices.encoder)
+    mu, logvar = posterior.chunk(2, 1)
+    slope, middle, radius = half_exp_form(bounds.posterior[1], choices.sigma)
+    sigma = ((logvar / 2).exp() - slope * logvar - middle) / radius
+    pixels = ((x - box.center) / box.radius).flatten(1)
+    z = mu + (logvar / 2).exp() * setting.noise.double()
+    _, own = errors(vae.decoder, z, bounds.decoder, choices.decoder)
+    return Pair(torch.cat([pixels, first, sigma], 1)[0], own)
+
+
+def value(q: Quadratic, v: Pair) -> Tensor:
+    turned = q.times(Pair(v.shared[:, None], v.own[..., None]))
+    bent = v.map2(Pair(turned.shared[:, 0], turned.own[..., 0])).sum()
+    return q.constant + q.linear.map2(v).sum() - bent
+
+
+@models
+def test_the_quadratic_is_below_the_elbo(arch: str, likelihood: str, target: str) -> None:
+    for seed in range(3):
+        setting = Setting(arch, likelihood, target, seed=seed)
+        choices = setting.choices(seed)
+        q = setting.quadratic(choices)
+        points = setting.points(20)
+        for x, elbo in zip(points.split(1), setting.elbo(points), strict=True):
+            v = variables(setting, choices, x)
+            assert v.flat().abs().max() <= 1 + 1e-6
+            assert value(q, v) <= elbo + 1e-9 * elbo.abs()
+
+
+def test_it_is_the_elbo_where_the_parabolas_touch_and_the_ball_is_small() -> None:
+    setting = Setting("mlp", "bernoulli", "likelihood", eps=1e-4)
+    choices = setting.joint.start(setting.x.double(), setting.slopes)
+    q, x = setting.quadratic(choices), setting.points(1)
+    assert (setting.elbo(x) - value(q, variables(setting, choices, x))).abs() < 1e-6
+
+
+@models
+def test_products_blocks_and_sums_are_those_of_one_matrix(arch: str, likelihood: str, target: str) -> None:
+    setting = Setting(arch, likelihood, target)
+    q = setting.quadratic(setting.choices(0))
+    whole = dense(q.arrow())
+    shape = q.linear
+    unit = shape.like(torch.eye(len(whole), dtype=torch.float64))
+    torch.testing.assert_close(q.times(unit).flat(), whole)
+    assert bool((q.row_sums().flat() >= whole.abs().sum(1) - 1e-12).all())
+
+
+def test_nothing_is_below_the_separable_bound() -> None:
+    setting = Setting("mlp", "bernoulli", "likelihood")
+    choices = setting.choices(3)
+    q = setting.quadratic(choices)
+    lowest = q.lowest(q.arrow().row_sums(), choices.point)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        flat = 2 * torch.rand(len(q.linear.flat()), generator=generator, dtype=torch.float64) - 1
+        for corner in (flat, flat.sign()):
+            assert lowest <= value(q, q.linear.like(corner))
+
+
+@models
+@pytest.mark.parametrize("eps", [1e-6, 0.03, 0.3])
+def test_what_is_proved_holds_whatever_the_choices(
+    arch: str, likelihood: str, target: str, eps: float
+) -> None:
+    setting = Setting(arch, likelihood, target, eps=eps)
+    found = core.attack(setting.vae, setting.x, setting.noise, eps=eps, target=target, steps=20).elbo
+    search = Search(setting.joint, setting.x.double(), setting.slopes, 12)
+    bound, _ = search.prove()
+    assert bool((bound <= found).all())
+    for _ in search.run():
+        bound, margin = search.prove()
+        assert bool((bound <= found).all())
+        assert 0 <= margin.item() < 1e-3 * (1 + bound.abs().item())
+    assert math.isfinite(bound.item())
+
+
+def test_float32_costs_a_margin() -> None:
+    setting = Setting("mlp", "bernoulli", "likelihood")
+    deployed = pose(
+        setting.vae,
+        setting.x,
+        setting.noise,
+        setting.eps,
+        target="likelihood",
+        method="quadratic",
+        norm="linf",
+        side="lower",
+        arithmetic="float32",
+    ).relaxation()
+    assert deployed.arithmetic == ARITHMETICS["float32"]
+    wide = Search(Joint(deployed, setting.bounds), setting.x.double(), setting.slopes, 1)
+    tight = Search(setting.joint, setting.x.double(), setting.slopes, 1)
+    assert wide.prove()[1] > 1e3 * tight.prove()[1]
+
+
+def test_far_tighter_than_linear_bounds_on_a_standard_model() -> None:
+    vae = core.load_model("mnist-mlp-standard")
+    x, noise = core.load_samples("mnist")[0][:1], core.sample_noise(vae, 2)
+    found = core.attack(vae, x, noise, eps=0.01, steps=100).elbo
+    proved = core.certify(vae, x, noise, eps=0.01, method="quadratic", iterations=20)
+    gaps = {name: (found - bound).item() for name, bound in proved.by_method.items()}
+    assert 0 <= gaps["quadratic"] < 0.5 * gaps["alpha-crown"]
+
+
+def test_cancel_keeps_what_is_proved() -> None:
+    vae = core.load_model("mnist-mlp-standard")
+    x, noise = core.load_samples("mnist")[0][:1], core.sample_noise(vae, 1)
+
+    def stop(done: int, total: int) -> None:
+        assert 0 <= done <= total
+        if done >= 9:
+            raise Cancelled
+
+    proved = core.certify(vae, x, noise, eps=0.01, method="quadratic", progress=stop)
+    assert proved.method in ("alpha-crown", "quadratic")
+    assert bool(proved.lower.isfinite().all())
+
+
+def test_relaxations_of_huge_values_are_left_to_linear_bounds() -> None:
+    vae = make_vae(scale=300.0)
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 1)
+    proved = core.certify(vae, x, noise, eps=0.1, method="quadratic", iterations=3)
+    assert "quadratic" not in proved.by_method
+    assert not bool(proved.lower.isnan().any())
