@@ -87,7 +87,7 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             return
     if method == "bab":
         for value in Branching(relaxation, bounds, slopes).run(iterations):
-            best = torch.maximum(stage.value, value)
+            best = torch.maximum(stage.value, value.nan_to_num(nan=-torch.inf))
             stage = Stage(best, "bab", bounds, stage.minimiser, stage.margin)
             yield stage
             if time.monotonic() > end:
