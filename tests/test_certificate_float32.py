@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import core
+from core.ball import Ball
+from core.bounds.rounding import EXACT
+from core.methods import METHODS, stages
 from core.model import VAE
+from core.relaxation import Relaxation
 from tests.conftest import make_images, make_vae
 
 
@@ -67,6 +71,47 @@ def test_below_the_float32_forward_pass(vae: VAE, target: str, eps: float, order
         t = point if target == "likelihood" else x
         values = float32_elbo(vae, point, noise, t, order)
         assert all(bound <= value for bound, value in zip(proved.lower.tolist(), values, strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_every_method_is_below_the_float32_forward_pass(method: str, likelihood: str) -> None:
+    for seed in range(3):
+        vae = make_vae(likelihood=likelihood, seed=seed)
+        x, noise = make_images(vae, 2, seed), core.sample_noise(vae, 1)
+        for eps in (0.0, 1e-6):
+            proved = core.certify(vae, x, noise, eps=eps, method=method, arithmetic="float32", iterations=2)
+            start = x if proved.minimiser is None else proved.minimiser.float()
+            attacked = core.attack(vae, x, noise, eps=eps, steps=3, start=start).x_adv
+            for point in (x, attacked):
+                for order in ("forward", "by size"):
+                    values = torch.tensor(float32_elbo(vae, point, noise, point, order))
+                    assert bool((proved.lower <= values).all())
+
+
+@pytest.mark.parametrize("method", ["ibp", "crown", "alpha-crown"])
+def test_a_bound_that_is_computed_in_float32_is_beaten_and_ours_is_not(method: str) -> None:
+    # The same rules, run in the network's own float32 without margins, promise more than is true.
+    beaten = 0
+    for seed in range(4):
+        vae = make_vae(seed=seed)
+        x, noise = make_images(vae, 2, seed), core.sample_noise(vae, 1)
+        eps = 0.0 if method == "ibp" else 1e-6
+        ball = Ball(x, torch.full((2,), eps), "linf")
+        naive = Relaxation(vae, ball, noise[:, None], None, 1, EXACT)
+        *_, last = stages(naive, method, 3, math.inf)
+        found = core.attack(vae, x, noise, eps=eps, steps=20)
+        own = torch.tensor(float32_elbo(vae, found.x_adv, noise, found.x_adv, "forward"))
+        beaten += int((last.value > found.elbo).sum()) + int((last.value > own).sum())
+        proved = {
+            arithmetic: core.certify(
+                vae, x, noise, eps=eps, method=method, arithmetic=arithmetic, iterations=3
+            ).lower
+            for arithmetic in ("float64", "float32")
+        }
+        assert bool((proved["float64"] <= found.elbo).all())
+        assert bool((proved["float32"] <= torch.minimum(found.elbo, own)).all())
+    assert beaten > 0
 
 
 def test_float64_bound_does_not_cover_float32() -> None:
