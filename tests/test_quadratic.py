@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,8 +40,19 @@ models = pytest.mark.parametrize(
 class Setting:
     """One image of a random model, its bounds, and random choices for the quadratic."""
 
-    def __init__(self, arch: str, likelihood: str, target: str, eps: float = 0.05, seed: int = 0) -> None:
+    def __init__(
+        self,
+        arch: str,
+        likelihood: str,
+        target: str,
+        eps: float = 0.05,
+        seed: int = 0,
+        posterior: float = 1.0,
+    ) -> None:
         self.vae = make_vae(arch, likelihood, seed=seed, scale=1.5)
+        last = self.vae.encoder[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(posterior)
         self.x, self.noise = make_images(self.vae, 1, seed), core.sample_noise(self.vae, 2, seed)
         self.eps, self.target = eps, target
         question = pose(
@@ -133,6 +145,31 @@ def test_the_quadratic_is_below_the_elbo(arch: str, likelihood: str, target: str
             assert value(q, v) <= elbo + 1e-9 * elbo.abs()
 
 
+def test_posteriors_that_move_far() -> None:
+    for seed in range(5):
+        setting = Setting("mlp", "bernoulli", "likelihood", eps=0.3, seed=seed, posterior=6.0)
+        assert setting.bounds.posterior[1].width.max() > 2
+        choices = setting.choices(seed)
+        q, points = setting.quadratic(choices), setting.points(20)
+        for x, elbo in zip(points.split(1), setting.elbo(points), strict=True):
+            assert value(q, variables(setting, choices, x)) <= elbo
+
+
+@models
+def test_the_affine_forms_are_what_the_network_does(arch: str, likelihood: str, target: str) -> None:
+    setting = Setting(arch, likelihood, target)
+    choices, vae = setting.choices(0), setting.relaxation.vae
+    system = setting.joint.system(choices)
+    for x in setting.points(4).split(1):
+        v = variables(setting, choices, x)
+        posterior = torch.cat(vae.encode(x), 1)[0]
+        torch.testing.assert_close(system.posterior + system.spread @ v.shared, posterior)
+        z = posterior[:3] + (posterior[3:] / 2).exp() * setting.noise.double()
+        natural = system.natural + torch.einsum("sdk,skn,n->sd", system.decode, system.lift, v.shared)
+        natural = natural + torch.einsum("sdm,sm->sd", system.errors, v.own)
+        torch.testing.assert_close(natural, vae.decode(z).flatten(1))
+
+
 def test_it_is_the_elbo_where_the_parabolas_touch_and_the_ball_is_small() -> None:
     setting = Setting("mlp", "bernoulli", "likelihood", eps=1e-4)
     choices = setting.joint.start(setting.x.double(), setting.slopes)
@@ -155,12 +192,31 @@ def test_nothing_is_below_the_separable_bound() -> None:
     setting = Setting("mlp", "bernoulli", "likelihood")
     choices = setting.choices(3)
     q = setting.quadratic(choices)
-    lowest = q.lowest(q.arrow().row_sums(), choices.point)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(50):
-        flat = 2 * torch.rand(len(q.linear.flat()), generator=generator, dtype=torch.float64) - 1
-        for corner in (flat, flat.sign()):
-            assert lowest <= value(q, q.linear.like(corner))
+    for strength in (1.0, 0.1, 0.0):  # a strong linear part hides what the rest does
+        weak = replace(q, linear=Pair(strength * q.linear.shared, strength * q.linear.own))
+        sums = weak.arrow().row_sums()
+        for point in (choices.point, Pair(-choices.point.shared, -choices.point.own)):
+            lowest = weak.lowest(sums, point)
+            assert lowest <= value(weak, point)
+            for _ in range(20):
+                flat = 2 * torch.rand(len(q.linear.flat()), generator=generator, dtype=torch.float64) - 1
+                for corner in (flat, flat.sign()):
+                    assert lowest <= value(weak, q.linear.like(corner))
+
+
+def test_the_separable_bound_is_exact_for_a_diagonal() -> None:
+    setting = Setting("mlp", "bernoulli", "likelihood")
+    q = setting.quadratic(setting.choices(3))
+    none = replace(q, bend=0 * q.bend, cross=0 * q.cross, square=0 * q.square, curve=0 * q.curve)
+    zero, rng = q.linear.like(0 * q.linear.flat()), torch.Generator().manual_seed(0)
+    exact = none.lowest(zero, zero)
+    torch.testing.assert_close(exact, q.constant - q.linear.flat().abs().sum())
+    # A point p = -sign(linear) pays nothing for D up to |linear| / 2.
+    point = q.linear.like(-q.linear.flat().sign())
+    share = torch.rand(len(q.linear.flat()), generator=rng, dtype=torch.float64)
+    large = q.linear.like(share * q.linear.flat().abs() / 2)
+    torch.testing.assert_close(none.lowest(large, point), exact)
 
 
 @models
