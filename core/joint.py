@@ -143,7 +143,7 @@ class Joint:
         on_a = (p.slope - 2 * p.bend * y + p.cross * t) / draws
         on_t = wide * (p.cross * s.natural.mean(0) - 2 * p.square * t)
         constant = p.constant + p.slope * y - p.bend * y**2 + p.cross * t * s.natural - p.square * t**2
-        on_posterior, curve, rest = self._kl(s)
+        on_posterior, curve, rest = self.kl_parabolas(s)
         shared = ((on_a[:, None] @ s.decode) @ s.lift).sum((0, 1)) + on_posterior @ s.spread
         shared = shared + torch.cat([on_t, on_t.new_zeros(len(shared) - len(on_t))])
         linear = Pair(shared, (on_a[:, None] @ s.errors)[:, 0])
@@ -163,7 +163,7 @@ class Joint:
             rounding=rounding,
         )
 
-    def _kl(self, s: System) -> tuple[Tensor, Tensor, Tensor]:
+    def kl_parabolas(self, s: System) -> tuple[Tensor, Tensor, Tensor]:
         """-KL >= rest + <on_posterior, moves> - sum curve moves^2 of mu and logvar, (2k,) each.
 
         -mu^2 / 2 as it is; exp(v) lies below its chord by (v - l)(u - v) exp(l) / 2 at least.

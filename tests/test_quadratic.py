@@ -17,6 +17,7 @@ from core.bounds.rounding import ARITHMETICS
 from core.dual import Search
 from core.errors import Cancelled
 from core.joint import Choices, Joint
+from core.latent import kl_terms
 from core.layers import LayerBounds
 from core.model import VAE
 from core.problem import pose
@@ -153,6 +154,31 @@ def test_posteriors_that_move_far() -> None:
         q, points = setting.quadratic(choices), setting.points(20)
         for x, elbo in zip(points.split(1), setting.elbo(points), strict=True):
             assert value(q, variables(setting, choices, x)) <= elbo
+
+
+def test_the_parabolas_of_the_kl_hold_wherever_the_forms_are_centred() -> None:
+    setting = Setting("mlp", "bernoulli", "likelihood", eps=0.3, posterior=6.0)
+    system = setting.joint.system(setting.choices(0))
+    box = Interval(
+        *(torch.cat(ends, 1)[0] for ends in zip(*map(ends_of, setting.bounds.posterior), strict=True))
+    )
+    for share in (0.0, 0.2, 0.5, 1.0):
+        centre = box.lower + share * box.width
+        slope, bend, rest = setting.joint.kl_parabolas(replace(system, posterior=centre))
+        for to in torch.linspace(0, 1, 21, dtype=torch.float64):
+            point = box.lower + to * box.width
+            move = point - centre
+            below = rest + slope * move - bend * move**2
+            mu, logvar = point.chunk(2)
+            zero = torch.zeros_like(mu)
+            exact = torch.cat([-kl_terms(mu, zero), -kl_terms(zero, logvar)])
+            assert bool((below <= exact + 1e-9 * (1 + exact.abs())).all())
+            if to in (0, 1):  # the chord of the exponential is exact at both ends
+                torch.testing.assert_close(below, exact)
+
+
+def ends_of(x: Interval) -> tuple[Tensor, Tensor]:
+    return x.lower, x.upper
 
 
 @models
