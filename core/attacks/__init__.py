@@ -65,7 +65,7 @@ def attack(
         raise InputError(f"norm is {norm!r}; choose one of {', '.join(NORMS)}.")
     check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
-    ball = Ball(x, check_eps(eps, x), norm)
+    ball = Ball(x, check_eps(eps, x, norm), norm)
     optimiser = ATTACKS[method](
         steps=check_count("steps", steps, 10_000),
         restarts=check_count("restarts", restarts, 1_000),
