@@ -39,8 +39,10 @@ def sampled_certificate(
     """
     if problem.side != "lower":
         raise InputError(f"states={states!r} is proved for side 'lower' only; ask for states='draws'.")
-    if problem.method == "bab":
-        raise InputError(f"Method 'bab' proves states='draws' only; for {states!r} use 'alpha-crown'.")
+    if problem.method in ("quadratic", "bab"):
+        raise InputError(
+            f"Method {problem.method!r} proves states='draws' only; for {states!r} use 'alpha-crown'."
+        )
     first = problem.relaxation(noise=torch.zeros_like(problem.noise[:1]))
     bounds = first.interval_bounds()
     if problem.method not in ("ibp", "crown-ibp"):
@@ -62,7 +64,7 @@ def sampled_certificate(
     elif problem.method == "ibp":
         value = expectation_lower(*arguments, **common)
     else:
-        refine = _linear_bounds(problem)
+        refine = _linear_bounds(problem, draws, progress)
         value = expectation_lower(*arguments, refine=refine, refine_draws=_REFINED, **common)
     lower, upper, vacuous = conclude(
         value, "lower", problem.vae.likelihood.floor(problem.vae.config.pixels)
@@ -90,11 +92,16 @@ def sampled_certificate(
     )
 
 
-def _linear_bounds(problem: Problem) -> Refine:
-    """Linear bounds on the mean ELBO of each run of draws, image by image."""
+def _linear_bounds(problem: Problem, draws: int, progress: Callable[[int, int], None] | None) -> Refine:
+    """Linear bounds on the mean ELBO of each run of draws, image by image; the first draws are done."""
 
     def refine(noise: Tensor) -> Tensor:
-        return torch.stack([_run_bound(problem, run[:, None]) for run in noise.split(_RUN)])
+        bounds = []
+        for done, run in enumerate(noise.split(_RUN)):
+            if progress is not None:
+                progress(draws + _RUN * done, draws + _REFINED)
+            bounds.append(_run_bound(problem, run[:, None]))
+        return torch.stack(bounds)
 
     return refine
 
