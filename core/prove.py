@@ -153,13 +153,13 @@ class _Run:
         self.done = len(self._parts)
         yield
         for index, rest in enumerate(left):
+            done = len(left) + (index + 1) * (self.total // len(left) - 1)
             for stage in rest:
                 self._stages[index] = stage
                 self._values[index][stage.method] = stage.value
-                self.done += 1
+                self.done = min(self.done + 1, done)
                 yield
-            self.done = (index + 1) * (self.total // len(self._parts))
-            self.done = max(self.done, len(self._parts))
+            self.done = done
 
     def certificate(self) -> Certificate:
         """What is proved so far."""
