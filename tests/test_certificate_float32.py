@@ -114,6 +114,36 @@ def test_a_bound_that_is_computed_in_float32_is_beaten_and_ours_is_not(method: s
     assert beaten > 0
 
 
+def cancelling(seed: int) -> VAE:
+    """Two decoder units that are the same, with weights of 1e5 and -1e5: 0 but for float32 rounding."""
+    vae = make_vae(seed=seed)
+    first, second = (vae.decoder.get_submodule(index) for index in ("0", "2"))
+    for parameter in first.parameters():
+        parameter[1] = parameter[0]
+    first.get_parameter("bias")[:2] += 3
+    second.get_parameter("weight")[:, 0] += 1e5
+    second.get_parameter("weight")[:, 1] -= 1e5
+    return vae
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_rounding_inside_the_network_is_covered_by_linear_bounds(method: str) -> None:
+    beaten = 0
+    for seed in range(2):
+        vae = cancelling(seed)
+        x, noise = make_images(vae, 2, seed), core.sample_noise(vae, 1)
+        values = torch.tensor(float32_elbo(vae, x, noise, x, "forward"))
+        proved = {
+            arithmetic: core.certify(
+                vae, x, noise, eps=0.0, method=method, arithmetic=arithmetic, iterations=1
+            ).lower
+            for arithmetic in ("float64", "float32")
+        }
+        assert bool((proved["float32"] <= values).all())
+        beaten += int((values < proved["float64"] - 0.05).sum())
+    assert beaten > 0
+
+
 def test_float64_bound_does_not_cover_float32() -> None:
     # At eps = 0 the bound is exact up to its margin, so float32 rounding beats it somewhere.
     beaten = 0
