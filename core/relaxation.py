@@ -18,7 +18,7 @@ from core.ascent import ascend
 from core.ball import Ball
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, affine, propagate
-from core.bounds.linear import inner
+from core.bounds.linear import highest, inner
 from core.bounds.passage import Passage
 from core.bounds.relaxations import (
     half_exp_lower,
@@ -295,14 +295,6 @@ class Relaxation:
         """Lower bound on weight * ELBO over the ball, (B,)."""
         slope, constant = self.plane(bounds, slopes)
         return self.ball.lowest(slope[None])[0] + constant
-
-
-def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
-    """Maximum of <slope, v> over the box; both (..., d) -> (...)."""
-    value = (slope.clamp(min=0) * x.upper + slope.clamp(max=0) * x.lower).sum(-1)
-    if not arithmetic.rounds:
-        return value
-    return value + FLOAT64.gamma(2 * slope.shape[-1]) * (slope.abs() * x.magnitude).sum(-1)
 
 
 def _affine_layers(network: nn.Sequential, count: int) -> int:

@@ -135,3 +135,11 @@ def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | 
     if isinstance(layer, nn.ReLU):
         return FLOAT64.gamma(x.lower[0].numel() + ELEMENTARY) * x.magnitude
     return None
+
+
+def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
+    """Maximum of <slope, v> over the box; both (..., d) -> (...)."""
+    value = (slope.clamp(min=0) * x.upper + slope.clamp(max=0) * x.lower).sum(-1)
+    if not arithmetic.rounds:
+        return value
+    return value + FLOAT64.gamma(2 * slope.shape[-1]) * (slope.abs() * x.magnitude).sum(-1)
