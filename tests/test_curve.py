@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_stronger_result_at_another_radius_counts(monkeypatch: pytest.MonkeyPa
     assert curve.proved().tolist() == [-10, -10, -30, -torch.inf]
 
 
-def made(attained: list[float], certified: list[float]) -> Curve:
+def made(attained: list[float], certified: Sequence[float]) -> Curve:
     eps = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
     proofs = tuple(proof(e, "ibp", lower) for e, lower in zip(eps.tolist(), certified, strict=True))
     return Curve(eps, attained[0], torch.tensor(attained), torch.zeros(3, 1, 28, 28), proofs)
