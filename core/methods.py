@@ -51,13 +51,13 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     """Bounds for B balls, each at least as tight as the one before; the first needs no backward pass.
 
     iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
-    seconds     the methods from alpha-crown on end when that many have passed since the start.
+    seconds     the methods from alpha-crown on end when that many have passed since the second bound began.
     """
-    end = time.monotonic() + seconds
     stage = _intervals(relaxation)
     yield stage
     if method == "ibp":
         return
+    end = time.monotonic() + seconds  # not before: many balls may wait for their turn behind this yield
     bounds = stage.bounds
     stage = _planes(stage, relaxation, bounds, "crown-ibp")
     yield stage
