@@ -27,7 +27,7 @@ KICKS, FRESH, SHORT = 2, 4, 20
 # Share of the pixels that a kick moves.
 KICK = 0.3
 # The polish: how many of the best, steps, the size they begin with as a share of eps; then jumps.
-POLISH, JUMPS = ((4, 30, 0.3), (2, 50, 0.2), (1, 60, 0.1), (1, 60, 0.01)), 6
+POLISH, JUMPS = ((2, 70, 1.0), (1, 80, 0.3), (1, 60, 0.02)), 6
 # Share of the last step's way that the polish keeps: without it, steps go back and forth over the kinks of
 # ReLU. In the search it would keep a descent in the first valley it meets.
 MOMENTUM = 0.75
