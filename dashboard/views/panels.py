@@ -64,8 +64,12 @@ def _metric(place: DeltaGenerator, label: str, value: str, note: str, help_: str
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
-    """Bound by method up to the last one, beside what is attained."""
+    """Bound by method up to the last one, beside what is attained.
+
+    A method that a tighter one went without has no row; one that is still to come has an empty one.
+    """
     eps, attained = curve.eps[i].item(), curve.attained[i].item()
+    done = max(METHODS.index(p.method) for p in curve.proofs if p.eps >= eps)
     best = curve.best(eps)
     rows = [f"| {name} | nats | open gap |", "|:--|--:|--:|", f"| attained | {signed(attained, 2)} | |"]
     for method in METHODS[: METHODS.index(last) + 1]:
@@ -74,8 +78,10 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
             cells = [label, _exact(proof.lower), f"{attained - proof.lower:,.2f}"]
         elif any(p.method == method and p.eps >= eps for p in curve.proofs):
             cells = [label, "vacuous", "–"]
-        else:
+        elif METHODS.index(method) > done:
             cells = [label, "–", "–"]
+        else:
+            continue
         if best is not None and best.method == method:
             cells = [f"**{cell}**" for cell in cells]
         rows.append(f"| {' | '.join(cells)} |")
