@@ -68,7 +68,8 @@ def certify(
     iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
     seconds  time for one image; the methods from alpha-crown on stop there with the best bound so far.
     progress  called as progress(done, total); where it raises Cancelled the best bounds so far are
-            returned, any other exception passes through.
+            returned (for states "draws"; a sample that is not whole proves nothing), any other exception
+            passes through.
 
     Computed in float64 and widened, step by step, by the most that rounding in that arithmetic can
     do in any order of summation (core.bounds.rounding); `margin` says what this costs. It assumes IEEE
