@@ -19,7 +19,9 @@ from core.bounds.relaxations import relu_lower, relu_share, relu_upper
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
 
-_NO_RULE = "Linear relaxation (every method but 'ibp') has no rule for"
+_NO_RULE = (
+    "Linear relaxation (methods 'crown-ibp', 'crown', 'alpha-crown', 'quadratic', 'bab') has no rule for"
+)
 
 
 @singledispatch
