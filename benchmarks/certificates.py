@@ -13,25 +13,24 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 import core
 from benchmarks.images import spread
 from core.methods import METHODS
 from core.validate import TARGETS
-
-# Images that are certified in one call, so that there is progress to see.
-CHUNK = 4
 
 
 @dataclass(frozen=True)
@@ -105,34 +104,29 @@ def summary(rows: list[Row]) -> Line:
     )
 
 
-def measure(
-    model: str, target: str, eps: float, options: argparse.Namespace, numbers: list[int], x: Tensor
-) -> Iterator[list[Row]]:
-    """The rows of each method."""
-    vae = core.load_model(model)
+def measure(model: str, target: str, eps: float, options: argparse.Namespace, number: int) -> list[Row]:
+    """The rows of one image, one for each method."""
+    torch.set_num_threads(1)
+    vae, x = core.load_model(model), core.load_samples("mnist")[0][number : number + 1]
     noise = core.sample_noise(vae, options.draws)
-    clean = core.elbo(vae, x, noise).total
-    attained = core.attack(vae, x, noise, eps=eps, target=target, method="strongest").elbo
+    clean = core.elbo(vae, x, noise).total.item()
+    attained = core.attack(vae, x, noise, eps=eps, target=target, method="strongest").elbo.item()
+    rows: list[Row] = []
     for method in options.methods:
-        rows: list[Row] = []
-        for start in tqdm(range(0, len(x), CHUNK), f"{model} {method}", leave=False, disable=None):
-            part, began = slice(start, start + CHUNK), time.perf_counter()
-            lower = core.certify(
-                vae,
-                x[part],
-                noise,
-                eps=eps,
-                target=target,
-                method=method,
-                iterations=options.iterations,
-                seconds=options.seconds,
-            ).lower
-            each = (time.perf_counter() - began) / len(lower)
-            found = zip(
-                numbers[part], clean[part].tolist(), attained[part].tolist(), lower.tolist(), strict=True
-            )
-            rows += [Row(model, target, eps, method, *values, each) for values in found]
-        yield rows
+        began = time.perf_counter()
+        lower = core.certify(
+            vae,
+            x,
+            noise,
+            eps=eps,
+            target=target,
+            method=method,
+            iterations=options.iterations,
+            seconds=options.seconds,
+        ).lower.item()
+        seconds = time.perf_counter() - began
+        rows.append(Row(model, target, eps, method, number, clean, attained, lower, seconds))
+    return rows
 
 
 def write(path: str, kind: type, lines: Sequence[Any]) -> None:
@@ -153,27 +147,32 @@ def main() -> int:
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS[:-1]))
     add("--iterations", type=int, default=50, help="of alpha-crown, and rounds of splits of bab")
     add("--seconds", type=float, default=math.inf, help="an image, of alpha-crown and bab")
+    add("--jobs", type=int, default=1, help="images at once, each on a core of its own")
     add("--csv", required=True)
     add("--rows", help="a second file with one row for each image")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    numbers, x = spread(options.images)
+    numbers, _ = spread(options.images)
     rows: list[Row] = []
     lines: list[Line] = []
     print(
         f"{'model':<26}{'target':<15}{'eps':>6} {'method':<12}{'clean':>9}{'attained':>10}{'certified':>11}"
         f"{'gap/drop':>9}{'(mean)':>8}{'s/image':>9}{'vacuous':>8}{'violated':>9}"
     )
-    for model, target, eps in product(options.models, options.targets, options.eps):
-        for found in measure(model, target, eps, options, numbers, x):
-            line = summary(found)
-            rows, lines = rows + found, [*lines, line]
-            print(
-                f"{model:<26}{target:<15}{eps:>6g} {line.method:<12}{line.clean:>9.2f}"
-                f"{line.attained:>10.2f}{line.certified:>11.2f}{line.gap_drop:>9.4f}{line.mean_gap_drop:>8.4f}{line.seconds:>9.3f}"
-                f"{line.vacuous:>8}{line.violations:>9}",
-                flush=True,
-            )
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, context) as pool:
+        for model, target, eps in product(options.models, options.targets, options.eps):
+            images = pool.map(partial(measure, model, target, eps, options), numbers)
+            found = list(tqdm(images, model, len(numbers), leave=False, disable=None))
+            rows += [row for image in found for row in image]
+            for of_method in zip(*found, strict=True):
+                line = summary(list(of_method))
+                lines.append(line)
+                print(
+                    f"{model:<26}{target:<15}{eps:>6g} {line.method:<12}{line.clean:>9.2f}"
+                    f"{line.attained:>10.2f}{line.certified:>11.2f}{line.gap_drop:>9.4f}"
+                    f"{line.mean_gap_drop:>8.4f}{line.seconds:>9.3f}{line.vacuous:>8}{line.violations:>9}",
+                    flush=True,
+                )
             write(options.csv, Line, lines)
             if options.rows:
                 write(options.rows, Row, rows)

@@ -15,7 +15,7 @@ from core.quadratic import Quadratic, System
 from core.slopes import Slopes
 
 # Adam's steps for slopes, touching points and scales, for p, and what is left of them at the last one.
-_STEP, _POINT_STEP, _LAST = 0.05, 0.3, 0.03
+_STEP, _POINT_STEP, _LAST = 0.02, 0.1, 0.1
 # Slopes move in every so many iterations: those cost a backward pass through the network.
 _SLOW = 4
 # Columns of the subspace that follows the largest eigenvalues, power steps an iteration and for a proof,

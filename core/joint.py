@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.bounds.arrow import Pair
 from core.bounds.forms import Forms, pull_forms
 from core.bounds.interval import Interval
-from core.bounds.relaxations import chord_slope, half_exp_form
+from core.bounds.relaxations import chord_share, chord_slope, half_exp_form
 from core.bounds.rounding import FLOAT64
 from core.latent import kl_roundoff
 from core.layers import LayerBounds
@@ -47,11 +47,6 @@ class Choices:
         return [self.point.shared, self.point.own]
 
 
-def _chord(x: Interval) -> Tensor:
-    """Slope of the chord above relu where x crosses 0."""
-    return (x.upper / torch.where(x.width > 0, x.width, 1)).clamp(0, 1)
-
-
 class Joint:
     """The quadratic of one ball: a relaxation with B = 1 for the lower side, and bounds on every layer."""
 
@@ -78,7 +73,7 @@ class Joint:
         """
 
         def shares(inputs: list[Interval], linear: dict[int, Tensor]) -> dict[int, Tensor]:
-            return {i: (_chord(inputs[i]) + share.clamp(0, 1)) / 2 for i, share in linear.items()}
+            return {i: (chord_share(inputs[i]) + share.clamp(0, 1)) / 2 for i, share in linear.items()}
 
         vae, a = self._relaxation.vae, self._bounds.decoder[-1]
         mu, logvar = vae.encode(x)

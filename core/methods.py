@@ -17,6 +17,7 @@ from core.joint import Joint
 from core.layers import LayerBounds
 from core.relaxation import Relaxation
 from core.robust import separate_terms
+from core.sharpen import sharpened
 from core.slopes import Slopes
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
@@ -69,29 +70,55 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     if method not in ("alpha-crown", "quadratic", "bab"):
         return
     slopes = default_slopes(relaxation, bounds)
-    for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
-        if done % _REPORT == 0 or done == iterations or time.monotonic() > end:
-            assert slopes.mix is not None
-            stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], "alpha-crown")
+    for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, "alpha-crown"):
+        stage = better
+        yield stage
+    if method == "alpha-crown" or time.monotonic() > end:
+        return
+    if _tame(relaxation, bounds):
+        half = (time.monotonic() + end) / 2
+        for sharper in sharpened(relaxation, bounds, _SHARPEN):
+            bounds = sharper
             yield stage
-        if time.monotonic() > end:
-            return
-    far = method == "quadratic" or (method == "bab" and _far(relaxation, stage))
-    if far and _tame(relaxation, bounds):
-        bounds = relaxation.tighten(bounds, _SHARPEN)
-        steps = iterations * (2 if method == "quadratic" else 6)
-        for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
+            if time.monotonic() > half:
+                break
+        bounds = relaxation.tighten_decoder(bounds)
+        slopes = default_slopes(relaxation, bounds)
+        for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, "quadratic"):
             stage = better
             yield stage
-        if time.monotonic() > end:
-            return
-    if method == "bab":
+        if method == "quadratic" or _far(relaxation, stage):
+            steps = iterations * (2 if method == "quadratic" else 6)
+            for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
+                stage = better
+                yield stage
+    if method == "bab" and time.monotonic() < end:
         for value in Branching(relaxation, bounds, slopes).run(iterations):
             best = torch.maximum(stage.value, value.nan_to_num(nan=-torch.inf))
             stage = Stage(best, "bab", bounds, stage.minimiser, stage.margin)
             yield stage
             if time.monotonic() > end:
                 return
+
+
+def _alpha(
+    stage: Stage,
+    relaxation: Relaxation,
+    bounds: LayerBounds,
+    slopes: Slopes,
+    iterations: int,
+    end: float,
+    method: str,
+) -> Iterator[Stage]:
+    """Optimises the slopes of the linear bound in place."""
+    assert slopes.mix is not None
+    for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
+        late = time.monotonic() > end
+        if done % _REPORT == 0 or done == iterations or late:
+            stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], method)
+            yield stage
+        if late:
+            return
 
 
 def _far(relaxation: Relaxation, stage: Stage) -> bool:

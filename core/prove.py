@@ -134,6 +134,7 @@ class _Run:
         if method in ("alpha-crown", "quadratic", "bab"):
             steps += -(-iterations // 10)
         if method in ("quadratic", "bab"):
+            steps += -(-iterations // 10) + 8
             steps += -(-iterations // (5 if method == "quadratic" else 2)) + 1
         if method == "bab":
             steps += iterations

@@ -89,15 +89,18 @@ class Relaxation:
         steps  of ascent for the slopes of each unit, but for the natural parameters: they are many,
                and what they gain is less than what the layers before them do.
         """
-        bounds = self.tighten_encoder(bounds, steps)
-        decoder = self._tighten_part("decoder", bounds, bounds.decoder, steps)
-        return LayerBounds(bounds.encoder, decoder)
+        return self.tighten_decoder(self.tighten_encoder(bounds, steps), steps)
 
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """The same up to mu and logvar, and for z what follows from them."""
         encoder = self._tighten_part("encoder", bounds, bounds.encoder, steps)
         z = cut(bounds.decoder[0], latent_bounds(encoder[-1], self.noise, self.arithmetic))
         return LayerBounds(encoder, [z, *bounds.decoder[1:]])
+
+    def tighten_decoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
+        """The same from z on."""
+        decoder = self._tighten_part("decoder", bounds, bounds.decoder, steps)
+        return LayerBounds(bounds.encoder, decoder)
 
     def _tighten_part(
         self, part: str, bounds: LayerBounds, before: list[Interval], steps: int

@@ -55,6 +55,11 @@ def relu_share(x: Interval) -> Tensor:
     return (x.upper > -x.lower).to(x.lower)
 
 
+def chord_share(x: Interval) -> Tensor:
+    """Slope of the chord above relu where x crosses 0."""
+    return (x.upper / torch.where(x.width > 0, x.width, 1)).clamp(0, 1)
+
+
 def relu_form(x: Interval, share: Tensor) -> tuple[Tensor, Tensor]:
     """s, r with relu(v) = s v + r + r e, |e| <= 1, on the interval; s is `share` where it crosses 0.
 
