@@ -22,7 +22,7 @@ from core.relaxation import Relaxation
 from core.slopes import Slopes
 
 # Steps for the rows of each part, units that are searched at once, and the most ReLUs that are worth it.
-_ENCODER, _DECODER, _CHUNK, _MOST = 80, 40, 256, 800
+_ENCODER, _DECODER, _CHUNK, _MOST = 80, 40, 256, 500
 # Which share of the gaps below the chords of a decoder layer is looked at.
 _SHARE = 0.9
 

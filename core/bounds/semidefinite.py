@@ -31,6 +31,8 @@ _STEP, _POINT_STEP, _LAST = 0.2, 0.2, 0.1
 _COLUMNS, _SOFT = 4, 0.02
 # Power iterations before the proof, and by what the eigenvalue that was found is raised until it succeeds.
 _FINAL, _RAISE = 30, (1.001, 1.01, 1.05, 1.2, 2.0)
+# Values that the matrices which are factorised at once may hold: bounds the memory.
+_VALUES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -287,13 +289,18 @@ def dominating(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Tensor:
     size = len(gram)
     trace = (root**2 * gram.diagonal()).sum(1)
     factor = trace * (1 + 1e-9) + 1e-300
-    for more in reversed(_RAISE):
-        tried = more * found + 1e-12 * trace
-        room = FLOAT64.gamma(n + 10) * trace + FLOAT64.gamma(size + 2) * (size * tried + trace)
-        matrix = -root[:, :, None] * gram * root[:, None]
-        matrix.diagonal(dim1=1, dim2=2).add_((tried - 4 * room)[:, None])
-        info = torch.linalg.cholesky_ex(matrix.nan_to_num(nan=-1.0))[1]
-        factor = torch.where((info == 0) & (tried < factor), tried, factor)
+    for part in torch.arange(len(root), device=root.device).split(max(1, _VALUES // size**2)):
+        left = part
+        for more in _RAISE:
+            tried, most, scale = more * found[left] + 1e-12 * trace[left], trace[left], root[left]
+            room = FLOAT64.gamma(n + 10) * most + FLOAT64.gamma(size + 2) * (size * tried + most)
+            matrix = -scale[:, :, None] * gram * scale[:, None]
+            matrix.diagonal(dim1=1, dim2=2).add_((tried - 4 * room)[:, None])
+            proved = torch.linalg.cholesky_ex(matrix.nan_to_num(nan=-1.0))[1] == 0
+            factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
+            left = left[~proved]
+            if len(left) == 0:
+                break
     return factor
 
 
