@@ -53,11 +53,12 @@ def certify(
             "crown-ibp": one backward pass of linear bounds over those intervals.
             "crown": the intervals tightened layer by layer by linear bounds of their own.
             "alpha-crown": the slopes of the last pass optimised.
-            "quadratic": the ELBO as one quadratic of pixels and relaxation errors (core.quadratic), for
-            norm "linf" and side "lower"; elsewhere it is alpha-crown.
-            "bab": branch and bound on the posterior, after three times the steps of quadratic where
-            linear bounds are far off. Each is at least as tight as the ones before it, but bab as
-            quadratic only where it starts with that.
+            "quadratic": bounds of the layers by semidefinite relaxation of the encoder (core.sharpen), then
+            the ELBO as one quadratic of pixels and relaxation errors (core.quadratic), for norm "linf" and
+            side "lower"; elsewhere it is alpha-crown.
+            "bab": branch and bound on the posterior over the same bounds, after three times the steps of
+            quadratic where linear bounds are far off. Each is at least as tight as the ones before it, but
+            bab as quadratic only where it starts with that.
     norm    "linf": at most eps a pixel; "l2": at most eps in Euclidean distance. Cut to [0, 1] in both.
     side    "lower": no attack gets below; "upper": no x' in the ball looks more likely than this.
     states  "draws", or "expectation" and "coverage", which take `draws` noise draws of their own, made

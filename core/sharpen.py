@@ -103,22 +103,22 @@ class Before:
         relus = [i for i, layer in enumerate(self._network) if isinstance(layer, nn.ReLU)]
         self._open = {i: open_units(self._inputs[i], True) for i in relus}
         self._shares = {i: chord_share(self._inputs[i]) for i in relus}
-        self._last = relus[-1] if relus else 0
-        self._errors = sum(len(self._open[i]) for i in relus[:-1])
-        count = sum(len(units) for units in self._open.values())
-        self.helps = bool(relus) and len(self._open[self._last]) > 0 and count <= _MOST
+        bent = [i for i in relus if len(self._open[i]) > 0]
+        self._last = bent[-1] if bent else 0
+        self._errors = sum(len(self._open[i]) for i in bent[:-1])
+        self.helps = bool(bent) and sum(len(units) for units in self._open.values()) <= _MOST
         if self.helps:
-            self._bounder = Bounder(self._relaxed(relus))
+            self._bounder = Bounder(self._relaxed(bent))
 
     def lowest(self, rows: Tensor, steps: int) -> Tensor:
         """Lower bounds (R,) on <rows, output>, rows (R, 1, ...)."""
         parts = self._rows(-rows).split(2 * _CHUNK)
         return -torch.cat([self._bounder.highest(part, steps) for part in parts])
 
-    def _relaxed(self, relus: list[int]) -> Relaxed:
+    def _relaxed(self, bent: list[int]) -> Relaxed:
         n, end = len(self._middle) + self._errors, len(self._middle) + self._errors
         hidden, gaps = [self._nothing(n)], [self._nothing(n)]
-        for index in relus[:-1]:
+        for index in bent[:-1]:
             units, x = self._open[index], self._flat(index)
             v, (slope, radius) = self._units(index), relu_form(x, self._shares[index].flatten()[units])
             end -= len(units)
@@ -152,7 +152,7 @@ class Before:
         return Units(slope, on_pixels @ self._middle + f.constant[:, 0], f.lost[:, 0])
 
     def _rows(self, rows: Tensor) -> Rows:
-        """Pull rows back to the last ReLU's output, and its active units on to the variables."""
+        """Pull rows back to the last ReLUs that are open, and their active units on to the variables."""
         constant = lost = rows.new_zeros(len(rows), 1)
         for index in reversed(range(self._last + 1, len(self._network))):
             layer, x = self._network[index], self._inputs[index]
