@@ -24,8 +24,6 @@ METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 
 # Optimisation steps between two bounds that are reported.
 _REPORT = 10
-# Steps of ascent for the bounds that the quadratic rests on.
-_SHARPEN = 5
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
@@ -77,7 +75,7 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
         return
     if _tame(relaxation, bounds):
         half = (time.monotonic() + end) / 2
-        for sharper in sharpened(relaxation, bounds, _SHARPEN):
+        for sharper in sharpened(relaxation, bounds, iterations):
             bounds = sharper
             yield stage
             if time.monotonic() > half:

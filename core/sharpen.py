@@ -21,24 +21,26 @@ from core.layers import LayerBounds, latent_bounds
 from core.relaxation import Relaxation
 from core.slopes import Slopes
 
-# Steps for the rows of each part, units that are searched at once, and the most ReLUs that are worth it.
-_ENCODER, _DECODER, _CHUNK, _MOST = 80, 40, 256, 500
+# Iterations beyond which nothing is gained, steps of ascent for the slopes of decoder units, units that are
+# searched at once, and the most ReLUs that are worth it.
+_ITERATIONS, _SLOPES, _CHUNK, _MOST = 50, 5, 256, 500
 # Which share of the gaps below the chords of a decoder layer is looked at.
 _SHARE = 0.9
 
 
-def sharpened(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
+def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> Iterator[LayerBounds]:
     """Ever tighter bounds on mu, logvar and the inputs of the ReLUs that are not stable, the natural
-    parameters not yet tightened with them; `steps` of ascent for the slopes of decoder units."""
-    for sharper in _encoder(relaxation, bounds):
+    parameters not yet tightened with them. iterations: as in core.certify; more than 50 change nothing."""
+    steps = min(iterations, _ITERATIONS)
+    for sharper in _encoder(relaxation, bounds, 8 * steps // 5):
         bounds = sharper
         yield bounds
-    bounds = relaxation.tighten_decoder(bounds, steps)
+    bounds = relaxation.tighten_decoder(bounds, _SLOPES)
     yield bounds
-    yield from _decoder(relaxation, bounds)
+    yield from _decoder(relaxation, bounds, 4 * steps // 5)
 
 
-def _encoder(relaxation: Relaxation, bounds: LayerBounds) -> Iterator[LayerBounds]:
+def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
     network, known = relaxation.vae.encoder, [bounds.encoder[0]]
     for index, layer in enumerate([*network, None]):
         if index > 0:
@@ -52,14 +54,14 @@ def _encoder(relaxation: Relaxation, bounds: LayerBounds) -> Iterator[LayerBound
         if not before.helps or len(units) == 0:
             continue
         rows = unit_rows(units, known[-1])
-        lower, minus_upper = before.lowest(torch.cat([rows, -rows]), _ENCODER).chunk(2)
+        lower, minus_upper = before.lowest(torch.cat([rows, -rows]), steps).chunk(2)
         known[-1] = cut_units(known[-1], units, Interval(lower[None], -minus_upper[None]).guarded())
         yield LayerBounds([*known, *bounds.encoder[index + 1 :]], bounds.decoder)
     z = cut(bounds.decoder[0], latent_bounds(known[-1], relaxation.noise, relaxation.arithmetic))
     yield LayerBounds(known, [z, *bounds.decoder[1:]])
 
 
-def _decoder(relaxation: Relaxation, bounds: LayerBounds) -> Iterator[LayerBounds]:
+def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
     network, known = relaxation.vae.decoder, [bounds.decoder[0]]
     before = Before(relaxation, bounds.encoder, len(relaxation.vae.encoder))
     for index, layer in enumerate(network if before.helps else []):
@@ -75,7 +77,7 @@ def _decoder(relaxation: Relaxation, bounds: LayerBounds) -> Iterator[LayerBound
         for chosen in _widest(known[-1].map(lambda v, units=units: v.flatten(1)[:, units])).split(_CHUNK):
             unit, draw = chosen % len(units), chosen // len(units)
             both = torch.cat([unit, unit + len(units)]), draw.repeat(2)
-            low[both] = constant[both] + before.lowest(rows[both][:, None], _DECODER)
+            low[both] = constant[both] + before.lowest(rows[both][:, None], steps)
             lower, minus_upper = low.T.chunk(2, 1)
             known[-1] = cut_units(known[-1], units, Interval(lower, -minus_upper).guarded())
             yield LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])

@@ -82,7 +82,7 @@ def test_layers_stay_inside_every_bound_on_the_way(arch: str, eps: float, scale:
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
     points = extreme_points(problem, 200)
-    for bounds in sharpened(relaxation, start, 2):
+    for bounds in sharpened(relaxation, start, 20):
         assert outside(problem, bounds, problem.vae, points) <= 0
 
 
@@ -92,7 +92,7 @@ def test_bounds_cover_the_network_in_float32() -> None:
     problem = question(vae, x, 1e-6, "float32")
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
-    *_, bounds = sharpened(relaxation, start, 2)
+    *_, bounds = sharpened(relaxation, start, 20)
     # The bounds' own ball holds more than the ball that was asked for: what float32 makes of that one.
     away = ((extreme_points(problem, 200) - x) * (1e-6 / problem.ball.eps)).float()
     points = torch.minimum(torch.maximum(x + away, x - 1e-6), x + 1e-6).clamp(0, 1)
@@ -104,7 +104,7 @@ def test_three_hidden_layers() -> None:
     problem = question(vae, make_images(vae, 1), 0.2)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
-    *_, bounds = sharpened(relaxation, start, 2)
+    *_, bounds = sharpened(relaxation, start, 20)
     assert outside(problem, bounds, problem.vae, extreme_points(problem, 300)) <= 0
     assert bounds.encoder[-1].width.sum() < start.encoder[-1].width.sum()
 
@@ -114,7 +114,7 @@ def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
     problem = question(vae, core.load_samples("mnist")[0][:1], 0.01)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
-    found = sharpened(relaxation, start, 2)
+    found = sharpened(relaxation, start, 20)
     last = start
     for _ in range(3):  # the second layer, the posterior, and z with it
         last = next(found)
