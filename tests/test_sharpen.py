@@ -45,7 +45,8 @@ def outside(problem: Problem, bounds: LayerBounds, vae: VAE, points: Tensor) -> 
     for x, layer in zip(bounds.encoder[1:], vae.encoder, strict=True):
         h = layer(h)
         look(x, h)
-    z = reparameterise(*h.chunk(2, -1), problem.noise.to(h.dtype))
+    mu, logvar = h.chunk(2, -1)
+    z = reparameterise(mu, logvar, problem.noise.to(h.dtype))
     for draw, hidden in enumerate(z):
         look(bounds.decoder[0].map(lambda v, draw=draw: v[draw]), hidden)
         for x, layer in zip(bounds.decoder[1:], vae.decoder, strict=True):
