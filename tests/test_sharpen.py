@@ -115,7 +115,7 @@ def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
     problem = question(vae, core.load_samples("mnist")[0][:1], 0.01)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
-    found = sharpened(relaxation, start, 20)
+    found = sharpened(relaxation, start, 50)
     last = start
     for _ in range(3):  # the second layer, the posterior, and z with it
         last = next(found)
