@@ -103,8 +103,10 @@ class Before:
         # The box is rounded to centre and radius.
         self._middle, self._radius = box.center.flatten(), radius + 2.0**-52 * (radius > 0)
         relus = [i for i, layer in enumerate(self._network) if isinstance(layer, nn.ReLU)]
-        self._open = {i: open_units(self._inputs[i], True) for i in relus}
         self._shares = {i: chord_share(self._inputs[i]) for i in relus}
+        # As pull_forms counts its errors: a range of the smallest numbers may leave none.
+        radii = {i: relu_form(self._inputs[i], self._shares[i])[1].flatten() for i in relus}
+        self._open = {i: (radius > 0).nonzero()[:, 0] for i, radius in radii.items()}
         bent = [i for i in relus if len(self._open[i]) > 0]
         self._last = bent[-1] if bent else 0
         self._errors = sum(len(self._open[i]) for i in bent[:-1])

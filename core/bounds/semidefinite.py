@@ -150,7 +150,7 @@ class Relaxed:
         return self.v.joined(h.plus(g), h.plus(g, -1))
 
     def start(self, rows: Rows) -> Multipliers:
-        """Parabolas a little bent, no multipliers, and p in the corner that the rows point to."""
+        """Parabolas a little bent, no multipliers, p = 0."""
         width = self.bounds.width
         chord = (self.bounds.upper / width).expand_as(rows.units)
         bend = torch.full_like(chord, 0.3)
@@ -197,8 +197,9 @@ def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -
     zero = torch.zeros_like(x.lower)
     extremes = []
     for low, high, linear in ((x.lower, zero, -tilt), (zero, x.upper, 1 - tilt)):
-        vertex = linear / (2 * torch.where(bend.abs() > 1e-12, bend, 1e-12))
-        vertex = torch.minimum(torch.maximum(vertex.detach(), low), high)
+        # Only 0 is masked: on a wide interval even the smallest bend has its vertex inside.
+        vertex = linear.detach() / (2 * torch.where(bend == 0, 1, bend.detach()))
+        vertex = torch.minimum(torch.maximum(vertex, low), high)
         extremes += [linear * v - bend * v * v for v in (low, high, vertex)]
     values = torch.stack(extremes)
     return torch.where(above, values.amax(0), values.amin(0))
@@ -213,11 +214,11 @@ class Bounder:
     def highest(self, rows: Rows, steps: int) -> Tensor:
         """(R,): no |y| <= 1, with hidden units as they are, takes a row above. +inf where nothing was
         proved."""
-        fast = rows.to(torch.float32)
-        found = self._search(fast, steps)
-        return self._prove(rows, found.to(torch.float64))
+        found, basis = self._search(rows.to(torch.float32), steps)
+        return self._prove(rows, found.to(torch.float64), basis.to(torch.float64))
 
-    def _search(self, rows: Rows, steps: int) -> Multipliers:
+    def _search(self, rows: Rows, steps: int) -> tuple[Multipliers, Tensor]:
+        """Multipliers, and the vectors that followed the largest eigenvalues, (R, M, c)."""
         m, forms = self._fast.start(rows), self._fast.forms.slope
         generator = torch.Generator().manual_seed(0)
         basis = torch.randn(len(forms), _COLUMNS, generator=generator).to(forms)
@@ -241,16 +242,15 @@ class Bounder:
         groups = [(m.free(), _STEP), ([m.point], _POINT_STEP)]
         for _ in ascend(bound, groups, steps, _LAST, repair):
             pass
-        self._basis = top.basis
-        return m
+        return m, top.basis
 
-    def _prove(self, rows: Rows, m: Multipliers) -> Tensor:
+    def _prove(self, rows: Rows, m: Multipliers, basis: Tensor) -> Tensor:
         exact, forms = self._exact, self._exact.forms
         squares, shape = exact.squares(rows, m), m.scale.exp()
         half = forms.slope * m.scale.mul(-0.5).exp()
         gram = half @ half.T
         root = squares.weight.clamp(min=0).sqrt()
-        top = Top(self._basis.to(gram))
+        top = Top(basis)
         with torch.no_grad():
             found = top.follow(gram, root, _FINAL).amax(1).clamp(min=0)
         factor = dominating(gram, root, found, len(shape))

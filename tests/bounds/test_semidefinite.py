@@ -71,12 +71,19 @@ class Layers:
 
 
 @given(
-    low=st.floats(-50, -1e-9),
-    high=st.floats(1e-9, 50),
+    size=st.sampled_from([1e-6, 1.0, 50.0, 1e6]),
+    low=st.floats(-1, -1e-9),
+    high=st.floats(1e-9, 1),
     bend=st.floats(-5, 5),
     tilt=st.floats(-3, 3),
+    flat=st.sampled_from([0.0, 1e-12, 1e-7, 1.0]),
+    one=st.booleans(),
 )
-def test_parabola_is_on_its_side_and_touches(low: float, high: float, bend: float, tilt: float) -> None:
+def test_parabola_is_on_its_side_and_touches(
+    size: float, low: float, high: float, bend: float, tilt: float, flat: float, one: bool
+) -> None:
+    # Nearly flat parabolas, with a slope that leaves the vertex inside on one side of 0.
+    low, high, bend, tilt = size * low, size * high, flat * bend / size, flat * tilt + one
     x = Interval(number(low), number(high))
     b, m = number(bend), number(tilt)
     points = torch.linspace(low, high, 4001, dtype=torch.float64)
