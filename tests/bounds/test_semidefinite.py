@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -79,6 +79,7 @@ class Layers:
     flat=st.sampled_from([0.0, 1e-12, 1e-7, 1.0]),
     one=st.booleans(),
 )
+@example(size=1e6, low=-1e-9, high=1.0, bend=1.0, tilt=-1.0, flat=1e-7, one=True)
 def test_parabola_is_on_its_side_and_touches(
     size: float, low: float, high: float, bend: float, tilt: float, flat: float, one: bool
 ) -> None:
