@@ -21,8 +21,8 @@ from core.layers import LayerBounds, latent_bounds
 from core.relaxation import Relaxation
 from core.slopes import Slopes
 
-# Iterations beyond which nothing is gained, steps of ascent for the slopes of decoder units, units that are
-# searched at once, and the most ReLUs that are worth it.
+# Iterations beyond which nothing is gained, steps of ascent for slopes, units that are searched at once,
+# and the most open ReLUs that are worth it.
 _ITERATIONS, _SLOPES, _CHUNK, _MOST = 50, 5, 256, 500
 # Which share of the gaps below the chords of a decoder layer is looked at.
 _SHARE = 0.9
@@ -30,8 +30,14 @@ _SHARE = 0.9
 
 def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> Iterator[LayerBounds]:
     """Ever tighter bounds on mu, logvar and the inputs of the ReLUs that are not stable, the natural
-    parameters not yet tightened with them. iterations: as in core.certify; more than 50 change nothing."""
+    parameters not yet tightened with them.
+
+    relaxation, bounds  of one ball, B = 1. iterations: as in core.certify; more than 50 change nothing.
+    An encoder with too many open ReLUs gets slopes of its own instead, as decoder units do in any case.
+    """
     steps = min(iterations, _ITERATIONS)
+    if _large(relaxation.vae.encoder, bounds.encoder):
+        bounds = relaxation.tighten_encoder(bounds, _SLOPES)
     for sharper in _encoder(relaxation, bounds, 8 * steps // 5):
         bounds = sharper
         yield bounds
@@ -83,6 +89,12 @@ def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
             yield LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
 
 
+def _large(network: nn.Sequential, inputs: list[Interval]) -> bool:
+    """Whether more ReLUs are open than are worth it; inputs[i] bounds the input of layer i."""
+    relus = [x for layer, x in zip(network, inputs, strict=False) if isinstance(layer, nn.ReLU)]
+    return sum(len(open_units(x, True)) for x in relus) > _MOST
+
+
 def _widest(x: Interval) -> Tensor:
     """Indices into x (S, U) of the ReLUs whose chords leave the largest gaps, the largest first, until
     they make up nearly all of what is left open."""
@@ -93,7 +105,10 @@ def _widest(x: Interval) -> Tensor:
 
 class Before:
     """What lies before the input of encoder layer `count` (or its output), as core.bounds.semidefinite
-    sees it. Variables are the pixels, then the errors of all ReLUs but the last layer's, deepest first."""
+    sees it. Variables are the pixels, then the errors of all ReLUs but the last layer's, deepest first.
+
+    helps: whether there is something to gain at a cost that is worth it.
+    """
 
     def __init__(self, relaxation: Relaxation, inputs: list[Interval], count: int) -> None:
         self._arithmetic, self._network = relaxation.arithmetic, relaxation.vae.encoder[:count]
@@ -110,7 +125,7 @@ class Before:
         bent = [i for i in relus if len(self._open[i]) > 0]
         self._last = bent[-1] if bent else 0
         self._errors = sum(len(self._open[i]) for i in bent[:-1])
-        self.helps = bool(bent) and sum(len(units) for units in self._open.values()) <= _MOST
+        self.helps = bool(bent) and not _large(self._network, self._inputs)
         if self.helps:
             self._bounder = Bounder(self._relaxed(bent))
 

@@ -121,3 +121,14 @@ def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
         last = next(found)
     assert last.encoder[-1].width.sum() < 0.75 * start.encoder[-1].width.sum()
     assert outside(problem, last, problem.vae, extreme_points(problem, 100)) <= 0
+
+
+def test_an_encoder_that_is_too_large_gets_slopes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.sharpen._MOST", 0)
+    vae = make_vae(scale=2.0)
+    problem = question(vae, make_images(vae, 1), 0.1)
+    relaxation = problem.relaxation()
+    start = relaxation.tighten(relaxation.interval_bounds())
+    *_, bounds = sharpened(relaxation, start, 20)
+    assert bounds.encoder[-1].width.sum() < start.encoder[-1].width.sum()
+    assert outside(problem, bounds, problem.vae, extreme_points(problem, 200)) <= 0
