@@ -145,8 +145,13 @@ def main() -> int:
     add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     add("--draws", type=int, default=4)
     add("--methods", nargs="+", choices=METHODS, default=list(METHODS[:-1]))
-    add("--iterations", type=int, default=50, help="of alpha-crown, and rounds of splits of bab")
-    add("--seconds", type=float, default=math.inf, help="an image, of alpha-crown and bab")
+    add(
+        "--iterations",
+        type=int,
+        default=50,
+        help="of alpha-crown, half of those of quadratic, rounds of bab",
+    )
+    add("--seconds", type=float, default=math.inf, help="an image, from alpha-crown on")
     add("--jobs", type=int, default=1, help="images at once, each on a core of its own")
     add("--csv", required=True)
     add("--rows", help="a second file with one row for each image")

@@ -52,10 +52,7 @@ class Joint:
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds) -> None:
         self._relaxation, self._bounds = relaxation, bounds
-        box = relaxation.ball.box
-        radius = box.radius.flatten()
-        # The box is rounded to centre and radius.
-        self._middle, self._radius = box.center.flatten(), radius + 2.0**-52 * (radius > 0)
+        self._middle, self._radius = relaxation.ball.box.centered()
 
     def exact(self) -> Joint:
         """The same without rounding margins: cheaper, for optimisers."""

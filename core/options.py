@@ -108,8 +108,13 @@ def _add_proof(parser: argparse.ArgumentParser, method: str) -> None:
         default=16_384,
         help="noise draws that expectation and coverage take for themselves",
     )
-    add("--iterations", type=int, default=50, help="optimisation steps of alpha-crown, rounds of bab")
-    add("--seconds", type=float, default=math.inf, help="time for one image in alpha-crown and bab")
+    add(
+        "--iterations",
+        type=int,
+        default=50,
+        help="steps of alpha-crown, half of those of quadratic, rounds of bab",
+    )
+    add("--seconds", type=float, default=math.inf, help="time for one image, from alpha-crown on")
     add(
         "--arithmetic",
         choices=tuple(ARITHMETICS),

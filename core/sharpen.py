@@ -113,10 +113,7 @@ class Before:
     def __init__(self, relaxation: Relaxation, inputs: list[Interval], count: int) -> None:
         self._arithmetic, self._network = relaxation.arithmetic, relaxation.vae.encoder[:count]
         self._inputs = inputs[: count + 1]
-        box = relaxation.ball.box
-        radius = box.radius.flatten()
-        # The box is rounded to centre and radius.
-        self._middle, self._radius = box.center.flatten(), radius + 2.0**-52 * (radius > 0)
+        self._middle, self._radius = relaxation.ball.box.centered()
         relus = [i for i, layer in enumerate(self._network) if isinstance(layer, nn.ReLU)]
         self._shares = {i: chord_share(self._inputs[i]) for i in relus}
         # As pull_forms counts its errors: a range of the smallest numbers may leave none.

@@ -44,6 +44,11 @@ class Interval:
         """Apply a non-decreasing function (or a reshape) to both ends."""
         return Interval(f(self.lower), f(self.upper))
 
+    def centered(self) -> tuple[Tensor, Tensor]:
+        """Centre and a radius of a box within [-1, 1], flat, that cover it although both are rounded."""
+        radius = self.radius.flatten()
+        return self.center.flatten(), radius + 2.0**-52 * (radius > 0)
+
     def chunk(self, parts: int) -> tuple[Interval, ...]:
         """Split along the last dimension."""
         ends = zip(self.lower.chunk(parts, -1), self.upper.chunk(parts, -1), strict=True)
