@@ -14,14 +14,16 @@ def ascend(
     steps: int,
     last: float,
     repair: Callable[[], None],
+    betas: tuple[float, float] = (0.9, 0.999),
 ) -> Iterator[Tensor]:
     """Raise the sum of bound() by Adam (Kingma & Ba 2015) in place; yields its value before each step.
 
     groups  the tensors that move, and their first step size; `last` is what is left of it at the end.
     repair  called after each step, to put tensors back into their range.
+    betas   how long Adam remembers slopes and their squares.
     """
     tensors = [tensor for members, _ in groups for tensor in members]
-    adam = torch.optim.Adam([{"params": list(members), "lr": step} for members, step in groups])
+    adam = torch.optim.Adam([{"params": list(members), "lr": step} for members, step in groups], betas=betas)
     decay = last ** (1 / max(1, steps))
     for _ in range(steps):
         for tensor in tensors:

@@ -117,7 +117,8 @@ def test_any_multipliers_give_a_function_above(seed: int, spread: float) -> None
     q, x = layers.relaxed.squares(layers.question, m), layers.inputs(500)
     y = layers.variables(x)
     assert y.abs().max() <= 1 + 1e-9
-    found = q.constant + y @ q.slope.T + (y @ layers.relaxed.forms.slope.T) ** 2 @ q.weight.T
+    moved = y @ layers.relaxed.forms.slope.T
+    found = q.constant + y @ q.slope.T + moved @ q.on.T + moved**2 @ q.weight.T
     assert (found + 1e-9 * q.size >= layers.value(x)).all()
 
 
@@ -126,7 +127,7 @@ def test_any_multipliers_give_a_function_above(seed: int, spread: float) -> None
 @pytest.mark.parametrize("steps", [1, 60])
 def test_proved_bounds_hold(seed: int, size: float, steps: int) -> None:
     layers = Layers(seed, size)
-    found = Bounder(layers.relaxed).highest(layers.question, steps)
+    found = Bounder(layers.relaxed).highest(layers.question, steps)[0]
     assert (layers.value(layers.inputs(500)).amax(0) <= found).all()
 
 
@@ -140,7 +141,7 @@ def test_optimised_bounds_are_near_the_truth_and_nearer_than_chords() -> None:
         slope = q.slope + (q.units / 2) @ v.slope
         constant = (q.units / 2) @ v.constant + (q.units.clamp(min=0) * top / 2).sum(1)
         chords += (constant + slope.abs().sum(1)).sum().item()
-        proved += Bounder(layers.relaxed).highest(q, 150).sum().item()
+        proved += Bounder(layers.relaxed).highest(q, 150)[0].sum().item()
         truth += layers.value(layers.inputs(2000)).amax(0).sum().item()
     assert truth <= proved
     assert proved - truth < (chords - truth) / 2
@@ -161,5 +162,5 @@ def test_factor_dominates_whatever_was_found(seed: int, guess: float) -> None:
 
 def test_numbers_out_of_range_bound_nothing() -> None:
     layers = Layers(0, 1e200)
-    found = Bounder(layers.relaxed).highest(layers.question, 3)
+    found = Bounder(layers.relaxed).highest(layers.question, 3)[0]
     assert (found == torch.inf).all()
