@@ -149,7 +149,7 @@ def main() -> int:
         "--iterations",
         type=int,
         default=50,
-        help="of alpha-crown, half of those of quadratic, rounds of bab",
+        help="of alpha-crown, a quarter of those of quadratic, rounds of bab",
     )
     add("--seconds", type=float, default=math.inf, help="an image, from alpha-crown on")
     add("--jobs", type=int, default=1, help="images at once, each on a core of its own")

@@ -23,7 +23,9 @@ def ascend(
     betas   how long Adam remembers slopes and their squares.
     """
     tensors = [tensor for members, _ in groups for tensor in members]
-    adam = torch.optim.Adam([{"params": list(members), "lr": step} for members, step in groups], betas=betas)
+    adam = torch.optim.Adam(
+        [{"params": list(members), "lr": step} for members, step in groups], betas=betas
+    )
     decay = last ** (1 / max(1, steps))
     for _ in range(steps):
         for tensor in tensors:

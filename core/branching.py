@@ -12,7 +12,7 @@ and logvar are kept and evaluated over the leaf's box. The image stays tied to t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,12 @@ from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, propagate
 from core.bounds.rounding import FLOAT64
 from core.layers import LayerBounds, latent_bounds
-from core.relaxation import Relaxation, Slopes
+from core.relaxation import Relaxation
+from core.slopes import Slopes
 
-# Leaves that are split at once, and optimisation steps for their halves.
-_LEAVES, _ITERATIONS = 16, 8
+# Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
+# improved, split in vain, and all rounds go to it.
+_LEAVES, _ITERATIONS = 16, 12
 
 
 @dataclass(frozen=True)
@@ -50,46 +52,52 @@ class Form:
 
 @dataclass(frozen=True)
 class Leaves:
-    """M boxes: their bounds, multipliers, and how much each coordinate's width costs."""
+    """M boxes: their bounds, how much each coordinate's width costs, and slopes (float32)."""
 
     value: Tensor
     box: Interval
-    tie: Tensor
     cost: Tensor
+    slopes: Slopes
+    draws: int
 
     def take(self, index: Tensor) -> Leaves:
-        return Leaves(
-            self.value[index], self.box.map(lambda v: v[index]), self.tie[index], self.cost[index]
-        )
+        box, slopes = self.box.map(lambda v: v[index]), self.slopes.take(index, self.draws)
+        return Leaves(self.value[index], box, self.cost[index], slopes, self.draws)
 
     def joined(self, more: Leaves) -> Leaves:
-        both = [torch.cat(pair) for pair in zip(self._tensors(), more._tensors(), strict=True)]
-        return Leaves(both[0], Interval(both[1], both[2]), both[3], both[4])
+        value, low, high, cost = (
+            torch.cat(pair) for pair in zip(self._tensors(), more._tensors(), strict=True)
+        )
+        return Leaves(
+            value, Interval(low, high), cost, self.slopes.joined(more.slopes, self.draws), self.draws
+        )
 
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.value, self.box.lower, self.box.upper, self.tie, self.cost
+        return self.value, self.box.lower, self.box.upper, self.cost
 
 
 class Branching:
     """Splitting for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes) -> None:
-        self._root, self._bounds, self._slopes = relaxation, bounds, slopes
+        self._root, self._bounds, self._fast = relaxation, bounds, relaxation.single()
+        tie = torch.zeros_like(bounds.encoder[-1].lower)
+        self._slopes = replace(slopes, tie=tie).to(torch.float32)
         self._forms = self._linear_forms()
 
     def run(self, rounds: int) -> Iterator[Tensor]:
         """Yields the bound (1,) after each round of splits, never lower than before."""
         posterior = self._bounds.encoder[-1]
         floor = self._root.bound(self._bounds, self._slopes)
-        tie = torch.zeros_like(posterior.lower)
-        leaves = self._evaluate(posterior, tie, floor)
+        leaves = self._evaluate(posterior, self._slopes, floor)
         for _ in range(rounds):
             order = leaves.value.argsort()
             worst, rest = leaves.take(order[:_LEAVES]), leaves.take(order[_LEAVES:])
             split = worst.cost.argmax(1)
             halves = _halve(worst.box, split)
-            new = self._evaluate(halves, worst.tie.repeat(2, 1), worst.value.repeat(2))
-            leaves = rest.joined(new)
+            both = torch.arange(len(split), device=split.device).repeat(2)
+            slopes = worst.slopes.take(both, leaves.draws)
+            leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
             yield leaves.value.min()[None]
 
     def _linear_forms(self) -> dict[int, Form]:
@@ -122,30 +130,15 @@ class Branching:
         """(S, ...) -> (S * M, ...)."""
         return v[:, None].expand(-1, count, *v.shape[1:]).flatten(0, 1)
 
-    def _evaluate(self, box: Interval, tie: Tensor, floor: Tensor) -> Leaves:
-        count = len(tie)
-        bounds, slopes = self._leaf_bounds(box), self._copies(count, tie)
-        relaxation = self._root.copies(count)
-        for _ in optimise(relaxation.exact(), bounds, slopes, _ITERATIONS):
+    def _evaluate(self, box: Interval, slopes: Slopes, floor: Tensor) -> Leaves:
+        """Leaves for M boxes; slopes to start from are improved in float32, and judged in float64."""
+        count, bounds = len(floor), self._leaf_bounds(box)
+        fast = self._fast.copies(count)
+        for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
             pass
-        value = relaxation.bound(bounds, slopes).nan_to_num(-torch.inf)
-        assert slopes.tie is not None
-        return Leaves(torch.maximum(value, floor), box, slopes.tie, self._cost(bounds, box))
-
-    def _copies(self, count: int, tie: Tensor) -> Slopes:
-        root = self._slopes
-
-        def per_image(v: Tensor | None) -> Tensor | None:
-            return None if v is None else v.expand(count, *v.shape[1:]).clone()
-
-        return Slopes(
-            encoder={i: v.expand(count, *v.shape[1:]).clone() for i, v in root.encoder.items()},
-            decoder={i: self._per_draw(v, count).clone() for i, v in root.decoder.items()},
-            mix=None if root.mix is None else self._per_draw(root.mix, count).clone(),
-            mu=per_image(root.mu),
-            logvar=per_image(root.logvar),
-            tie=tie.clone(),
-        )
+        value = self._root.copies(count).bound(bounds, slopes.to(torch.float64)).nan_to_num(-torch.inf)
+        cost = self._cost(bounds, box)
+        return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 
     def _cost(self, bounds: LayerBounds, box: Interval) -> Tensor:
         """Which coordinate to halve, (M, 2k): the chords' losses, shared out by what makes them wide."""

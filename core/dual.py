@@ -14,8 +14,9 @@ from core.joint import Joint
 from core.quadratic import Quadratic, System
 from core.slopes import Slopes
 
-# Adam's steps for slopes, touching points and scales, for p, and what is left of them at the last one.
-_STEP, _POINT_STEP, _LAST = 0.02, 0.1, 0.1
+# Adam's steps for slopes, touching points and scales, for p, and what is left of them at the last one; its
+# memory.
+_STEP, _POINT_STEP, _LAST, _BETAS = 0.04, 0.1, 0.1, (0.8, 0.95)
 # Slopes move in every so many iterations: those cost a backward pass through the network.
 _SLOW = 4
 # Columns of the subspace that follows the largest eigenvalues, power steps an iteration and for a proof,
@@ -40,6 +41,7 @@ class Subspace:
         def apply(v: Tensor) -> Tensor:
             return q.times(root.like(v).map2(root)).map2(root).flat()
 
+        self._basis = self._basis.to(scale.shared)
         with torch.no_grad():
             for _ in range(steps):
                 self._basis = torch.linalg.qr(apply(self._basis) + self._shift * self._basis)[0]
@@ -59,11 +61,12 @@ def exponential(scale: Pair) -> Pair:
 
 
 class Search:
-    """Choices for one ball, improved step by step, and the best bound that was proved."""
+    """Choices for one ball, improved step by step in float32, and the bound that is proved for them in
+    float64."""
 
     def __init__(self, joint: Joint, x: Tensor, slopes: Slopes, iterations: int) -> None:
-        self._joint, self._fast = joint, joint.exact()
-        self._choices = self._fast.start(x, slopes)
+        self._joint, self._fast = joint, joint.single()
+        self._choices = joint.exact().start(x, slopes).to(torch.float32)
         self._iterations = iterations
         self._system: System | None = None
         self._done = 0
@@ -80,7 +83,7 @@ class Search:
                 point.clamp_(-1, 1)
 
         groups = [([*choices.slow(), *choices.fast()], _STEP), (choices.points(), _POINT_STEP)]
-        return ascend(self._estimate, groups, self._iterations, _LAST, repair)
+        return ascend(self._estimate, groups, self._iterations, _LAST, repair, _BETAS)
 
     def _estimate(self) -> Tensor:
         if self._done % _SLOW == 0 or self._system is None:
@@ -99,7 +102,8 @@ class Search:
     def prove(self) -> tuple[Tensor, Tensor]:
         """The bound (1,) with its proof for the choices as they are, and the margin in it; -inf if none
         was found."""
-        choices, scale = self._choices, exponential(self._choices.scale)
+        choices = self._choices.to(torch.float64)
+        scale = exponential(choices.scale)
         q = self._joint.quadratic(self._joint.system(choices), choices)
         rows = q.row_sums()
         sums = Pair(rows.shared / scale.shared, rows.own / scale.own).flat()

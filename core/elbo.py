@@ -43,12 +43,15 @@ def elbo_terms(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, T
 
 def as_double(vae: VAE) -> VAE:
     """A copy of the model in float64, same weights: what scores and certificates are computed with."""
+    return in_dtype(vae, torch.float64)
+
+
+def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
+    """A copy of the model, same weights as far as the numbers allow."""
     weights = {}  # in place of copies in the model's own precision
     for weight in vae.parameters():
-        weights[id(weight)] = nn.Parameter(
-            weight.detach().to(torch.float64, copy=True), weight.requires_grad
-        )
-    return copy.deepcopy(vae, weights).double().eval()
+        weights[id(weight)] = nn.Parameter(weight.detach().to(dtype, copy=True), weight.requires_grad)
+    return copy.deepcopy(vae, weights).to(dtype).eval()
 
 
 def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:

@@ -46,6 +46,13 @@ class Choices:
     def points(self) -> list[Tensor]:
         return [self.point.shared, self.point.own]
 
+    def to(self, dtype: torch.dtype) -> Choices:
+        encoder, decoder = (
+            {i: v.to(dtype) for i, v in part.items()} for part in (self.encoder, self.decoder)
+        )
+        sigma, touch = self.sigma.to(dtype), self.touch.to(dtype)
+        return Choices(encoder, decoder, sigma, touch, self.scale.to(dtype), self.point.to(dtype))
+
 
 class Joint:
     """The quadratic of one ball: a relaxation with B = 1 for the lower side, and bounds on every layer."""
@@ -55,8 +62,12 @@ class Joint:
         self._middle, self._radius = relaxation.ball.box.centered()
 
     def exact(self) -> Joint:
-        """The same without rounding margins: cheaper, for optimisers."""
+        """The same without rounding margins."""
         return Joint(self._relaxation.exact(), self._bounds)
+
+    def single(self) -> Joint:
+        """The same in float32, without rounding margins: for optimisers only."""
+        return Joint(self._relaxation.single(), self._bounds.to(torch.float32))
 
     @property
     def _pixels(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, propagate_through
@@ -33,6 +34,12 @@ class LayerBounds:
 
     encoder: list[Interval]
     decoder: list[Interval]
+
+    def to(self, dtype: torch.dtype) -> LayerBounds:
+        encoder, decoder = (
+            [x.map(lambda v: v.to(dtype)) for x in xs] for xs in (self.encoder, self.decoder)
+        )
+        return LayerBounds(encoder, decoder)
 
     @property
     def posterior(self) -> tuple[Interval, Interval]:

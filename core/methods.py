@@ -49,7 +49,7 @@ class Stage:
 def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float) -> Iterator[Stage]:
     """Bounds for B balls, each at least as tight as the one before; the first needs no backward pass.
 
-    iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
+    iterations  optimisation steps of alpha-crown, a quarter of those of quadratic, rounds of splits of bab.
     seconds     the methods from alpha-crown on end when that many have passed since the second bound began.
     """
     stage = _intervals(relaxation)
@@ -86,7 +86,7 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             stage = better
             yield stage
         if method == "quadratic" or _far(relaxation, stage):
-            steps = iterations * (2 if method == "quadratic" else 6)
+            steps = iterations * (4 if method == "quadratic" else 6)
             for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
                 stage = better
                 yield stage

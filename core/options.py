@@ -112,7 +112,7 @@ def _add_proof(parser: argparse.ArgumentParser, method: str) -> None:
         "--iterations",
         type=int,
         default=50,
-        help="steps of alpha-crown, half of those of quadratic, rounds of bab",
+        help="steps of alpha-crown, a quarter of those of quadratic, rounds of bab",
     )
     add("--seconds", type=float, default=math.inf, help="time for one image, from alpha-crown on")
     add(

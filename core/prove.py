@@ -66,7 +66,7 @@ def certify(
     arithmetic  precision of the forward pass that the bound has to cover: "float64", what `elbo` and
             the scores of `attack` are evaluated in, or "float32", the network as it is deployed.
     alpha, delta  see Certificate.states.
-    iterations  optimisation steps of alpha-crown, half of those of quadratic, rounds of splits of bab.
+    iterations  optimisation steps of alpha-crown, a quarter of those of quadratic, rounds of splits of bab.
     seconds  time for one image; the methods from alpha-crown on stop there with the best bound so far.
     progress  called as progress(done, total); where it raises Cancelled the best bounds so far are
             returned (for states "draws"; a sample that is not whole proves nothing), any other exception

@@ -29,6 +29,7 @@ from core.bounds.relaxations import (
     unit,
 )
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
+from core.elbo import in_dtype
 from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.model import VAE
 from core.slopes import Slopes, row_slopes
@@ -68,6 +69,13 @@ class Relaxation:
     def exact(self) -> Relaxation:
         """The same without rounding margins: cheaper, for optimisers."""
         return Relaxation(self.vae, self.ball, self.noise, self._t, self.weight, EXACT)
+
+    def single(self) -> Relaxation:
+        """The same in float32, without rounding margins: for optimisers only."""
+        dtype = torch.float32
+        ball = Ball(self.ball.center.to(dtype), self.ball.eps.to(dtype), self.ball.norm)
+        t = None if self._t is None else self._t.to(dtype)
+        return Relaxation(in_dtype(self.vae, dtype), ball, self.noise.to(dtype), t, self.weight, EXACT)
 
     def copies(self, count: int) -> Relaxation:
         """The same single ball `count` times."""

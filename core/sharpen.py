@@ -20,9 +20,10 @@ from core.prefix import Before, Part, decoder_part, encoder_part, posterior_form
 from core.relaxation import Relaxation
 from core.slopes import Slopes
 
-# Iterations beyond which nothing is gained, steps of ascent for slopes, units that are searched at once,
-# and the most open ReLUs that are worth it.
-_ITERATIONS, _SLOPES, _CHUNK, _MOST = 50, 5, 256, 500
+# Iterations beyond which nothing is gained, steps of ascent for slopes, units that are searched at once.
+_ITERATIONS, _SLOPES, _CHUNK = 50, 5, 256
+# The most open ReLUs that are worth it, of an encoder and of all that lies before a decoder unit.
+_MOST, _WHOLE = 500, 700
 # Which share of the gaps below the chords of a decoder layer is looked at.
 _SHARE = 0.9
 
@@ -128,7 +129,7 @@ class Views:
         if not self._deep:
             return self._shared
         count = self._decoders[draw].count(self._index)
-        if count == 0 or self._open + count > _MOST:
+        if count == 0 or self._open + count > _WHOLE:
             return None
         return Before(self._decoders[draw], self._index, self._known)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -42,6 +43,47 @@ class Slopes:
     def tensors(self) -> list[Tensor]:
         rest = (self.mu, self.logvar, self.tie)
         return [*self.shares(), *(v for v in rest if v is not None)]
+
+    def to(self, dtype: torch.dtype) -> Slopes:
+        return mapped(lambda v: v.to(dtype), lambda v: v.to(dtype), self)
+
+    def take(self, index: Tensor, draws: int) -> Slopes:
+        """Those of some of the images, as often as the index names them."""
+        return mapped(lambda v: v[index], lambda v: _by_draw(v, draws)[:, index].flatten(0, 1), self)
+
+    def joined(self, other: Slopes, draws: int) -> Slopes:
+        """Those of the images of both."""
+
+        def by_draw(u: Tensor, v: Tensor) -> Tensor:
+            return torch.cat([_by_draw(u, draws), _by_draw(v, draws)], 1).flatten(0, 1)
+
+        return mapped(lambda u, v: torch.cat([u, v]), by_draw, self, other)
+
+
+def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: Slopes) -> Slopes:
+    """One out of several: `image` for tensors (B, ...), `draw` for those with a row for each draw."""
+
+    def both(function: Callable[..., Tensor], name: str) -> Tensor | None:
+        parts = [getattr(s, name) for s in slopes]
+        return None if parts[0] is None else function(*parts)
+
+    def each(function: Callable[..., Tensor], name: str) -> dict[int, Tensor]:
+        parts = [getattr(s, name) for s in slopes]
+        return {i: function(*(part[i] for part in parts)) for i in parts[0]}
+
+    return Slopes(
+        encoder=each(image, "encoder"),
+        decoder=each(draw, "decoder"),
+        sigma=both(draw, "sigma"),
+        mix=both(draw, "mix"),
+        mu=both(image, "mu"),
+        logvar=both(image, "logvar"),
+        tie=both(image, "tie"),
+    )
+
+
+def _by_draw(v: Tensor, draws: int) -> Tensor:
+    return v.unflatten(0, (draws, -1))
 
 
 def relu_shares(

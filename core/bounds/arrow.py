@@ -27,6 +27,9 @@ class Pair:
         """Elementwise product."""
         return Pair(self.shared * other.shared, self.own * other.own)
 
+    def to(self, dtype: torch.dtype) -> Pair:
+        return Pair(self.shared.to(dtype), self.own.to(dtype))
+
     def sum(self) -> Tensor:
         return self.shared.sum() + self.own.sum()
 

@@ -59,9 +59,7 @@ class Units:
     def plus(self, other: Units, sign: int = 1) -> Units:
         columns = max(self.slope.shape[1], other.slope.shape[1])
         one, two = self.padded(columns), other.padded(columns)
-        return Units(
-            one.slope + sign * two.slope, one.constant + sign * two.constant, one.lost + two.lost
-        )
+        return Units(one.slope + sign * two.slope, one.constant + sign * two.constant, one.lost + two.lost)
 
     def joined(self, other: Units) -> Units:
         """Both, as forms of the variables of the one that has more of them."""
@@ -261,9 +259,7 @@ class Bounder:
         columns, products = self._fast.v.slope.shape[1], len(self._fast.hidden.constant)
         return m.point.shape[1] == columns and m.product.shape[1] == products
 
-    def _search(
-        self, rows: Rows, steps: int, start: Multipliers | None
-    ) -> tuple[Multipliers, Tensor]:
+    def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
         """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
         m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
         generator = torch.Generator().manual_seed(0)
