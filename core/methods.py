@@ -23,7 +23,9 @@ from core.slopes import Slopes
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 
 # Optimisation steps between two bounds that are reported.
-_REPORT = 10
+REPORT = 10
+# Steps of the quadratic for each of the iterations that are asked for.
+QUADRATIC = {"quadratic": 4, "bab": 6}
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
@@ -86,8 +88,9 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
             stage = better
             yield stage
         if method == "quadratic" or _far(relaxation, stage):
-            steps = iterations * (4 if method == "quadratic" else 6)
-            for better in _quadratic(stage, relaxation, bounds, slopes, steps, end):
+            for better in _quadratic(
+                stage, relaxation, bounds, slopes, iterations * QUADRATIC[method], end
+            ):
                 stage = better
                 yield stage
     if method == "bab" and time.monotonic() < end:
@@ -112,7 +115,7 @@ def _alpha(
     assert slopes.mix is not None
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         late = time.monotonic() > end
-        if done % _REPORT == 0 or done == iterations or late:
+        if done % REPORT == 0 or done == iterations or late:
             stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], method)
             yield stage
         if late:
@@ -156,7 +159,7 @@ def _quadratic(
             break
         if done > 0 and done % _PROVE == 0:
             stage = proved()
-        if done % _REPORT == 0:
+        if done % REPORT == 0:
             yield stage
     stage = proved()
     yield stage

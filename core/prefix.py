@@ -146,13 +146,11 @@ class Before:
 
         like  multipliers of the same rows in another draw: half of the steps will do.
         """
-        start = None if like is None else like.on(self._open)
-        if start is not None and not self._bounder.fits(start):
-            start = None
-        values, found = self._bounder.highest(
-            self._rows(-rows), steps if start is None else steps // 2, start
-        )
-        return -values, found.spread(self._open, self._part.inputs[self._last].lower.numel())
+        size, start = self._part.inputs[self._last].lower.numel(), None
+        if like is not None and like.bend.shape[1] == size and self._bounder.fits(like):
+            start, steps = like.on(self._open), steps // 2
+        values, found = self._bounder.highest(self._rows(-rows), steps, start)
+        return -values, found.spread(self._open, size)
 
     @property
     def _open(self) -> Tensor:

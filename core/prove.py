@@ -12,7 +12,7 @@ from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
 from core.errors import Cancelled
 from core.layers import LayerInterval
-from core.methods import METHODS, Stage, stages
+from core.methods import METHODS, QUADRATIC, REPORT, Stage, stages
 from core.model import VAE
 from core.problem import Problem, pose
 from core.robust import separate_terms
@@ -132,11 +132,12 @@ class _Run:
         size = count if method == "ibp" else 1
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
         steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
+        reports = -(-iterations // REPORT)
         if method in ("alpha-crown", "quadratic", "bab"):
-            steps += -(-iterations // 10)
+            steps += reports
         if method in ("quadratic", "bab"):
-            steps += -(-iterations // 10) + 8
-            steps += -(-iterations // (5 if method == "quadratic" else 2)) + 1
+            # Sharpening: the encoder's layers, then two of the decoder's draw by draw, a chunk or two each.
+            steps += 5 + 3 * len(problem.noise) + reports + QUADRATIC[method] * reports + 1
         if method == "bab":
             steps += iterations
         self.done, self.total = 0, steps * len(self._parts)

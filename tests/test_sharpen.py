@@ -123,6 +123,21 @@ def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
     assert outside(problem, last, problem.vae, extreme_points(problem, 100)) <= 0
 
 
+def test_the_second_decoder_layer_gains_from_what_lies_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = make_vae(widths=(14, 12), scale=1.5)
+    problem = question(vae, make_images(vae, 1), 0.3)
+    relaxation = problem.relaxation()
+    start = relaxation.tighten(relaxation.interval_bounds())
+    points = extreme_points(problem, 300)
+    widths = []
+    for most in (700, 0):  # with the rows of the second layer, and without
+        monkeypatch.setattr("core.sharpen._WHOLE", most)
+        *_, bounds = sharpened(relaxation, start, 50)
+        assert outside(problem, bounds, problem.vae, points) <= 0
+        widths.append(bounds.decoder[3].width.sum())
+    assert widths[0] < 0.95 * widths[1]
+
+
 def test_an_encoder_that_is_too_large_gets_slopes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.sharpen._MOST", 0)
     vae = make_vae(scale=2.0)

@@ -122,6 +122,21 @@ def test_any_multipliers_give_a_function_above(seed: int, spread: float) -> None
     assert (found + 1e-9 * q.size >= layers.value(x)).all()
 
 
+def test_bending_a_parabola_leaves_its_slope_in_the_middle() -> None:
+    """What another draw found fits when the unit's interval has moved a little."""
+    one, none = torch.ones(1, 1).double(), torch.zeros(0, 1).double()
+    v = Units(2 * one, 3 * one[0], torch.zeros(1).double())
+    nothing = Units(none, none[:, 0], none[:, 0])
+    relaxed = Relaxed(v, Interval(number(-1.0), number(5.0)), nothing, nothing)
+    rows = Rows(one, 0 * one, 0 * one[0], 0 * one[0], one[0])
+    m = relaxed.start(rows)
+    for bend in (0.1, 0.7):
+        m.bend.fill_(bend)
+        q = relaxed.squares(rows, m)
+        at = (2.0 - 3.0) / 2  # y where v is in the middle
+        assert q.on + 2 * q.weight * 2 * at == pytest.approx(m.tilt)
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize("steps", [1, 60])
@@ -150,14 +165,23 @@ def test_optimised_bounds_are_near_the_truth_and_nearer_than_chords() -> None:
 @given(seed=st.integers(0, 10_000), guess=st.sampled_from([0.0, 0.5, 0.999, 1.0, 3.0]))
 def test_factor_dominates_whatever_was_found(seed: int, guess: float) -> None:
     g = torch.Generator().manual_seed(seed)
-    half, root = normal(g, 7, 12), normal(g, 4, 7).abs()
+    half, root = normal(g, 7, 12), normal(g, 4, 7).relu()
     gram = half @ half.T
     values = torch.linalg.eigvalsh(root[:, :, None] * gram * root[:, None]).amax(1)
     factor = dominating(gram, root, guess * values, 12)
     assert (factor >= values * (1 - 1e-12)).all()
-    assert (factor <= (root**2 * gram.diagonal()).sum(1) * (1 + 1e-6)).all()
+    assert (factor <= (root**2 * gram.diagonal()).sum(1) * (1 + 1e-6) + 1e-290).all()
     if guess == 1.0:
-        assert (factor <= 1.01 * values).all()
+        assert (factor <= 1.01 * values + 1e-12).all()
+
+
+@pytest.mark.parametrize("hole", [torch.nan, torch.inf])
+def test_factor_of_what_is_no_number_is_none(hole: float) -> None:
+    half = normal(torch.Generator().manual_seed(0), 5, 9)
+    half[2, 3] = hole
+    root, guess = torch.ones(2, 5).double(), torch.ones(2).double()
+    factor = dominating(half @ half.T, root, guess, 9)
+    assert not (factor < torch.inf).any()
 
 
 def test_numbers_out_of_range_bound_nothing() -> None:
