@@ -7,6 +7,7 @@ A problem is an image of a shipped model with eps, target, norm and noise draws,
 Every bound on it meets every attack on it, and the point where the certificate's own linear bound is
 attained; one such meeting is a combination. Bounds below the vacuous floor are checked as well, and
 counted apart. Upper bounds meet the same points and an ascent of the ELBO. Exit code 1 on a violation.
+Ctrl-C ends it with what has met by then.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
 
@@ -236,12 +238,15 @@ def main() -> int:
     x = core.load_samples("mnist")[0]
     tallies: dict[Key, Tally] = defaultdict(Tally)
     broken: list[str] = []
-    with tqdm(total=options.problems, unit="problem", disable=None) as bar:
+    done = 0
+    with tqdm(total=options.problems, unit="problem", disable=None) as bar, suppress(KeyboardInterrupt):
         for group in groups(options.models, options.problems, options.seed):
             trial = Trial(group, core.load_model(group.model), x[group.images])
             trial.run(tallies)
             broken += trial.broken
+            done += len(group.images)
             bar.update(len(group.images))
+    print(f"{done:,} of {options.problems:,} problems")
     show(tallies)
     if options.csv:
         write(options.csv, tallies)
