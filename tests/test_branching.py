@@ -28,7 +28,7 @@ def test_every_round_is_a_bound_and_none_is_worse() -> None:
 
 
 def test_no_leaf_is_split_in_vain_on_a_shipped_model() -> None:
-    """With too few steps a leaf, or slopes that do not come from the parent, 14 % of the drop stays open."""
+    """With too few steps a leaf, or slopes other than its parent's, 14 % of the drop stay open."""
     vae = core.load_model("mnist-mlp-robust-rec-0.1")
     x, noise = core.load_samples("mnist")[0][11:12], core.sample_noise(vae, 4)
     clean = core.elbo(vae, x, noise).total
