@@ -107,18 +107,16 @@ class Views:
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, index: int) -> None:
         self._relaxation, self._bounds, self._index = relaxation, bounds, index
         encoder = encoder_part(relaxation, bounds.encoder)
-        opens = [open_units(x, True) for x in self._relus(bounds.decoder)]
-        self._deep = any(len(units) > 0 for units in opens)
+        end = len(encoder.network)
+        self._deep = any(len(open_units(x, True)) > 0 for x in self._relus(bounds.decoder))
+        self._open, self._shared = encoder.count(end), None
         self._decoders: list[Part] = []
-        self._known = self._shared = None
-        if self._deep:
-            posterior = posterior_forms(encoder)
+        if self._deep and self._open < _WHOLE:
+            posterior, self._known = posterior_forms(encoder), encoder.products(end)
             draws = range(len(relaxation.noise))
             self._decoders = [decoder_part(relaxation, bounds, posterior, draw) for draw in draws]
-            self._open = encoder.count(len(encoder.network))
-            self._known = encoder.products(len(encoder.network))
-        elif 0 < encoder.count(len(encoder.network)) <= _MOST:
-            self._shared = Before(encoder, len(encoder.network))
+        if not self._deep and 0 < self._open <= _MOST:
+            self._shared = Before(encoder, end)
 
     def _relus(self, inputs: list[Interval]) -> list[Interval]:
         layers = self._relaxation.vae.decoder[: self._index]
@@ -126,7 +124,7 @@ class Views:
 
     def before(self, draw: int) -> Before | None:
         """None where there is nothing to gain, or not at a cost that is worth it."""
-        if not self._deep:
+        if not self._decoders:
             return self._shared
         count = self._decoders[draw].count(self._index)
         if count == 0 or self._open + count > _WHOLE:
