@@ -52,7 +52,11 @@ class Form:
 
 @dataclass(frozen=True)
 class Leaves:
-    """M boxes: their bounds, how much each coordinate's width costs, and slopes (float32)."""
+    """M boxes of posteriors, (M, 2k).
+
+    value (M,): bounds on weight * ELBO, nats. cost (M, 2k): how much the width of each coordinate costs.
+    slopes: in float32, of M images and so many draws.
+    """
 
     value: Tensor
     box: Interval

@@ -47,7 +47,7 @@ class Part:
         return sum(len(self.open[i]) for i in self.bent(layers))
 
     def forms(self, index: int, rows: Tensor) -> Units:
-        """Rows (R, 1, ...) of the input of a layer, or of the network's output."""
+        """Rows (R, 1, ...) of the input of a layer, or of the network's output, as R forms."""
         network, start = self.network[:index], self._start
         f = pull_forms(network, rows, self.inputs[: index + 1], self._shares, self.arithmetic)
         on_start = f.slope[:, 0].flatten(1)
@@ -68,7 +68,7 @@ class Part:
         return self.inputs[index].map(lambda v: v.flatten()[self.open[index]])
 
     def products(self, count: int) -> tuple[Units, Units]:
-        """Values h of the open ReLUs among the first layers, and h - v for each of them."""
+        """Values h of the H open ReLUs among the first layers, and h - v for each of them: H forms each."""
         hidden, gaps = self._start.none(), self._start.none()
         for index in self.bent(count):
             v, units = self.units(index), self.open[index]
@@ -100,14 +100,14 @@ def decoder_part(relaxation: Relaxation, bounds: LayerBounds, posterior: Units, 
 
 
 def posterior_forms(part: Part) -> Units:
-    """mu and logvar, from an encoder."""
+    """mu and logvar, 2k forms, from an encoder."""
     output = part.inputs[-1].lower
     rows = torch.eye(output.shape[1], dtype=output.dtype, device=output.device)
     return part.forms(len(part.network), rows[:, None])
 
 
 def latent_forms(relaxation: Relaxation, bounds: LayerBounds, posterior: Units, draw: int) -> Units:
-    """z = mu + exp(logvar / 2) noise of one draw: a variable more for each latent dimension."""
+    """z = mu + exp(logvar / 2) noise of one draw, k forms: a variable more for each latent dimension."""
     noise, (_, logvar) = relaxation.noise[draw, 0], bounds.posterior
     k, draws = len(noise), len(relaxation.noise)
     slope, middle, radius = (v[0] for v in half_exp_form(logvar, torch.full_like(noise, 0.5)))

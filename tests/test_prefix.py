@@ -147,18 +147,18 @@ def test_a_start_of_another_shape_is_not_used() -> None:
         torch.testing.assert_close(with_it, before.lowest(rows, 5)[0])
 
 
+@torch.no_grad()
 def test_stable_layers_have_no_errors() -> None:
-    linear = nn.Linear(2, 2).double()
-    x = Interval(torch.tensor([[1.0, 1.0]]).double(), torch.tensor([[2.0, 2.0]]).double())
-    with torch.no_grad():
-        linear.weight.copy_(torch.eye(2))
-        linear.bias.zero_()
-    case = Passage("mlp", None, 0.1, 0)
-    part = Part(
-        nn.Sequential(nn.ReLU(), linear),
-        [x, x, x],
-        case.encoder.units(2).chosen(slice(0, 2)),
-        case.relaxation.arithmetic,
-    )
-    assert part.bent(2) == []
-    assert part.count(2) == 0
+    """Neither a ReLU that never bends nor a network without any adds a variable."""
+    case, linear = Passage("mlp", None, 0.1, 0), nn.Linear(2, 3).double()
+    x = Interval(torch.ones(1, 2).double(), 2 * torch.ones(1, 2).double())
+    y = Interval(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
+    start = case.encoder.units(2).chosen(slice(0, 2))
+    rows = torch.eye(3, dtype=torch.float64)[:, None]
+    for layers, inputs in (([nn.ReLU(), linear], [x, x, y]), ([linear], [x, y])):
+        part = Part(nn.Sequential(*layers), inputs, start, case.relaxation.arithmetic)
+        assert part.bent(len(layers)) == []
+        assert part.count(len(layers)) == 0
+        found = part.forms(len(layers), rows)
+        torch.testing.assert_close(found.slope, linear.weight @ start.slope)
+        torch.testing.assert_close(found.constant, linear.weight @ start.constant + linear.bias)

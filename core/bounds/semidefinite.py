@@ -140,8 +140,10 @@ class Multipliers:
 @dataclass(frozen=True)
 class Squares:
     """R functions constant + <slope, y> + sum_m on_m (F y)_m + weight_m (F y)_m^2 above those that are
-    asked for: what is left of Relaxed once the multipliers are chosen. size, lost (R,): what was added up;
-    for rounding."""
+    asked for: what is left of Relaxed once the multipliers are chosen.
+
+    constant (R,), slope (R, n), on and weight (R, M). size, lost (R,): what was added up; for rounding.
+    """
 
     constant: Tensor
     slope: Tensor
@@ -255,7 +257,7 @@ class Bounder:
         return self._prove(rows, found.to(torch.float64), basis), found
 
     def fits(self, m: Multipliers) -> bool:
-        """Whether a search can start from there."""
+        """Whether a search can start from there: as many variables and products."""
         columns, products = self._fast.v.slope.shape[1], len(self._fast.hidden.constant)
         return m.point.shape[1] == columns and m.product.shape[1] == products
 
