@@ -13,7 +13,8 @@ import torch
 
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.model import VAE
-from core.train import TrainSettings, robust_loss
+from core.objective import Objective, Part, Step
+from core.settings import TrainSettings
 
 PAIRS = 30
 
@@ -25,18 +26,21 @@ def main(threads: int) -> None:
     for arch, widths in DEFAULT_WIDTHS.items():
         torch.manual_seed(0)
         vae = VAE(VAEConfig(arch=arch, widths=widths))
+        objective = Objective(vae, TrainSettings(model=vae.config, eps=0.1))
         optimiser = torch.optim.Adam(vae.parameters(), lr=1e-4, fused=True)
         x = torch.rand(batch, *vae.config.shape)
 
         def step(
             weight: float,
             vae: VAE = vae,
+            objective: Objective = objective,
             optimiser: torch.optim.Adam = optimiser,
             x: torch.Tensor = x,
         ) -> float:
             began = time.perf_counter()
             noise = torch.randn(1, batch, vae.config.latent)
-            loss, _, _ = robust_loss(vae, x, noise, 0.1, weight, "likelihood")
+            part = Part(x, noise, x[:, :0], first=0, total=batch)
+            loss, _ = objective(part, Step(eps=0.1, kappa=weight, beta=1.0))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

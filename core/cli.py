@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,8 @@ from core.model import VAE
 from core.options import parser
 from core.prove import certify
 from core.radius import certified_radius
-from core.train import EpochReport, TrainSettings, train
+from core.settings import TrainSettings
+from core.train import EpochReport, train
 from core.validate import check_count
 
 
@@ -65,7 +67,14 @@ def _train(options: argparse.Namespace) -> None:
         ),
         eps=options.eps,
         target=options.target,
+        recipe=options.recipe,
         kappa=options.kappa,
+        share=options.share,
+        attack_steps=options.attack_steps,
+        init=options.init,
+        regularise=options.regularise,
+        beta=options.beta,
+        kl_warmup=options.kl_warmup,
         epochs=options.epochs,
         warmup=options.warmup,
         ramp=options.ramp,
@@ -76,9 +85,11 @@ def _train(options: argparse.Namespace) -> None:
     with tqdm(unit="step", disable=None) as bar:
 
         def on_epoch(report: EpochReport) -> None:
-            line = f"epoch {report.epoch}/{report.epochs}  ELBO {report.clean:.2f} nats"
+            line = f"epoch {report.epoch}/{report.epochs}"
+            if not math.isnan(report.clean):
+                line += f"  ELBO {report.clean:.2f} nats"
             if report.eps > 0:
-                line += f"  proved {report.robust:.2f} at eps {report.eps:.3g}"
+                line += f"  {options.recipe} {report.robust:.2f} at eps {report.eps:.3g}"
             bar.write(line)
 
         try:
@@ -87,6 +98,7 @@ def _train(options: argparse.Namespace) -> None:
                 options.out,
                 data=options.data,
                 resume=options.resume,
+                device=options.device,
                 on_epoch=on_epoch,
                 on_step=_follow(bar),
             )

@@ -15,7 +15,10 @@ from core.checkpoint import list_models
 from core.config import ARCHITECTURES, LIKELIHOODS
 from core.data import DATASETS
 from core.methods import METHODS
+from core.recipes import RECIPES
+from core.settings import INITS
 from core.validate import TARGETS
+from core.workers import DEVICES
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -53,13 +56,26 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--sigma", type=float, default=0.2, help="standard deviation of the gaussian likelihood")
     add("--eps", type=float, default=0.0, help="radius to be provably robust against; 0 trains plainly")
     add("--target", choices=TARGETS, default="likelihood", help="what the robust term scores")
+    add("--recipe", choices=tuple(RECIPES), default="ibp", help="how the robust term is computed")
     add("--kappa", type=float, default=0.2, help="weight of the clean ELBO against the robust one")
+    add(
+        "--share",
+        type=float,
+        default=0.5,
+        help="sabr: radius of the small box as a share of eps; mtl-ibp: weight of the bound",
+    )
+    add("--attack-steps", type=int, default=4, help="steps of the attack in sabr, mtl-ibp, adversarial")
+    add("--init", choices=INITS, default="default", help="first weights: torch's, or for interval training")
+    add("--regularise", type=float, default=0.0, help="nats for loose and uneven intervals in the ramp")
+    add("--beta", type=float, default=1.0, help="weight of the KL; 1 is the ELBO")
+    add("--kl-warmup", type=float, default=0.0, help="epochs over which that weight rises from 0")
     add("--epochs", type=int, default=30, help="passes over the training images")
     add("--warmup", type=float, default=1.0, help="epochs before eps leaves 0")
     add("--ramp", type=float, default=10.0, help="epochs over which eps and kappa reach their values")
-    add("--batch", type=int, default=256, help="images a step")
+    add("--batch", type=int, default=256, help="images a step, of all processes together")
     add("--lr", type=float, default=1e-3, help="peak learning rate of Adam")
     add("--seed", type=int, default=0, help="seed of weights, order and noise")
+    add("--device", choices=DEVICES, default="cpu", help="where to train; under torchrun a GPU a process")
     add("--resume", action="store_true", help="go on with an interrupted training in --out")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.config import VAEConfig
 from core.errors import ConfigError
-from core.train import TrainSettings
+from core.settings import TrainSettings
 
 BAD: list[tuple[str, Any]] = [
     *(("arch", v) for v in ("MLP", "resnet", None, 1, ["mlp"])),
@@ -69,7 +69,11 @@ BAD_SETTINGS: list[tuple[str, Any]] = [
     *(("dataset", v) for v in ("MNIST", "imagenet", None)),
     *(("target", v) for v in ("both", None)),
     *(("eps", v) for v in (-0.1, 1.1, float("nan"), "0.1", True, None)),
-    *(("kappa", v) for v in (-0.1, 1.1, float("nan"), True)),
+    *(("recipe", v) for v in ("IBP", "plain", None)),
+    *(("init", v) for v in ("zero", None)),
+    *((name, v) for name in ("kappa", "share") for v in (-0.1, 1.1, float("nan"), True)),
+    *((name, v) for name in ("beta", "kl_warmup", "regularise") for v in (-1, float("nan"), 1e7, "1")),
+    *(("attack_steps", v) for v in (0, 1.5, True, 10**6)),
     *(("epochs", v) for v in (0, -1, 1.5, 10_001, True, "3")),
     *(("warmup", v) for v in (-1, float("nan"), float("inf"), None)),
     *(("ramp", v) for v in (-1, float("nan"), float("inf"), None)),
@@ -89,3 +93,10 @@ def test_the_model_has_to_fit_the_images() -> None:
     with pytest.raises(ConfigError, match=r"cifar10 has 3 channels of size 32.*\(1, 28, 28\)"):
         TrainSettings(dataset="cifar10")
     assert TrainSettings(dataset="cifar10", model=VAEConfig(channels=3, size=32)).model.pixels == 3072
+
+
+def test_a_bound_on_the_whole_elbo_has_no_weight_for_its_kl() -> None:
+    for change in ({"beta": 2.0}, {"kl_warmup": 1.0}):
+        with pytest.raises(ConfigError, match="crown-ibp bounds the ELBO as a whole"):
+            TrainSettings(eps=0.1, recipe="crown-ibp", **change)
+        TrainSettings(recipe="crown-ibp", **change)  # plain training does not use the recipe

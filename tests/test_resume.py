@@ -12,7 +12,9 @@ import torch
 import core
 from core.checkpoint import load_config, read_metadata, read_tensors, write_tensors
 from core.errors import CheckpointError, ConfigError, OutputError
-from core.train import RESUME, EpochReport, TrainSettings
+from core.resume import RESUME
+from core.settings import TrainSettings
+from core.train import EpochReport
 from tests.trainings import CONV, MLP, PLAIN, ROBUST, weights_equal
 
 

@@ -19,7 +19,9 @@ from core.config import VAEConfig
 from core.data import load_dataset
 from core.errors import CoreError, DataError, OutputError
 from core.model import VAE
-from core.train import EpochReport, TrainSettings
+from core.objective import Objective
+from core.settings import TrainSettings
+from core.train import EpochReport
 from tests.conftest import make_vae
 from tests.trainings import CONV, MLP, PLAIN, ROBUST, weights_equal
 
@@ -61,7 +63,7 @@ def test_robust_training_raises_the_bound(target: str, mnist: Path, tmp_path: Pa
     assert clean(robust, x) > clean(start, x) + 100
     assert reports[-1].eps == pytest.approx(0.1)
     assert 0 < reports[0].eps < 0.1
-    assert all(r.robust <= r.clean + 20 for r in reports)  # the clean mean is over half of the batch
+    assert all(r.robust <= r.clean + 20 for r in reports)  # they are of different images
 
 
 def test_the_seed_decides_the_weights(mnist: Path, tmp_path: Path) -> None:
@@ -81,6 +83,7 @@ def test_record_beside_the_weights(settings: TrainSettings, mnist: Path, tmp_pat
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["command"] == settings.command()
     assert config["training"]["epochs"] == config["training"]["epochs_done"] == 4
+    assert config["training"]["recipe"] == ("ibp" if settings.eps > 0 else "plain")
     assert config["versions"]["torch"] == torch.__version__
     metrics, (x, _) = config["metrics"], load_dataset("mnist", "test", mnist)
     noise = core.sample_noise(vae, 1)
@@ -97,14 +100,13 @@ def test_record_beside_the_weights(settings: TrainSettings, mnist: Path, tmp_pat
 def test_every_epoch_sees_every_image_once_in_another_order_with_other_noise(
     mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = importlib.import_module("core.train")
-    loss, seen = module.robust_loss, []
+    forward, seen = Objective.forward, []
 
-    def watched(vae: VAE, x: Tensor, noise: Tensor, *rest: Any) -> Any:
-        seen.append((x, noise))
-        return loss(vae, x, noise, *rest)
+    def watched(self: Objective, part: Any, step: Any) -> Any:
+        seen.append((part.x, part.noise))
+        return forward(self, part, step)
 
-    monkeypatch.setattr(module, "robust_loss", watched)
+    monkeypatch.setattr(Objective, "forward", watched)
     core.train(PLAIN, tmp_path / "a", data=mnist)
     core.train(replace(PLAIN, seed=1), tmp_path / "b", data=mnist)
     x, _ = load_dataset("mnist", "train", mnist)
@@ -147,6 +149,8 @@ def test_out_below_a_file(mnist: Path, tmp_path: Path) -> None:
         ROBUST,
         TrainSettings(),
         TrainSettings(model=CONV, seed=7, lr=3.3e-4),
+        TrainSettings(beta=4.0, kl_warmup=2.5),
+        replace(ROBUST, recipe="sabr", share=0.3, attack_steps=2, init="ibp", regularise=20.0),
         replace(ROBUST, model=CONV, target="reconstruction", kappa=0.0, warmup=0, ramp=0.25),
         TrainSettings(
             dataset="cifar10", model=VAEConfig("conv", "gaussian", 3, 32, 64, (8, 9, 10), 0.05), eps=1

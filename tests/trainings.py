@@ -8,7 +8,7 @@ import torch
 
 from core.config import VAEConfig
 from core.model import VAE
-from core.train import TrainSettings
+from core.settings import TrainSettings
 
 MLP = VAEConfig(widths=(12, 8), latent=3)
 CONV = VAEConfig(arch="conv", likelihood="gaussian", widths=(2, 3, 8), latent=2, sigma=0.4)

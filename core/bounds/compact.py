@@ -86,7 +86,9 @@ def _live(upper: Tensor, *features: int) -> Kept | None:
 
 
 def _can_shrink(layer: nn.Module) -> bool:
-    return type(layer) in _FEATURES and getattr(layer, "groups", 1) == 1
+    """Not while it is trained: the weights that are kept would be copies, without the gradient."""
+    trained = any(weight.requires_grad for weight in layer.parameters())
+    return type(layer) in _FEATURES and getattr(layer, "groups", 1) == 1 and not trained
 
 
 def _shrink(layer: nn.Module, keep: Kept, side: int) -> nn.Module:

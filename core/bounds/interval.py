@@ -94,6 +94,35 @@ class _Ends(torch.autograd.Function):
         return lower + upper, upper - lower
 
 
+class _LinearInterval(torch.autograd.Function):
+    """`_affine` in exact arithmetic for a linear layer: half of the sweeps over weights that are as large
+    as all activations together."""
+
+    @staticmethod
+    def forward(ctx: Any, lower: Tensor, upper: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
+        center = (lower + upper).mul_(0.5)
+        radius, size = upper - center, weight.abs()
+        ctx.save_for_backward(center, radius, weight, size)
+        middle, reach = F.linear(center, weight, bias), F.linear(radius, size)
+        return middle - reach, middle.add_(reach)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        center, radius, weight, size = ctx.saved_tensors
+        lower, upper = grad_outputs
+        middle, reach = lower + upper, upper - lower
+        for_lower = for_upper = for_weight = for_bias = None
+        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
+            for_center = middle @ weight
+            for_lower = torch.addmm(for_center, reach, size, alpha=-1).mul_(0.5)
+            for_upper = for_center.sub_(for_lower)
+        if ctx.needs_input_grad[2]:
+            for_weight = (reach.T @ radius).mul_(weight.sgn()).addmm_(middle.T, center)
+        if ctx.needs_input_grad[3]:
+            for_bias = middle.sum(0)
+        return for_lower, for_upper, for_weight, for_bias
+
+
 @dataclass(frozen=True)
 class Affine:
     """op(v, weight, bias) of an affine layer; no output sums over more than `terms` products, and no
@@ -177,6 +206,8 @@ def _affine(
     layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic = EXACT
 ) -> Interval:
     """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
+    if isinstance(layer, nn.Linear) and not arithmetic.rounds:
+        return Interval(*_LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias))
     center, radius = _CenterRadius.apply(x.lower, x.upper)
     known = affine(layer)
     assert known is not None

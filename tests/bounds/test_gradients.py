@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import core
 from core.ball import Ball
 from core.bounds.interval import Interval, propagate
 from core.model import VAE
 from core.robust import robust_elbo
-from core.train import robust_loss
 from tests.conftest import make_images, make_vae
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
@@ -117,22 +115,3 @@ def test_robust_elbo_and_its_gradient_against_a_second_implementation(
         strict=True,
     ):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
-
-
-def test_robust_loss_mixes_clean_and_bound() -> None:
-    vae = make_vae(seed=2)
-    x = make_images(vae, 5)
-    noise = torch.randn(1, 5, 3, generator=torch.Generator().manual_seed(0))
-    every = torch.cat([core.elbo(vae, x[i : i + 1], noise[:, i]).total for i in range(5)]).float()
-    loss, clean, bound = robust_loss(vae, x, noise, 0.1, 0.3, "likelihood")
-    torch.testing.assert_close(loss, -(0.3 * clean + 0.7 * bound))
-    torch.testing.assert_close(clean, every[:3].mean())  # the first half of the batch, rounded up
-    for target, radius in (("likelihood", 0.1), ("reconstruction", 0.1), ("likelihood", 0.0)):
-        _, _, bound = robust_loss(vae, x, noise, radius, 0.3, target)
-        box = Ball(x, torch.full((5,), radius)).box
-        t = box if target == "likelihood" else Interval(x, x)
-        torch.testing.assert_close(bound, reference(vae, box, noise[0], t).mean())
-        assert bound < every.mean() if radius else torch.isclose(bound, every.mean())
-    only, same, copy = robust_loss(vae, x, noise, 0.1, 1.0, "likelihood")
-    torch.testing.assert_close(only, -every.mean())
-    assert only == -same == -copy

@@ -1,0 +1,139 @@
+"""What a robust training step scores: one function a recipe, from provable to merely empirical.
+
+Every recipe stands in the same place of the objective, R in kappa ELBO(x) + (1 - kappa) R(x; eps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.ball import Ball
+from core.bounds.interval import Interval
+from core.bounds.rounding import EXACT
+from core.elbo import elbo_terms
+from core.layers import LayerBounds, interval_bounds
+from core.model import VAE
+from core.relaxation import Relaxation
+from core.robust import separate_terms
+from core.slopes import Slopes
+
+
+@dataclass(frozen=True)
+class Threat:
+    """A batch and what may happen to it.
+
+    x, noise, jitter  images (B, C, H, W); draws (S, B, k); uniform numbers in [0, 1), shape of x.
+    eps, target       radius (0 is none), "likelihood" or "reconstruction".
+    beta              weight of the KL: 1 for an ELBO.
+    share, steps      see TrainSettings.
+    """
+
+    x: Tensor
+    noise: Tensor
+    jitter: Tensor
+    eps: float
+    target: str
+    beta: float
+    share: float
+    steps: int
+
+    @property
+    def ball(self) -> Ball:
+        return Ball(self.x, torch.full((len(self.x),), self.eps, device=self.x.device))
+
+    def scored(self, x: Tensor) -> Tensor:
+        """The image whose likelihood counts when x is handed in."""
+        return x if self.target == "likelihood" else self.x
+
+
+@dataclass(frozen=True)
+class Score:
+    """R (B,) in nats, and the bounds on the layers that it rests on, if it does."""
+
+    value: Tensor
+    bounds: LayerBounds | None = None
+
+
+def plain_score(vae: VAE, x: Tensor, noise: Tensor, t: Tensor, beta: float) -> Tensor:
+    """recon - beta KL of ELBO(x; t, noise), (B,); beta 1 is the ELBO (Higgins et al. 2017: beta-VAE)."""
+    recon, kl = elbo_terms(vae, x, noise, t)
+    return recon - beta * kl
+
+
+def _ibp(vae: VAE, threat: Threat) -> Score:
+    """The paper's: the bound by interval propagation over the whole ball (arXiv 2004.10608, section 3)."""
+    return _interval(vae, threat, threat.ball.box)
+
+
+def _crown_ibp(vae: VAE, threat: Threat) -> Score:
+    """One backward pass of linear bounds over the intervals (Zhang et al. 2020, arXiv 1906.06316)."""
+    t = None if threat.target == "likelihood" else threat.x
+    relaxation = Relaxation(vae, threat.ball, threat.noise, t, weight=1, arithmetic=EXACT)
+    bounds = relaxation.interval_bounds()
+    return Score(relaxation.bound(bounds, Slopes()), bounds)
+
+
+def _sabr(vae: VAE, threat: Threat) -> Score:
+    """The interval bound over a small box around an attacked point (Müller et al. 2023, arXiv
+    2210.04871): radius share * eps, moved so that it lies in the ball."""
+    box, reach = threat.ball.box, threat.share * threat.eps
+    point = attacked(vae, threat)
+    center = torch.minimum(torch.maximum(point, box.lower + reach), box.upper - reach)
+    small = Interval(torch.maximum(center - reach, box.lower), torch.minimum(center + reach, box.upper))
+    return _interval(vae, threat, small)
+
+
+def _mtl_ibp(vae: VAE, threat: Threat) -> Score:
+    """share of the interval bound, the rest attained by an attack (De Palma et al. 2024, arXiv
+    2305.13991)."""
+    bound = _ibp(vae, threat)
+    value = threat.share * bound.value + (1 - threat.share) * _adversarial(vae, threat).value
+    return Score(value, bound.bounds)
+
+
+def _adversarial(vae: VAE, threat: Threat) -> Score:
+    """What an attack attains (Madry et al. 2018): no proof is trained for."""
+    x = attacked(vae, threat)
+    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+
+
+def _noise(vae: VAE, threat: Threat) -> Score:
+    """A random point of the ball in place of the worst one."""
+    box = threat.ball.box
+    x = box.lower + threat.jitter * box.width
+    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+
+
+Recipe = Callable[[VAE, Threat], Score]
+RECIPES: dict[str, Recipe] = {
+    "ibp": _ibp,
+    "crown-ibp": _crown_ibp,
+    "sabr": _sabr,
+    "mtl-ibp": _mtl_ibp,
+    "adversarial": _adversarial,
+    "noise": _noise,
+}
+
+
+def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
+    bounds = interval_bounds(vae, box, threat.noise)
+    t = box if threat.target == "likelihood" else Interval(threat.x, threat.x)
+    terms = separate_terms(vae, bounds, t)
+    return Score(terms.recon - threat.beta * terms.kl, bounds)
+
+
+def attacked(vae: VAE, threat: Threat) -> Tensor:
+    """A low point of the ball by a few signed gradient steps from x, shape of x."""
+    ball, x = threat.ball, threat.x
+    length = 2.5 * threat.eps / threat.steps
+    for _ in range(threat.steps):
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            total = plain_score(vae, x, threat.noise, threat.scored(x), threat.beta).sum()
+        (gradient,) = torch.autograd.grad(total, x)
+        x = ball.project(x.detach() - length * gradient.sign())
+    return x
