@@ -96,7 +96,8 @@ def test_the_model_has_to_fit_the_images() -> None:
 
 
 def test_a_bound_on_the_whole_elbo_has_no_weight_for_its_kl() -> None:
-    for change in ({"beta": 2.0}, {"kl_warmup": 1.0}):
+    changes: list[dict[str, Any]] = [{"beta": 2.0}, {"kl_warmup": 1.0}]
+    for change in changes:
         with pytest.raises(ConfigError, match="crown-ibp bounds the ELBO as a whole"):
             TrainSettings(eps=0.1, recipe="crown-ibp", **change)
         TrainSettings(recipe="crown-ibp", **change)  # plain training does not use the recipe
