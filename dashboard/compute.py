@@ -25,6 +25,7 @@ from core.model import VAE
 from dashboard.images import grey
 from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import Settings
+from dashboard.text import model_label
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,7 @@ def _label(name: str) -> str:
     """What the configuration says of the model."""
     try:
         config = load_config(name)
-        arch, training = str(config["model"]["arch"]).upper(), config["training"]
-        if training["eps"] == 0:
-            return f"Standard {arch}"
-        kind = "" if training["target"] == "likelihood" else ", reconstruction"
-        return f"Robust {arch} (eps {training['eps']:g}{kind})"
+        return model_label(config["model"], config["training"])
     except (CoreError, KeyError, TypeError, ValueError):
         return name
 

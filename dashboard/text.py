@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 TITLE = "ELBO under attack"
 SUBTITLE = (
@@ -137,6 +139,35 @@ EPS_AXIS = {
     "linf": "eps: the most each pixel may change",
     "l2": "eps: the most the image may change in total",
 }
+
+
+RECIPES = {
+    "ibp": "Robust",
+    "crown-ibp": "Robust",
+    "sabr": "Robust",
+    "mtl-ibp": "Robust",
+    "adversarial": "Adversarial",
+    "noise": "Noise",
+}
+"""What a model is called that was trained for an eps, by recipe; the certified recipes are all robust."""
+
+
+def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """A model's name for people, from its configuration: "Robust MLP (eps 0.1)".
+
+    Raises KeyError, TypeError or ValueError for a configuration that is not ours.
+    """
+    arch, eps, beta = str(model["arch"]).upper(), training["eps"], training.get("beta", 1)
+    likelihood = ", Gaussian" if model.get("likelihood") == "gaussian" else ""
+    if eps == 0:
+        name = f"Standard {arch}" if beta == 1 else f"Beta-VAE {arch} ({beta:g})"
+        return name + likelihood
+    notes = [f"eps {eps:g}"]
+    if training["target"] != "likelihood":
+        notes.append("reconstruction")
+    if beta != 1:
+        notes.append(f"beta {beta:g}")
+    return f"{RECIPES[training.get('recipe', 'ibp')]} {arch} ({', '.join(notes)}){likelihood}"
 
 
 def nats(value: float, digits: int = 0) -> str:
