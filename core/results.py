@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from core.validate import TARGETS
 CLOSED_FORM = "closed-form"
 QUANTITIES = {"clean": ("",), "attacked": (*ATTACKS, CLOSED_FORM), "certified": (*METHODS, CLOSED_FORM)}
 """What is measured, and the methods that measure it."""
+CERTIFIED = ("ibp", "crown-ibp", "sabr", "mtl-ibp")
+"""Recipes that train on a proved bound."""
+STANDARD, BETA = "standard", "beta"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,79}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -30,6 +33,8 @@ class Suite:
 
     images, subset  all images, and how many of them the slow methods were run on.
     weights         model -> SHA-256 of its weights, hexadecimal.
+    skipped         (model, target, method, eps) of certificates that were vacuous on the first images and
+                    not tried on the others.
     """
 
     command: str
@@ -40,6 +45,7 @@ class Suite:
     seed: int
     weights: dict[str, str]
     versions: dict[str, str]
+    skipped: frozenset[tuple[str, str, str, float]] = frozenset()
 
     def __post_init__(self) -> None:
         _check(
@@ -56,6 +62,9 @@ class Suite:
             _check(isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest), "weights", digest)
         for text in self.versions.values():
             _check(isinstance(text, str) and len(text) <= 200 and text.isprintable(), "versions", text)
+        for model, target, method, eps in self.skipped:
+            _check(_NAME.fullmatch(model), "model", model)
+            _check(target in TARGETS and method in METHODS and 0 <= eps <= 1, "a certificate", method)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,8 @@ class Mean:
     model      a name of models.csv, or the constant decoder of a likelihood.
     method     of the attack or the certificate; "" for clean.
     low, high  95 % confidence interval of the mean.
-    vacuous    how many images have no bound; the mean is -inf if there is one.
+    vacuous    how many images have no bound; the mean is -inf if there is one. None: the first ones have
+               none, and the others were not tried.
     """
 
     model: str
@@ -78,7 +88,7 @@ class Mean:
     mean: float
     low: float
     high: float
-    vacuous: int
+    vacuous: int | None
 
     def __post_init__(self) -> None:
         _check(_NAME.fullmatch(self.model), "model", self.model)
@@ -88,10 +98,11 @@ class Mean:
             self.target in TARGETS or (self.target, self.quantity) == ("", "clean"), "target", self.target
         )
         _check(0 <= self.eps <= 1, "eps", self.eps)
+        object.__setattr__(self, "eps", float(f"{self.eps:.12g}"))  # as it can be typed
         _check(_count(self.images), "images", self.images)
         _check(_count(self.draws), "draws", self.draws)
-        _check(0 <= self.vacuous <= self.images, "vacuous", self.vacuous)
-        if self.vacuous:
+        _check(self.vacuous is None or 0 <= self.vacuous <= self.images, "vacuous", self.vacuous)
+        if self.vacuous != 0:
             _check(self.quantity == "certified" and self.mean == -math.inf, "mean", self.mean)
             return
         _check(math.isfinite(self.mean), "mean", self.mean)
@@ -128,9 +139,21 @@ class Entry:
         _check(self.likelihood in LIKELIHOODS, "likelihood", self.likelihood)
         _check(_WORD.fullmatch(self.recipe), "recipe", self.recipe)
         _check(0 <= self.eps <= 1, "eps", self.eps)
+        object.__setattr__(self, "eps", float(f"{self.eps:.12g}"))  # as it can be typed
         _check(self.target in (*TARGETS, ""), "target", self.target)
         for field in ("latent", "parameters", "active_units"):
             _check(_count(getattr(self, field), least=0), field, getattr(self, field))
+
+    @property
+    def kind(self) -> str:
+        """The recipe; STANDARD or BETA where there was nothing to prove, of which only the name tells."""
+        if self.eps > 0 or self.recipe not in (*CERTIFIED, "plain"):
+            return self.recipe
+        return BETA if f"-{BETA}-" in self.model else STANDARD
+
+    @property
+    def robust(self) -> bool:
+        return self.kind in CERTIFIED
 
 
 @dataclass(frozen=True)
@@ -156,6 +179,29 @@ class Results:
         """Means by eps, ascending; empty if there are none over so many images."""
         return () if images is None else self._lines.get((model, target, quantity, method, images), ())
 
+    def curve(
+        self, model: str, target: str, quantity: str, method: str, images: int | None
+    ) -> tuple[Mean, ...]:
+        """The line and what is known besides: at eps 0 all is clean, and what was skipped is vacuous."""
+        line = {mean.eps: mean for mean in self.line(model, target, quantity, method, images)}
+        clean = None if images is None else self.clean(model, target, 0, images)
+        skipped = self._skipped.get((model, target, method), ())
+        if images is None or clean is None or not (line or skipped):
+            return tuple(line.values())
+        base = replace(clean, target=target, eps=0, quantity=quantity, method=method)
+        line.setdefault(0, base)
+        lost = {"mean": -math.inf, "low": -math.inf, "high": -math.inf, "vacuous": None}
+        for eps in skipped:
+            line.setdefault(eps, replace(base, eps=eps, **lost))
+        return tuple(line[eps] for eps in sorted(line))
+
+    @cached_property
+    def _skipped(self) -> dict[tuple[str, str, str], list[float]]:
+        found: dict[tuple[str, str, str], list[float]] = {}
+        for model, target, method, eps in self.suite.skipped:
+            found.setdefault((model, target, method), []).append(eps)
+        return found
+
     def clean(self, model: str, target: str, eps: float, images: int) -> Mean | None:
         """Clean depends neither on eps nor on the target, but for the constant decoder, which is fitted."""
         line = self.line(model, target, "clean", "", images)
@@ -176,6 +222,13 @@ class Results:
         if both := attacked & certified:
             return max(both), max(both)
         return max(attacked, default=None), max(certified, default=None)
+
+    def decoder(self, likelihood: str, target: str, images: int | None) -> tuple[str, int | None]:
+        """The constant decoder of a likelihood, and over how many images it was evaluated: over so many if
+        it was, else over the most."""
+        name = f"{CONSTANT}-{likelihood}"
+        found = {key[4] for key in self._lines if key[:3] == (name, target, "certified")}
+        return name, images if images in found else max(found, default=None)
 
     def _images(self, target: str, quantity: str, method: str) -> set[int]:
         return {key[4] for key in self._lines if key[1:4] == (target, quantity, method)}

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from core.checkpoint import MODELS, WEIGHTS
+from core import checkpoint
 from core.config import LIKELIHOODS
 from core.data import ASSETS
 from core.errors import DataError
@@ -25,7 +25,7 @@ from core.results import Entry, Mean, Results, Suite
 
 RESULTS = ASSETS / "results" / "paper"
 FORMAT = 1
-COMMAND = "python -m core suite"
+COMMAND = "python -m core evaluate --suite paper --results assets/results/paper"
 """What computes the folder."""
 SUITE, SUMMARY, TABLE = "suite.json", "summary.csv", "models.csv"
 SAMPLES = ("prior", "reconstructions")
@@ -51,8 +51,8 @@ def read_results(folder: Path | str) -> Results:
     names = [entry.model for entry in entries]
     if len(set(names)) < len(names):
         raise DataError(f"{folder / TABLE} names a model twice. {_AGAIN}")
-    known = {*names, *(f"{CONSTANT}-{likelihood}" for likelihood in LIKELIHOODS)}
-    if strange := {mean.model for mean in means} - known:
+    constants = tuple(f"{CONSTANT}-{likelihood}" for likelihood in LIKELIHOODS)
+    if strange := {m.model for m in means if not m.model.startswith(constants)} - set(names):
         raise DataError(f"{folder / SUMMARY} has a model {min(strange)} that {TABLE} lacks. {_AGAIN}")
     if len({(m.model, m.target, m.eps, m.quantity, m.method, m.images) for m in means}) < len(means):
         raise DataError(f"{folder / SUMMARY} says something twice. {_AGAIN}")
@@ -68,7 +68,13 @@ def _read_suite(path: Path) -> Suite:
         found = values.get("format") if isinstance(values, dict) else None
         raise DataError(f"{path} has format {str(found)[:20]}; this version reads {FORMAT}. {_AGAIN}")
     try:
-        return Suite(**{field.name: values[field.name] for field in fields(Suite)})
+        known = {field.name: values[field.name] for field in fields(Suite) if field.name != "skipped"}
+        skipped = (
+            (str(gap["model"]), str(gap["target"]), str(gap["method"]), float(f"{float(eps):.12g}"))
+            for gap in values.get("not_computed", [])
+            for eps in gap["eps"]
+        )
+        return Suite(**known, skipped=frozenset(skipped))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({str(error)[:200]}). {_AGAIN}") from error
 
@@ -96,6 +102,7 @@ def _row(kind: type[T], row: dict[str, str]) -> T:
 _PARSE: dict[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
+    "int | None": int,
     "float": float,
     "float | None": lambda text: None if text == "" else _finite(text),
 }
@@ -152,6 +159,6 @@ def changed(results: Results) -> list[str]:
     return sorted(
         name
         for name, digest in results.suite.weights.items()
-        if (path := MODELS / name / WEIGHTS).is_file()
+        if (path := checkpoint.MODELS / name / checkpoint.WEIGHTS).is_file()
         and hashlib.sha256(path.read_bytes()).hexdigest() != digest
     )

@@ -61,6 +61,40 @@ class Reader:
             return fallback
         return int(value)
 
+    def among(self, field: str, numbers: Sequence[float], fallback: float) -> float:
+        """One of a few numbers in [0, 1], however it is written."""
+        text = self.text(field)
+        value = fallback if text is None else to_number(text, 0, 1)
+        if text is None or value is None or value not in numbers:
+            if text is not None:
+                listed = ", ".join(f"{number:g}" for number in numbers)
+                self.refuse(field, text, f"it must be one of {listed}.", f"{fallback:g}")
+            return fallback
+        return value
+
+    def several(
+        self,
+        field: str,
+        options: Sequence[str],
+        most: int,
+        fallback: tuple[str, ...],
+        must: str,
+        nothing: str = "none",
+    ) -> tuple[str, ...]:
+        """Up to `most` of the options, separated by commas; those that are none are left out.
+
+        nothing  what the message calls an empty choice.
+        """
+        text = self.text(field)
+        if text is None:
+            return fallback
+        asked = tuple(dict.fromkeys(text.split(","))) if text else ()
+        known = tuple(part for part in asked if part in options)[:most]
+        if known != asked:
+            known = known or fallback
+            self.refuse(field, text, must, ", ".join(known) or nothing)
+        return known
+
 
 def to_number(text: str, low: float, high: float) -> float | None:
     """A finite number in [low, high], rounded to what the URL keeps, or None."""

@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import results_files
+from core import checkpoint, results_files
 from core.errors import DataError
 from core.results import Mean, Results, as_csv, frontier
 from core.results_files import changed, read_results, read_sample
 from tests.results_files import HEADER, IMAGES, MODELS, RADII, SUBSET, write_results
 
-ROBUST, REC, CONSTANT = "mnist-mlp-robust-0.1", "mnist-mlp-robust-rec-0.1", "constant-decoder-bernoulli"
+STANDARD, ROBUST, REC, CONSTANT = (
+    "mnist-mlp-standard",
+    "mnist-mlp-robust-0.1",
+    "mnist-mlp-robust-rec-0.1",
+    "constant-decoder-bernoulli",
+)
 COMMAND = f"`{results_files.COMMAND}`"
 
 
@@ -43,20 +48,56 @@ def test_the_files_are_read_as_they_are(results: Results):
 
 
 def test_a_line_is_over_one_number_of_images_by_eps(results: Results):
-    line = results.line(ROBUST, "likelihood", "certified", "ibp", SUBSET)
-    assert [mean.eps for mean in line] == list(RADII)
+    line = results.line(ROBUST, "likelihood", "certified", "alpha-crown", SUBSET)
+    assert [mean.eps for mean in line] == list(RADII[1:])
     assert {mean.images for mean in line} == {SUBSET}
-    assert line[3].low < line[3].mean < line[3].high
-    vacuous = results.line("mnist-mlp-standard", "likelihood", "certified", "ibp", IMAGES)
-    assert [mean.vacuous for mean in vacuous] == [0, *[IMAGES] * 4]
-    assert vacuous[1].mean == -math.inf
+    assert line[2].low < line[2].mean < line[2].high
+    vacuous = results.line(STANDARD, "likelihood", "certified", "ibp", IMAGES)
+    assert [mean.vacuous for mean in vacuous] == [IMAGES] * 4
+    assert vacuous[0].mean == -math.inf
+    assert results.line(ROBUST, "likelihood", "certified", "ibp", SUBSET) == ()
     assert results.line(ROBUST, "likelihood", "certified", "crown", IMAGES) == ()
     assert results.line(ROBUST, "likelihood", "certified", "ibp", None) == ()
 
 
+def test_a_curve_begins_at_clean_and_says_what_was_skipped(results: Results):
+    curve = results.curve(STANDARD, "likelihood", "certified", "crown-ibp", IMAGES)
+    assert [mean.eps for mean in curve] == list(RADII)
+    assert [mean.vacuous for mean in curve] == [0, 0, 0, None, None]
+    assert [mean.mean for mean in curve[3:]] == [-math.inf] * 2
+    clean = results.clean(STANDARD, "likelihood", 0, IMAGES)
+    assert clean is not None
+    assert (curve[0].mean, curve[0].low, curve[0].high) == (clean.mean, clean.low, clean.high)
+    assert curve[1:3] == results.line(STANDARD, "likelihood", "certified", "crown-ibp", IMAGES)
+    assert results.curve(STANDARD, "likelihood", "certified", "bab", IMAGES) == ()
+    assert results.curve(STANDARD, "likelihood", "certified", "ibp", None) == ()
+    attacked = results.curve(CONSTANT, "likelihood", "attacked", "closed-form", IMAGES)
+    assert [mean.eps for mean in attacked] == list(RADII)
+    assert attacked[0].mean == -200
+
+
+def test_the_constant_decoder_is_over_what_there_is(results: Results):
+    assert results.decoder("bernoulli", "likelihood", IMAGES) == (CONSTANT, IMAGES)
+    assert results.decoder("bernoulli", "likelihood", SUBSET) == (CONSTANT, IMAGES)
+    assert results.decoder("poisson", "likelihood", SUBSET) == ("constant-decoder-poisson", None)
+
+
+def test_the_kind_of_a_model_without_a_radius_is_in_its_name(results: Results):
+    kinds = {entry.model: entry.kind for entry in results.entries}
+    assert [kinds[model.name] for model in MODELS] == [
+        "standard",
+        "ibp",
+        "ibp",
+        "adversarial",
+        "beta",
+        "standard",
+    ]
+    assert [entry.robust for entry in results.entries] == [False, True, True, False, False, False]
+
+
 def test_attack_and_proof_are_shown_over_the_same_images_where_they_can(results: Results):
     assert results.sizes("likelihood", "pgd", "ibp") == (IMAGES, IMAGES)
-    assert results.sizes("likelihood", "strongest", "ibp") == (SUBSET, SUBSET)
+    assert results.sizes("likelihood", "strongest", "ibp") == (SUBSET, IMAGES)
     assert results.sizes("likelihood", "strongest", "alpha-crown") == (SUBSET, SUBSET)
     assert results.sizes("likelihood", "pgd", "alpha-crown") == (IMAGES, SUBSET)
     assert results.sizes("likelihood", "fgsm", "alpha-crown") == (None, SUBSET)
@@ -70,7 +111,7 @@ def test_clean_is_found_at_any_eps_but_the_constant_decoders(results: Results):
     found = sparse.clean(ROBUST, "reconstruction", 0.1, SUBSET)
     assert found is not None
     assert found.images == SUBSET
-    assert found.mean == pytest.approx(-188)
+    assert found.mean == pytest.approx(-176)
     assert sparse.clean(CONSTANT, "likelihood", 0.1, SUBSET) is None
     constant = results.clean(CONSTANT, "likelihood", 0.1, SUBSET)
     assert constant is not None
@@ -191,7 +232,7 @@ def test_a_row_that_is_not_ours_is_refused(folder: Path, field: str, value: str)
         ("mnist-conv-beta-4,conv", "mnist-mlp-standard,conv"),
         ("mnist-conv-beta-4,conv", "constant-decoder-x,conv"),
         ("beta-4,conv", "beta-4,transformer"),
-        (",beta,", ",<i>,"),
+        (",plain,", ",<i>,"),
         ("1000000", "-5"),
         ("10.0", "inf"),
         ("kappa,", ""),
@@ -251,7 +292,7 @@ def test_a_damaged_sample_is_a_sentence(results: Results, damage: Callable[[Path
 def test_a_shipped_model_with_other_weights_is_named(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(results_files, "MODELS", tmp_path)
+    monkeypatch.setattr(checkpoint, "MODELS", tmp_path)
     assert changed(results) == []
     for name in (ROBUST, REC):
         (tmp_path / name).mkdir()

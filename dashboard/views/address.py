@@ -31,16 +31,25 @@ def restore(
         write(state)
         session["page"] = page
         session[_last(page)] = url
+        session["fresh"] = not session["messages"] and url == dict(st.query_params)
     elif touched:
-        session["messages"] = []
+        session["messages"], session["fresh"] = [], False
     return session["messages"]
 
 
 def publish(page: str, url: dict[str, str]) -> None:
-    """Write the settings to the URL."""
-    if url != dict(st.query_params):
+    """Write the settings to the URL.
+
+    A URL that says the same in other words stays: a rewritten one is a step of the browser's history that
+    the back button could not get past.
+    """
+    session, now = st.session_state, dict(st.query_params)
+    if session.pop("fresh", False):
+        session["synonyms"] = (now, url)
+    if url != now and session.get("synonyms") != (now, url):
         st.query_params.from_dict(url)
-    st.session_state[_last(page)] = url
+        now = url
+    session[_last(page)] = now
 
 
 def touch() -> None:
