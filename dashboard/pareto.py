@@ -87,7 +87,7 @@ def _add_point(figure: go.Figure, point: Point, eps: float, edge: float) -> None
             y=max(point.proved, edge),
             line={"color": faint(GREY, 0.5), "width": 1},
             annotation={"text": line.name.lower(), "font": {"size": 12}},
-            annotation_position="bottom right",
+            annotation_position="top right",
         )
     clean, proved = line.clean[eps], line.at(eps)[1]
     assert proved is not None

@@ -93,7 +93,8 @@ HELP = {
     "counts.",
     "index": "Position in the MNIST test set; the first 500 images are shipped.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "
-    "in their name. Any two can be compared.",
+    "in their name, adversarial ones on attacked images, noise on random changes. Any two can be "
+    "compared, but a Gaussian likelihood has another scale.",
     "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
     "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
     "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",

@@ -279,7 +279,7 @@ def test_a_sample_is_its_grey_levels(results: Results):
         lambda path: Image.new("L", (5000, 4)).save(path),
         lambda path: Image.new("L", (8, 8)).save(path, "JPEG"),
         lambda path: path.write_bytes(path.read_bytes() + bytes(6_000_000)),
-        lambda path: (path.unlink(), path.symlink_to("/etc/hostname")),
+        lambda path: path.rename(path.parents[2] / "x.png") and path.symlink_to(path.parents[2] / "x.png"),
     ],
 )
 def test_a_damaged_sample_is_a_sentence(results: Results, damage: Callable[[Path], object]):

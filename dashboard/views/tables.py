@@ -92,9 +92,9 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
                 "Proved at own eps": own[0] if own else None,
                 "Constant decoder there": entry.constant if entry.eps else None,
                 "Active units": entry.active_units,
-                "of": entry.latent,
                 "Parameters": entry.parameters,
                 "Explorer": picking.link(results, choice, entry.model, entry.eps or choice.eps, shipped),
+                "Latent": entry.latent,
                 "Name": entry.model,
             }
         )

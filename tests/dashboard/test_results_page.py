@@ -224,6 +224,14 @@ def test_a_damaged_picture_spoils_nothing_else(page: AppTest, paper: Path):
     assert len(page.dataframe) == 1
 
 
+def test_files_that_change_are_read_again(page: AppTest, paper: Path):
+    page.run()
+    suite = paper / "suite.json"
+    suite.write_text(suite.read_text().replace("some.suite", "other.suite"))
+    page.run()
+    assert "other.suite" in page.code[0].value
+
+
 def test_other_weights_than_those_evaluated_are_said(page: AppTest, models: Path):
     weights = models / ROBUST / "weights.safetensors"
     weights.write_bytes(weights.read_bytes() + b"x")
