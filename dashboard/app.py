@@ -13,17 +13,6 @@ if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
-
-
-def page() -> None:
-    from dashboard import text
-
-    st.title(text.TITLE, anchor=False)
-    st.markdown(text.SUBTITLE)
-    # Imported here so that the browser gets the words above while torch is still loading.
-    from dashboard.views import explorer
-
-    explorer.show()
-
-
-st.navigation([st.Page(page, title="ELBO under attack", default=True)], position="hidden").run()
+explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
+results = st.Page("entries/results.py", title="Results", url_path="results")
+st.navigation([explorer, results], position="top").run()

@@ -1,4 +1,4 @@
-"""Thin adapters around core, with caches: digits, models, attack and interval bounds.
+"""Thin adapters around core, with caches: digits, models, attack and interval bounds; results.
 
 Tighter bounds are in tighten.py. There are no other caches; locks and threads are in jobs.py.
 """
@@ -16,15 +16,22 @@ import streamlit as st
 import torch
 
 import core
+from core import results_files
 from core.checkpoint import load_config
 from core.curve import Curve
 from core.errors import CoreError
 from core.latent import reparameterise
 from core.metrics import model_metrics
 from core.model import VAE
+from core.results import Results
 from dashboard.images import grey
 from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import Settings
+from dashboard.text import model_label
+
+Stamp = tuple[object, ...]
+SAMPLE_PIXELS = 1200
+"""About how wide pictures of many digits are made."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,46 @@ def _label(name: str) -> str:
     """What the configuration says of the model."""
     try:
         config = load_config(name)
-        arch, training = str(config["model"]["arch"]).upper(), config["training"]
-        if training["eps"] == 0:
-            return f"Standard {arch}"
-        kind = "" if training["target"] == "likelihood" else ", reconstruction"
-        return f"Robust {arch} (eps {training['eps']:g}{kind})"
+        return model_label(config["model"], config["training"])
     except (CoreError, KeyError, TypeError, ValueError):
         return name
+
+
+def results() -> Results:
+    """The evaluation of all models; read again when its files change. Raises DataError."""
+    return _results(_stamp())[0]
+
+
+def changed() -> list[str]:
+    """Shipped models that are not those that were evaluated."""
+    return _results(_stamp())[1]
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _results(_: Stamp) -> tuple[Results, list[str]]:
+    found = results_files.read_results(results_files.RESULTS)
+    return found, results_files.changed(found)
+
+
+def sample(name: str, kind: str) -> bytes:
+    """A picture of a model as PNG, its pixels crisp. Raises DataError."""
+    return _sample(name, kind, _stamp())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _sample(name: str, kind: str, _: Stamp) -> bytes:
+    pixels = results_files.read_sample(results(), name, kind)
+    return grey(pixels / 255, scale=max(1, SAMPLE_PIXELS // pixels.shape[1]))
+
+
+def _stamp() -> Stamp:
+    """Changes when the files of the evaluation do."""
+    folder = results_files.RESULTS
+    try:
+        files = (*sorted(folder.glob("*.*")), *sorted(folder.glob("samples/*.png")))
+        return str(folder), *((file.name, file.stat().st_mtime_ns) for file in files)
+    except OSError:  # reading them will say what is wrong
+        return (str(folder),)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from core.ball import NORMS
 from core.certificate import STATES
 from core.methods import METHODS
 from core.validate import TARGETS
+from dashboard.params import Message, Reader
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,6 @@ class State:
         return next((float(r) for r in self.scale.ranges if float(r) >= least), self.eps)
 
 
-@dataclass(frozen=True)
-class Message:
-    """A value that was refused, and what is used instead."""
-
-    field: str
-    text: str
-
-
 def default_state(models: Sequence[str], norm: str = "linf") -> State:
     """The page as it opens, or for a norm; `models` are the names there are, at least one."""
     left = FIRST_CHOICE["left"] if FIRST_CHOICE["left"] in models else models[0]
@@ -132,67 +124,34 @@ def default_state(models: Sequence[str], norm: str = "linf") -> State:
 
 def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list[Message]]:
     """A valid state from text that anyone may have written, and what had to be refused."""
-    messages: list[Message] = []
-
-    def refuse(field: str, text: str, must: str, fallback: object) -> None:
-        used = "each model's own" if fallback is None else fallback
-        messages.append(
-            Message(field, f"`{field}` in the address is {_quote(text)}; {must} Using {used} instead.")
-        )
-
-    def choice(field: str, options: Sequence[str], fallback: str, must: str) -> str:
-        text = params.get(field)
-        if text is None or text in options:
-            return fallback if text is None else text
-        refuse(field, text, must, fallback)
-        return fallback
-
-    def number(field: str, low: float, high: float, fallback: float | None) -> float | None:
-        text = params.get(field)
-        value = fallback if text is None else _number(text, low, high)
-        if value is None and text is not None:
-            refuse(field, text, f"it must be a number from {low:,g} to {high:,g}.", fallback)
-            return fallback
-        return value
-
-    def whole(field: str, low: int, high: int, fallback: int) -> int:
-        text = params.get(field)
-        value = fallback if text is None else _number(text, low, high)
-        if value is None or value != int(value):
-            refuse(field, str(text), f"it must be a whole number from {low:,} to {high:,}.", fallback)
-            return fallback
-        return int(value)
-
-    def one_of(field: str, options: Sequence[str], fallback: str) -> str:
-        return choice(field, options, fallback, f"it must be one of {', '.join(options)}.")
-
+    reader = Reader(params)
     known = f"the models are {', '.join(models)}."
     # First: what makes sense for eps depends on it.
-    norm = one_of("norm", NORMS, "linf")
+    norm = reader.one_of("norm", NORMS, "linf")
     default, scale = default_state(models, norm), SCALES[norm]
     base = default.settings
-    eps = number("eps", 0, scale.most, default.eps)
+    eps = reader.number("eps", 0, scale.most, default.eps)
     settings = Settings(
-        target=one_of("target", TARGETS, base.target),
-        attack=one_of("attack", ATTACKS, base.attack),
+        target=reader.one_of("target", TARGETS, base.target),
+        attack=reader.one_of("attack", ATTACKS, base.attack),
         norm=norm,
-        steps=whole("steps", 1, MOST_STEPS, base.steps),
-        restarts=whole("restarts", 1, MOST_RESTARTS, base.restarts),
-        draws=whole("draws", 1, MOST_DRAWS, base.draws),
-        seed=whole("seed", 0, MOST_SEED, base.seed),
+        steps=reader.whole("steps", 1, MOST_STEPS, base.steps),
+        restarts=reader.whole("restarts", 1, MOST_RESTARTS, base.restarts),
+        draws=reader.whole("draws", 1, MOST_DRAWS, base.draws),
+        seed=reader.whole("seed", 0, MOST_SEED, base.seed),
     )
     state = State(
-        left=choice("left", models, default.left, known),
-        right=choice("right", models, default.right, known),
-        index=whole("index", 0, MOST_INDEX, default.index),
+        left=reader.choice("left", models, default.left, known),
+        right=reader.choice("right", models, default.right, known),
+        index=reader.whole("index", 0, MOST_INDEX, default.index),
         eps=default.eps if eps is None else eps,
-        threshold=number("threshold", -MOST_NATS, MOST_NATS, None),
-        upto=one_of("upto", scale.ranges, default.upto),
-        method=one_of("method", METHODS, default.method),
-        states=one_of("states", STATES, default.states),
+        threshold=reader.number("threshold", -MOST_NATS, MOST_NATS, None, "each model's own"),
+        upto=reader.one_of("upto", scale.ranges, default.upto),
+        method=reader.one_of("method", METHODS, default.method),
+        states=reader.one_of("states", STATES, default.states),
         settings=settings,
     )
-    return _bounded(state, messages), messages
+    return _bounded(state, reader.messages), reader.messages
 
 
 def _bounded(state: State, messages: list[Message]) -> State:
@@ -242,18 +201,3 @@ def _flat(state: State) -> dict[str, str]:
         for key, value in values.items()
         if value is not None
     }
-
-
-def _number(text: str, low: float, high: float) -> float | None:
-    """A finite number in [low, high], rounded to what the URL keeps, or None."""
-    try:
-        value = float(text) if len(text) <= 40 else math.nan
-    except ValueError:
-        return None
-    return float(f"{value:.12g}") + 0.0 if low <= value <= high else None
-
-
-def _quote(text: str) -> str:
-    """Text of unknown origin as a short piece of code: no markup, no line breaks."""
-    shown = "".join(c for c in text[:41] if c.isprintable() and c != "`")
-    return f"`{shown[:40]}…`" if len(text) > 40 else f"`{shown or ' '}`"

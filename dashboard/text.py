@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 TITLE = "ELBO under attack"
+EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
+"""Files of the two pages, beside app.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "
@@ -16,6 +20,13 @@ THRESHOLD = {
     False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
     "below.",
 }
+RESULTS_TITLE = "Results"
+RESULTS_SUBTITLE = (
+    "All models under attack, over whole sets of test images: the mean ELBO that attacks **attained**, the "
+    "lower bound on it that is **proved** for all images an adversary could choose, and what is **open** "
+    "between the two. The constant decoder ignores its latent code: a model has to beat it to prove "
+    "anything of interest."
+)
 GLOSSARY = (
     "elbo",
     "nats",
@@ -82,13 +93,71 @@ HELP = {
     "counts.",
     "index": "Position in the MNIST test set; the first 500 images are shipped.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "
-    "in their name. Any two can be compared.",
+    "in their name, adversarial ones on attacked images, noise on random changes. Any two can be "
+    "compared, but a Gaussian likelihood has another scale.",
     "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
     "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
     "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",
     "perturbation": "Perturbation: attacked minus input, magnified as stated. Blue: darker; red: brighter; "
     "white: unchanged.",
     "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
+}
+RESULTS_GLOSSARY = (
+    "elbo",
+    "nats",
+    "eps",
+    "mean_clean",
+    "mean_attained",
+    "mean_proved",
+    "open",
+    "vacuous",
+    "interval",
+    "constant",
+    "frontier",
+    "active",
+)
+RESULTS_HELP = {
+    "likelihood": "Likelihood of a pixel under the decoder. Bernoulli: each pixel is a probability of "
+    "white. Gaussian: each pixel is a value with noise. Their ELBOs are on different scales and are never "
+    "drawn together.",
+    "models": "Models with curves of their own, in these colours. The comparison of clean and proved shows "
+    "all models that pass the filters.",
+    "recipe": "How the models were trained. None chosen: all. Robust recipes train on a proved bound (IBP, "
+    "CROWN-IBP, SABR, MTL-IBP); adversarial training on attacked images, noise on random changes, both "
+    "without a proof; a beta-VAE weighs the KL term.",
+    "attack": "How the attacked images were searched for. PGD ran on all images; the strongest attack, 25 "
+    "times the work, on a subset.",
+    "certificate": "How the bound was proved. Each method is at least as tight as the ones before it, and "
+    "slower; slow ones ran on a subset.",
+    "axis": "Near the constant decoder: the axis ends somewhat below it, where a model does worse than one "
+    "that ignores its latent code. All attained: down to the lowest ELBO that an attack reached.",
+    "mean_clean": "Clean: the mean ELBO of the images as they are, without an attack, in nats.",
+    "mean_attained": "Attained: the mean of the lowest ELBO that the attack reached for each image, each "
+    "pixel changed by at most eps. A stronger attack may reach less.",
+    "mean_proved": "Proved: the mean of the bounds that no image within eps can go below, whatever the "
+    "attack.",
+    "interval": "95 % interval: where the mean over other images of this kind would lie, by resampling the "
+    "images (bootstrap). On all test images it is too small to see; on the subset it is not.",
+    "constant": "Constant decoder: ignores its latent code and gives the same pixels for every image, the "
+    "best ones for that eps. Attacked and proved in closed form, so nothing is open.",
+    "frontier": "Frontier: the models that no other beats in clean and in proved at once. The staircase "
+    "joins them; what lies below it is beaten.",
+    "active": "Active units: latent dimensions that carry information about the image.",
+    "own": "Proved at the eps that the model was trained for, for its own target, by the certificate that "
+    "is chosen.",
+}
+LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}
+ARCH_LABELS = {"all": "All", "mlp": "MLP", "conv": "CONV"}
+AXIS_LABELS = {"near": "Near the constant decoder", "all": "All attained"}
+RECIPE_LABELS = {
+    "standard": "Standard",
+    "ibp": "Robust: IBP",
+    "crown-ibp": "Robust: CROWN-IBP",
+    "sabr": "Robust: SABR",
+    "mtl-ibp": "Robust: MTL-IBP",
+    "adversarial": "Adversarial",
+    "noise": "Noise",
+    "beta": "Beta-VAE",
 }
 HUES = {"#D55E00": "orange", "#0072B2": "blue"}
 TARGET_LABELS = {
@@ -115,6 +184,34 @@ METHOD_NAMES = {
     "quadratic": "quadratic",
     "bab": "branch and bound",
 }
+BARS = "Bars: 95 % interval of the mean."
+CONSTANT = "Constant decoder"
+TARGET_NAMES = {
+    "likelihood": "likelihood of the attacked image",
+    "reconstruction": "reconstruction of the clean image",
+}
+CLICK = "Click a point for its numbers and the way to the explorer, or take them from the table below."
+AS_TABLE = "The same as a table, with links to the explorer"
+TO_EXPLORER = "To the explorer"
+TO_RESULTS = "All models, over whole sets of test images: the results"
+NO_MODELS = "No model is chosen: choose some in the sidebar to see their curves."
+NO_ROWS = "Nothing passes the filters."
+NOT_SHIPPED = "The explorer cannot show this one: it shows the models that are shipped."
+FRONTIER_LEGEND = (
+    "○ other models that pass the filters; ✖ constant decoder; ╍╍ frontier: no model "
+    "lies above and to the right of it; ↓ below the frame, or vacuous."
+)
+SAMPLES = {
+    "prior": "Digits made up: decoded from random latent codes.",
+    "reconstructions": "Rows from the top: test digits, their reconstructions, the digits attacked, and "
+    "what the model reconstructs from those.",
+}
+QUANTITY_NAMES = (
+    {name: label.split(":")[0].split(",")[0] for name, label in ATTACK_LABELS.items()}
+    | METHOD_NAMES
+    | {"strongest": "the strongest attack", "closed-form": "closed form"}
+)
+"""Attacks and certificates as they stand in a sentence: "attained by ..."."""
 METHOD_LABELS = {
     "ibp": "IBP only: at once",
     "crown-ibp": "up to CROWN-IBP: seconds",
@@ -139,11 +236,89 @@ EPS_AXIS = {
 }
 
 
+RECIPES = {
+    "ibp": "Robust",
+    "crown-ibp": "Robust",
+    "sabr": "Robust",
+    "mtl-ibp": "Robust",
+    "adversarial": "Adversarial",
+    "noise": "Noise",
+}
+"""What a model is called that was trained for an eps, by recipe; the certified recipes are all robust."""
+
+
+def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """A model's name for people, from its configuration: "Robust MLP (eps 0.1)".
+
+    Raises KeyError, TypeError or ValueError for a configuration that is not ours.
+    """
+    arch, eps, beta = str(model["arch"]).upper(), training["eps"], training.get("beta", 1)
+    likelihood = ", Gaussian" if model.get("likelihood") == "gaussian" else ""
+    if eps == 0:
+        name = f"Standard {arch}" if beta == 1 else f"Beta-VAE {arch} ({beta:g})"
+        return name + likelihood
+    notes = [f"eps {eps:g}"]
+    if training["target"] != "likelihood":
+        notes.append("reconstruction")
+    if beta != 1:
+        notes.append(f"beta {beta:g}")
+    return f"{RECIPES[training.get('recipe', 'ibp')]} {arch} ({', '.join(notes)}){likelihood}"
+
+
+def recipe_label(kind: str) -> str:
+    return RECIPE_LABELS.get(kind, kind)
+
+
 def nats(value: float, digits: int = 0) -> str:
     """A number of nats with a true minus sign and the unit; no "-0"."""
     if math.isinf(value) or math.isnan(value):
         return "vacuous"
     return f"{signed(value, digits)} nats".replace("+", "")
+
+
+def interval(mean: float, low: float, high: float) -> str:
+    """A mean with its confidence interval: "−339.1 nats (−340.3 to −337.9)"."""
+    ends = (signed(end, 1).replace("+", "") for end in (low, high))
+    return f"{nats(mean, 1)} ({' to '.join(ends)})"
+
+
+def of_images(count: int, everything: int | None = None) -> str:
+    """How many images, said to be all of them if they are."""
+    return f"all {count:,} test images" if count == everything else f"{count:,} images"
+
+
+def over(
+    attack: tuple[str, int | None],
+    proof: tuple[str, int | None],
+    constant: int | None,
+    everything: int,
+    draws: int,
+    seed: int,
+) -> str:
+    """Which methods, images and draws curves are over; a method is given with its number of images, the
+    constant decoder is these alone."""
+    said = []
+    for what, (method, count) in (("Attained", attack), ("Proved", proof)):
+        if count is not None:
+            said.append(f"{what} by {QUANTITY_NAMES[method]} on {of_images(count, everything)}.")
+    if None not in (attack[1], proof[1]) and attack[1] != proof[1]:
+        said.append("**Different images: do not compare the two point by point.**")
+    if constant not in (None, attack[1], proof[1]):
+        said.append(f"{CONSTANT} on {of_images(constant or 0, everything)}.")
+    each = "1 noise draw" if draws == 1 else f"{draws} noise draws"
+    return " ".join([*said, f"{each} (seed {seed}), the same for all values. {BARS}"])
+
+
+def other_weights(models: Sequence[str]) -> str:
+    """Models that the explorer shows are not the ones that were evaluated."""
+    return (
+        f"These results are of other weights than those shipped now: {', '.join(models)}. The explorer "
+        "shows the shipped ones; compute the results again with the command below."
+    )
+
+
+def open_in_explorer(name: str, eps: float) -> str:
+    return f"Open {name} at eps {eps:g} in the explorer"
 
 
 def signed(value: float, digits: int = 0) -> str:

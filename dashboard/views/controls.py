@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -13,6 +14,7 @@ from core.certificate import STATES
 from core.methods import METHODS
 from core.validate import TARGETS
 from dashboard import compute
+from dashboard.params import Message
 from dashboard.state import (
     ATTACKS,
     MOST_DRAWS,
@@ -22,7 +24,6 @@ from dashboard.state import (
     MOST_SEED,
     MOST_STEPS,
     SCALES,
-    Message,
     Scale,
     State,
     default_state,
@@ -38,7 +39,10 @@ from dashboard.text import (
     STATES_LABELS,
     TARGET_LABELS,
 )
+from dashboard.views import address
+from dashboard.views.address import touch
 
+PAGE = "explorer"
 OWN, COMMON = "5 % quantile of each model", "The same for both"
 THUMBNAILS = 10
 _NAMES = (
@@ -48,25 +52,13 @@ _NAMES = (
 
 
 def restore(models: Sequence[str]) -> list[Message]:
-    """Take over the URL when the page opens and on back and forward; what it said that was wrong."""
-    session = st.session_state
-    url = dict(st.query_params)
-    # A click ahead of the browser's next URL must not be undone by the URL it still shows.
-    touched = session.pop("touched", False)
-    if "url" not in session or (not touched and url != session["url"]):
-        state, session["messages"] = parse(url, models)
-        _write(state)
-    elif touched:
-        session["messages"] = []
-    return session["messages"]
+    """Take over the URL; what it said that was wrong."""
+    return address.restore(PAGE, partial(parse, models=models), _write)
 
 
 def publish(state: State, models: Sequence[str]) -> None:
     """Write the state to the URL."""
-    url = to_params(state, models)
-    if url != dict(st.query_params):
-        st.query_params.from_dict(url)
-    st.session_state["url"] = url
+    address.publish(PAGE, to_params(state, models))
 
 
 def read(models: Sequence[str]) -> tuple[State, list[Message]]:
@@ -89,7 +81,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             key="target",
             format_func=TARGET_LABELS.__getitem__,
             help=HELP["target"],
-            on_change=_touch,
+            on_change=touch,
         )
         st.segmented_control(
             "Change that is limited",
@@ -106,7 +98,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             ("states", "What is proved", STATES, STATES_LABELS),
         ):
             st.selectbox(
-                label, options, key=key, format_func=names.__getitem__, help=HELP[key], on_change=_touch
+                label, options, key=key, format_func=names.__getitem__, help=HELP[key], on_change=touch
             )
         _threshold()
         with st.expander("More settings"):
@@ -135,7 +127,7 @@ def eps_slider() -> None:
 def chart_range() -> None:
     """How far the chart goes."""
     st.segmented_control(
-        "Chart up to eps", _scale().ranges, key="upto", required=True, help=HELP["upto"], on_change=_touch
+        "Chart up to eps", _scale().ranges, key="upto", required=True, help=HELP["upto"], on_change=touch
     )
 
 
@@ -168,7 +160,7 @@ def _digit(labels: np.ndarray) -> None:
         st.button(f"Next {labels[index]}", on_click=_set, args=("index", after))
         st.button("Random", on_click=_set, args=("index", random.randrange(len(labels))))
     st.number_input(
-        "Test image number", 0, MOST_INDEX, step=1, key="index", help=HELP["index"], on_change=_touch
+        "Test image number", 0, MOST_INDEX, step=1, key="index", help=HELP["index"], on_change=touch
     )
 
 
@@ -176,13 +168,13 @@ def _models(models: Sequence[str]) -> None:
     names = compute.labels(tuple(models))
     for side, title in (("left", ":orange[●] Left model"), ("right", ":blue[●] Right model")):
         st.selectbox(
-            title, models, key=side, format_func=names.__getitem__, help=HELP["model"], on_change=_touch
+            title, models, key=side, format_func=names.__getitem__, help=HELP["model"], on_change=touch
         )
 
 
 def _threshold() -> None:
     session = st.session_state
-    st.radio("Threshold", (OWN, COMMON), key="kind", help=HELP["threshold"], on_change=_touch)
+    st.radio("Threshold", (OWN, COMMON), key="kind", help=HELP["threshold"], on_change=touch)
     if session["kind"] == COMMON:
         st.number_input(
             "Threshold in nats",
@@ -192,7 +184,7 @@ def _threshold() -> None:
             format="%.6g",
             key="threshold",
             help=HELP["nats"],
-            on_change=_touch,
+            on_change=touch,
         )
 
 
@@ -212,14 +204,14 @@ def _more() -> None:
         args=("eps", lambda: session["eps_box"]),
     )
     one_step = session["attack"] == "fgsm"
-    st.number_input("Draws", 1, MOST_DRAWS, key="draws", help=HELP["draws"], on_change=_touch)
+    st.number_input("Draws", 1, MOST_DRAWS, key="draws", help=HELP["draws"], on_change=touch)
     st.number_input(
         "Steps of the attack",
         1,
         MOST_STEPS,
         key="steps",
         help=HELP["steps"],
-        on_change=_touch,
+        on_change=touch,
         disabled=one_step,
     )
     st.number_input(
@@ -228,10 +220,10 @@ def _more() -> None:
         MOST_RESTARTS,
         key="restarts",
         help=HELP["restarts"],
-        on_change=_touch,
+        on_change=touch,
         disabled=one_step,
     )
-    st.number_input("Seed", 0, MOST_SEED, key="seed", help=HELP["seed"], on_change=_touch)
+    st.number_input("Seed", 0, MOST_SEED, key="seed", help=HELP["seed"], on_change=touch)
 
 
 def _write(state: State) -> None:
@@ -251,16 +243,12 @@ def _scale() -> Scale:
 def _change_norm() -> None:
     """An eps of one norm means nothing in the other."""
     st.session_state["eps"], st.session_state["upto"] = _scale().eps, _scale().upto
-    _touch()
-
-
-def _touch() -> None:
-    st.session_state["touched"] = True
+    touch()
 
 
 def _set(name: str, value: object) -> None:
     st.session_state[name] = value
-    _touch()
+    touch()
 
 
 def _take(name: str, value: Callable[[], object]) -> None:
@@ -269,4 +257,4 @@ def _take(name: str, value: Callable[[], object]) -> None:
 
 def _reset(models: Sequence[str]) -> None:
     _write(default_state(models))
-    _touch()
+    touch()

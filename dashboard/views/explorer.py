@@ -104,4 +104,5 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     refining.refine(cards, state, status, draw)

@@ -11,10 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+from tests.results_files import write_results
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = (
@@ -33,12 +36,27 @@ PATIENCE = 60_000
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The app on a free port, as a visitor's browser finds it."""
+    with _serve("-m", "streamlit", "run", "dashboard/app.py") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def results_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same with a small evaluation of made-up numbers in place of the shipped one."""
+    folder = write_results(tmp_path_factory.mktemp("results") / "paper")
+    with _serve("tests/browser/serve_results.py", str(folder)) as address:
+        yield address
+
+
+@contextmanager
+def _serve(*command: str) -> Iterator[str]:
+    """Run the app until the block ends; its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *command, *options], cwd=ROOT, stdout=quiet, stderr=quiet)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait(process, f"{address}/_stcore/health")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import checkpoint
 from dashboard import text
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_page_opens_with_two_models_and_a_verdict_each(opened: AppTest):
@@ -21,6 +25,19 @@ def test_the_page_opens_with_two_models_and_a_verdict_each(opened: AppTest):
     assert "Standard MLP" in words
     assert "Robust MLP (eps 0.1)" in words
     assert dict(app.query_params) == {}
+
+
+def test_the_first_words_need_no_torch():
+    code = "import sys, dashboard.text; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("page", ["explorer", "results"])
+def test_the_first_words_come_before_the_slow_imports(page: str):
+    code = (ROOT / "dashboard" / "entries" / f"{page}.py").read_text()
+    assert (
+        code.index("from dashboard import text") < code.index("st.title(") < code.index("dashboard.views")
+    )
 
 
 def test_the_numbers_are_those_of_core(app: AppTest):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from page_parts import NAMES
@@ -50,3 +53,30 @@ def test_labels_say_how_a_model_was_trained(models):
     assert compute.labels(NAMES[:2])[NAMES[1]] == "Standard MLP"
     (models / NAMES[2] / "config.json").write_text("{}")
     assert compute.labels(NAMES[1:])[NAMES[2]] == NAMES[2]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "training", "shown"),
+    [
+        ("bernoulli", {"eps": 0.0}, "Standard CONV"),
+        ("bernoulli", {"recipe": "ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "crown-ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "sabr", "eps": 0.05}, "Robust CONV (eps 0.05)"),
+        ("bernoulli", {"recipe": "mtl-ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "adversarial", "eps": 0.1}, "Adversarial CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "noise", "eps": 0.1}, "Noise CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "ibp", "eps": 0.0, "beta": 4.0}, "Beta-VAE CONV (4)"),
+        ("bernoulli", {"recipe": "ibp", "eps": 0.1, "beta": 4.0}, "Robust CONV (eps 0.1, beta 4)"),
+        ("bernoulli", {"eps": 0.1, "target": "reconstruction"}, "Robust CONV (eps 0.1, reconstruction)"),
+        ("gaussian", {"eps": 0.0, "beta": 1.0}, "Standard CONV, Gaussian"),
+        ("gaussian", {"recipe": "ibp", "eps": 0.1}, "Robust CONV (eps 0.1), Gaussian"),
+        ("bernoulli", {"recipe": "alchemy", "eps": 0.1}, NAMES[0]),
+        ("bernoulli", {"recipe": [], "eps": 0.1}, NAMES[0]),
+        ("bernoulli", {"eps": "much"}, NAMES[0]),
+    ],
+)
+def test_labels_say_the_recipe(models: Path, likelihood: str, training: dict[str, object], shown: str):
+    config = {"format": 1, "model": {"arch": "conv", "likelihood": likelihood}}
+    config["training"] = {"target": "likelihood"} | training
+    (models / NAMES[0] / "config.json").write_text(json.dumps(config))
+    assert compute.labels(NAMES[:1]) == {NAMES[0]: shown}

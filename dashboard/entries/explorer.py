@@ -1,0 +1,15 @@
+"""The explorer's page, at "/". The browser gets its first words while torch is still loading."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import text
+
+st.title(text.TITLE, anchor=False)
+st.markdown(text.SUBTITLE)
+
+# Late on purpose: these lines take seconds in a fresh process.
+from dashboard.views import explorer  # noqa: E402
+
+explorer.show()

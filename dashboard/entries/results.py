@@ -1,0 +1,15 @@
+"""The results' page, at "/results". The browser gets its first words while torch is still loading."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import text
+
+st.title(text.RESULTS_TITLE, anchor=False)
+st.markdown(text.RESULTS_SUBTITLE)
+
+# Late on purpose: these lines take seconds in a fresh process.
+from dashboard.views import results  # noqa: E402
+
+results.show()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+LINE_CHART = "[aria-label*='Line chart of the mean ELBO']"
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_from_the_explorer_to_the_results_and_back_by_a_point(page: Page, results_server: str):
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    visit(page, f"{results_server}/?steps=5&draws=1&method=ibp&index=3")
+    page.get_by_role("link", name="Results", exact=True).click()
+    expect(page.get_by_role("heading", name="Results")).to_be_visible()
+    expect(page).to_have_url(f"{results_server}/results")
+    expect(page.locator(f"{LINE_CHART}[aria-label*='Robust MLP (eps 0.1)']")).to_have_count(1)
+    # A filter goes into the address.
+    page.get_by_text("Reconstruction of the clean image").click()
+    expect(page).to_have_url(f"{results_server}/results?target=reconstruction")
+    expect(
+        page.get_by_role("heading", name=re.compile("reconstruction of the clean image"))
+    ).to_be_visible()
+    settle(page)
+    # The table has a way to the explorer for those who do not click on charts.
+    page.get_by_text("The same as a table").first.click()
+    row = page.get_by_test_id("stTable").first.get_by_role("row", name=re.compile(r"eps 0\.1\) 0\.05"))
+    link = row.get_by_role("link").first
+    wanted = "left=mnist-mlp-standard&right=mnist-mlp-robust-0.1&eps=0.05&target=reconstruction"
+    expect(link).to_have_attribute("href", f"/?{wanted}")
+    # So has the point itself: those in grey come first, then the models in their colours.
+    place = page.get_by_test_id("stPlotlyChart").nth(1).locator(".scatterlayer .point").nth(3)
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("link", name=re.compile(r"Open Robust MLP \(eps 0\.1\) at eps 0\.1 in")).click()
+    expect(page.get_by_role("heading", name="ELBO under attack")).to_be_visible()
+    expect(page).to_have_url(f"{results_server}/?{wanted.replace('0.05', '0.1')}")
+    expect(page.get_by_role("radio", name="Reconstruction of the clean image")).to_be_checked()
+    expect(page.get_by_test_id("stMetricValue")).to_have_count(8)
+    # Back again, to the results as they were left.
+    page.go_back()
+    expect(page.get_by_role("heading", name="Results")).to_be_visible()
+    expect(page).to_have_url(f"{results_server}/results?target=reconstruction")
+    settle(page)
+    page.go_back()
+    expect(page).to_have_url(f"{results_server}/results")
+    page.go_back()
+    expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("3")
+    assert errors == []
+
+
+def test_nothing_overflows_on_a_telephone(page: Page, results_server: str):
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, f"{results_server}/results")
+    page.get_by_text("The same as a table").last.click()
+    expect(page.get_by_test_id("stTable").last).to_be_visible()
+    too_wide = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid=stMain] *')]
+            .filter(e => !e.closest('svg, [data-testid=stTable], [data-testid=stDataFrame]'))
+            .filter(e => e.getBoundingClientRect().width > 0 && e.getBoundingClientRect().right > 391)
+            .map(e => e.tagName + '.' + e.dataset.testid)"""
+    )
+    assert too_wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    pictures = page.get_by_test_id("stImage").locator("img")
+    expect(pictures).to_have_count(2)
+    assert all(picture.get_attribute("alt") for picture in pictures.all())
