@@ -4,7 +4,8 @@ python -m benchmarks.tried runs/* --data data --csv assets/results/tried.csv
 
 Each model meets the radius and the target that it was trained for, or --eps and --target, over the first
 1,000 test images with one noise draw (seed 0): clean, attacked by PGD (40 steps), proved by ibp and by
-crown-ibp, and the constant decoder for that question. Rows are added to the file; folders that are in it are skipped.
+crown-ibp, and the constant decoder for that question. Rows are added to the file; folders that are in it
+are skipped.
 """
 
 from __future__ import annotations
