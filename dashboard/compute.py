@@ -129,7 +129,8 @@ def _sample(name: str, kind: str, stamp: Stamp) -> bytes:
 
 
 def _stamp() -> Stamp:
-    """Changes when the files of the evaluation do. Part of a cache's key, so never named with a leading _."""
+    """Changes when the files of the evaluation do. As a parameter it has no leading _, which would keep it
+    out of a cache's key."""
     folder = results_files.RESULTS
     try:
         files = (*sorted(folder.glob("*.*")), *sorted(folder.glob("samples/*.png")))
