@@ -112,7 +112,7 @@ def changed() -> list[str]:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _results(_: Stamp) -> tuple[Results, list[str]]:
+def _results(stamp: Stamp) -> tuple[Results, list[str]]:
     found = results_files.read_results(results_files.RESULTS)
     return found, results_files.changed(found)
 
@@ -123,13 +123,14 @@ def sample(name: str, kind: str) -> bytes:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _sample(name: str, kind: str, _: Stamp) -> bytes:
+def _sample(name: str, kind: str, stamp: Stamp) -> bytes:
     pixels = results_files.read_sample(results(), name, kind)
     return grey(pixels / 255, scale=max(1, SAMPLE_PIXELS // pixels.shape[1]))
 
 
 def _stamp() -> Stamp:
-    """Changes when the files of the evaluation do."""
+    """Changes when the files of the evaluation do. As a parameter it has no leading _, which would keep it
+    out of a cache's key."""
     folder = results_files.RESULTS
     try:
         files = (*sorted(folder.glob("*.*")), *sorted(folder.glob("samples/*.png")))

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from core.results import frontier
+from core.results import Mean, frontier
 from dashboard.curves import BELOW, SYMBOLS, Lines, hover, in_words
 from dashboard.figures import GREY, faint
 
 
 class Point(NamedTuple):
-    """A model at one radius, nats; proved is -inf where vacuous."""
+    """A model at one radius."""
 
     line: Lines
-    clean: float
-    proved: float
+    clean: Mean
+    proved: Mean
 
 
 def points(lines: Sequence[Lines], eps: float) -> list[Point]:
     """The models of which both numbers are known."""
     known = ((line, line.clean.get(eps), line.at(eps)[1]) for line in lines)
-    return [Point(line, clean.mean, proved.mean) for line, clean, proved in known if clean and proved]
+    return [Point(line, clean, proved) for line, clean, proved in known if clean and proved]
 
 
 def best(shown: Sequence[Point]) -> list[Point]:
     """The models that no other beats in both numbers, by clean, ascending."""
     models = [point for point in shown if not point.line.constant]
-    return [models[i] for i in frontier([(point.clean, point.proved) for point in models])]
+    return [models[i] for i in frontier([(point.clean.mean, point.proved.mean) for point in models])]
 
 
 def frame(shown: Sequence[Point]) -> tuple[tuple[float, float], tuple[float, float]]:
     """The two axes: somewhat below the constant decoder ends what is worth a proof."""
     if not shown:
         return (-1.0, 0.0), (-1.0, 0.0)
-    finite = [point.proved for point in shown if math.isfinite(point.proved)] or [-1.0]
-    worth = min([point.proved for point in shown if point.line.constant] or finite)
-    high = max(*finite, worth + 10)
+    finite = [point.proved.mean for point in shown if point.proved.vacuous == 0] or [-1.0]
+    worth = min([point.proved.mean for point in shown if point.line.constant] or finite)
+    high = max(*(point.proved.high for point in shown if point.proved.vacuous == 0), *finite, worth + 10)
     low = max(min(finite), worth - BELOW * (high - worth))
-    left, right = min(point.clean for point in shown), max(point.clean for point in shown)
-    pads = 0.08 * max(right - left, 10), 0.1 * (high - low)
+    left, right = min(point.clean.low for point in shown), max(point.clean.high for point in shown)
+    pads = 0.05 * max(right - left, 10), 0.1 * (high - low)
     return (left - pads[0], right + pads[0]), (low - pads[1], high + pads[1])
 
 
@@ -54,8 +53,8 @@ def pareto_figure(lines: Sequence[Lines], eps: float) -> go.Figure:
     figure = go.Figure()
     if line := best(shown):
         figure.add_scatter(
-            x=[left, *(point.clean for point in line), line[-1].clean],
-            y=[line[0].proved, *(point.proved for point in line), low],
+            x=[left, *(point.clean.mean for point in line), line[-1].clean.mean],
+            y=[line[0].proved.mean, *(point.proved.mean for point in line), low],
             mode="lines",
             line={"color": faint(GREY, 0.8), "width": 1.5, "dash": "dash", "shape": "vh"},
             hoverinfo="skip",
@@ -79,23 +78,22 @@ def pareto_figure(lines: Sequence[Lines], eps: float) -> go.Figure:
 
 
 def _add_point(figure: go.Figure, point: Point, eps: float, edge: float) -> None:
-    line, inside = point.line, point.proved > edge
+    line, clean, proved = point
+    inside = proved.mean > edge
     symbol = "circle-open" if line.place is None else SYMBOLS[line.place]
     if line.constant:
         symbol = "x"
         figure.add_hline(
-            y=max(point.proved, edge),
+            y=max(proved.mean, edge),
             line={"color": faint(GREY, 0.5), "width": 1},
             annotation={"text": line.name.lower(), "font": {"size": 12}},
             annotation_position="top right",
         )
-    clean, proved = line.clean[eps], line.at(eps)[1]
-    assert proved is not None
     # On the edge of the frame there is no value to have an interval.
     bars = {"type": "data", "symmetric": False, "thickness": 1, "width": 3, "visible": inside}
     figure.add_scatter(
-        x=[point.clean],
-        y=[point.proved if inside else edge],
+        x=[clean.mean],
+        y=[proved.mean if inside else edge],
         mode="markers",
         marker={
             "color": line.colour,

@@ -34,7 +34,7 @@ def point_rows(results: Results, choice: Choice, lines: Sequence[Lines], shipped
         {"Model": _linked(results, choice, point.line, eps, shipped)}
         | _cells(point.line, eps)
         | {"Frontier": "yes" if point in ahead else ""}
-        for point in sorted(known, key=lambda point: -point.proved)
+        for point in sorted(known, key=lambda point: -point.proved.mean)
     ]
     _table(rows)
 
@@ -90,8 +90,8 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
                 "Target": entry.target if entry.eps else "",
                 "Clean": entry.clean,
                 "Proved at own eps": own[0] if own else None,
-                "Constant decoder there": entry.constant if entry.eps else None,
-                "Active units": entry.active_units,
+                "Constant decoder": entry.constant if entry.eps else None,
+                "Active": entry.active_units,
                 "Parameters": entry.parameters,
                 "Explorer": picking.link(results, choice, entry.model, entry.eps or choice.eps, shipped),
                 "Latent": entry.latent,
@@ -102,13 +102,13 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
         st.caption(text.NO_ROWS)
         return
     frame = pd.DataFrame(rows)
-    numbers = dict.fromkeys(("Clean", "Proved at own eps", "Constant decoder there"), _nats)
+    numbers = dict.fromkeys(("Clean", "Proved at own eps", "Constant decoder"), _nats)
     st.dataframe(
         frame.style.format(numbers | {"eps": "{:g}", "Parameters": "{:,}"}),
         column_config={
             "Model": st.column_config.TextColumn(pinned=True),
-            "Active units": st.column_config.NumberColumn(help=text.RESULTS_HELP["active"]),
-            "Constant decoder there": st.column_config.NumberColumn(help=text.RESULTS_HELP["constant"]),
+            "Active": st.column_config.NumberColumn(help=text.RESULTS_HELP["active"]),
+            "Constant decoder": st.column_config.NumberColumn(help=text.RESULTS_HELP["constant"]),
             "Explorer": st.column_config.LinkColumn(display_text="open"),
         },
         hide_index=True,
