@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from core.data import ASSETS, load_levels
 
 KINDS = ("standard", "robust-0.1", "robust-rec-0.1")
 EXPECTED = {f"mnist-{arch}-{kind}" for arch in ("mlp", "conv") for kind in KINDS}
+NAME = re.compile(r"mnist-(mlp|conv)-(standard|robust-(rec-)?(0\.\d+))")
 TARGETS = ("likelihood", "reconstruction")
 models = pytest.mark.parametrize("name", sorted(EXPECTED | set(core.list_models())))
 
@@ -33,9 +35,11 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
     assert words[:4] == ["python", "-m", "core", "train"]
     assert words[words.index("--arch") + 1] == vae.config.arch
     assert float(words[words.index("--eps") + 1]) == training["eps"]
-    assert vae.config.arch in name
-    assert training["eps"] == (0.0 if "standard" in name else 0.1)
-    assert training["target"] == ("reconstruction" if "-rec-" in name else "likelihood")
+    said = NAME.fullmatch(name)
+    assert said, "names say architecture, recipe and radius"
+    arch, _, rec, eps = said.groups()
+    assert (vae.config.arch, training["eps"]) == (arch, float(eps or 0))
+    assert training["target"] == ("reconstruction" if rec else "likelihood")
     assert vae.config.shape == (1, 28, 28)
     folder = ASSETS / "models" / name
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "weights.safetensors"]
@@ -79,5 +83,5 @@ def test_samples() -> None:
 
 def test_assets_are_light() -> None:
     files: list[Path] = [path for path in ASSETS.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 25_000_000
+    assert sum(path.stat().st_size for path in files) < 60_000_000
     assert not [path for path in files if path.suffix in (".pt", ".pth", ".pkl", ".part")]
