@@ -176,7 +176,7 @@ def test_rows_lead_to_the_explorer(page: AppTest):
     assert list(links.isna()) == [False, False, True, True, True]
     # In the table of models each one's own question, and the page's for one that was trained for none.
     page.radio(key="results-target").set_value("reconstruction").run()
-    links = page.dataframe[0].value["Explorer"]
+    links = [str(link) for link in page.dataframe[0].value["Explorer"]]
     assert links[1] == f"/?left={STANDARD}&right={ROBUST}&eps=0.1&target=likelihood"
     assert links[0].endswith("&target=reconstruction")
 
