@@ -48,8 +48,8 @@ def offer(
             st.caption(text.NOT_SHIPPED)
 
 
-def link(results: Results, choice: Choice, model: str, eps: float, shipped: Sequence[str]) -> str | None:
+def link(results: Results, target: str, model: str, eps: float, shipped: Sequence[str]) -> str | None:
     """The explorer's whole address, for a table."""
-    url = explorer_address(results, shipped, model, eps, choice.target)
+    url = explorer_address(results, shipped, model, eps, target)
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return None if url is None else f"{f'/{base}' if base else ''}/?{urlencode(url)}"

@@ -48,7 +48,7 @@ def _table(rows: list[dict[str, str]]) -> None:
 
 
 def _linked(results: Results, choice: Choice, line: Lines, eps: float, shipped: Sequence[str]) -> str:
-    url = None if line.constant else picking.link(results, choice, line.model, eps, shipped)
+    url = None if line.constant else picking.link(results, choice.target, line.model, eps, shipped)
     return line.name if url is None else f"[{line.name}]({url})"
 
 
@@ -78,7 +78,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     names = compute.labels(tuple(entry.model for entry in results.entries))
     rows = []
     for entry in entries:
-        target = entry.target or choice.target
+        target = entry.target if entry.eps else choice.target
         _, over = results.sizes(target, choice.attack, choice.certificate)
         proved = results.curve(entry.model, target, "certified", choice.certificate, over)
         own = [mean.mean for mean in proved if mean.eps == entry.eps and entry.eps > 0]
@@ -93,7 +93,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
                 "Constant decoder": entry.constant if entry.eps else None,
                 "Active": entry.active_units,
                 "Parameters": entry.parameters,
-                "Explorer": picking.link(results, choice, entry.model, entry.eps or choice.eps, shipped),
+                "Explorer": picking.link(results, target, entry.model, entry.eps or choice.eps, shipped),
                 "Latent": entry.latent,
                 "Name": entry.model,
             }

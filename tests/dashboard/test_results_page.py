@@ -172,7 +172,13 @@ def test_rows_lead_to_the_explorer(page: AppTest):
     assert parse_qs(query) == {key: [value] for key, value in wanted.items()}
     assert ADVERSARIAL in list(cells["Model"])  # not shipped, hence no link
     assert row["Proved"].startswith("−256.")
-    assert list(page.dataframe[0].value["Explorer"].isna()) == [False, False, True, True, True]
+    links = page.dataframe[0].value["Explorer"]
+    assert list(links.isna()) == [False, False, True, True, True]
+    # In the table of models each one's own question, and the page's for one that was trained for none.
+    page.radio(key="results-target").set_value("reconstruction").run()
+    links = [str(link) for link in page.dataframe[0].value["Explorer"]]
+    assert links[1] == f"/?left={STANDARD}&right={ROBUST}&eps=0.1&target=likelihood"
+    assert links[0].endswith("&target=reconstruction")
 
 
 def test_files_hold_the_rows_shown_and_all_rows(page: AppTest, paper: Path):
