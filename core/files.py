@@ -15,6 +15,8 @@ def writing(path: Path | str) -> Iterator[None]:
     """Turns what the operating system says of a file into an OutputError with a sentence."""
     try:
         yield
+    except OutputError:
+        raise  # it has its sentence
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
