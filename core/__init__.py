@@ -16,6 +16,7 @@ from core.elbo import elbo, sample_noise
 from core.evaluate import evaluate
 from core.prove import certify, refine
 from core.radius import certified_radius
+from core.suite import run_suite
 from core.train import train
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "load_model",
     "load_samples",
     "refine",
+    "run_suite",
     "sample_noise",
     "train",
 ]

@@ -17,15 +17,7 @@ from core.attacks import attack
 from core.certificate import over_draws, shown_bound, shown_radius
 from core.checkpoint import load_config, load_model
 from core.config import DEFAULT_WIDTHS, VAEConfig
-from core.data import (
-    SHAPES,
-    levels,
-    load_dataset,
-    load_image,
-    load_levels,
-    load_samples,
-    save_image,
-)
+from core.data import SHAPES, load_image, load_samples, load_test, save_image
 from core.elbo import elbo, sample_noise
 from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
@@ -34,6 +26,7 @@ from core.options import parser
 from core.prove import certify
 from core.radius import certified_radius
 from core.settings import TrainSettings
+from core.suite.command import evaluate_suite
 from core.train import EpochReport, train
 from core.validate import check_count
 
@@ -121,8 +114,13 @@ def _follow(bar: tqdm) -> Callable[[int, int], None]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    samples = check_count("--samples", options.samples)
-    x, y, histogram = _test_images(options, samples)
+    if options.suite is not None:
+        evaluate_suite(options)
+        return
+    if options.jobs is not None or options.results is not None:
+        raise InputError("--jobs and --results belong to --suite; leave them out, or name a suite.")
+    samples = 100 if options.samples is None else check_count("--samples", options.samples)
+    x, y, histogram = load_test(options.dataset, options.data, samples)
     settings = {
         "eps": options.eps,
         "targets": options.targets,
@@ -133,31 +131,16 @@ def _evaluate(options: argparse.Namespace) -> None:
         "restarts": options.restarts,
         "certificate": options.certificate,
     }
+    out = options.out or "results.csv"
     rows = evaluate(options.models, x, y, levels=histogram, **settings)
     total = (len(options.models) + 1) * len(options.targets) * len(options.eps) * samples
-    watched = tqdm(write_rows(rows, options.out, Row), total=total, unit="row", disable=None)
+    watched = tqdm(write_rows(rows, out, Row), total=total, unit="row", disable=None)
     means = summarise(watched)
     if options.summary:
         means = list(write_rows(means, options.summary, Summary))
     for line in table(means):
         print(line)
-    print(f"Rows in {options.out}.")
-
-
-def _test_images(options: argparse.Namespace, samples: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The first images of the test part, their labels, and the training part's histogram."""
-    if options.data is not None:
-        x, y = load_dataset(options.dataset, "test", options.data)
-        histogram = levels(load_dataset(options.dataset, "train", options.data)[0])
-    else:
-        x, y = load_samples(options.dataset)
-        histogram = load_levels(options.dataset)
-    if samples > len(x):
-        raise InputError(
-            f"--samples {samples} is more than the {len(x)} images there are; name the whole data set's "
-            "folder with --data DIR."
-        )
-    return x[:samples], y[:samples], histogram
+    print(f"Rows in {out}.")
 
 
 def table(summaries: Sequence[Summary]) -> list[str]:

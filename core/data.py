@@ -93,6 +93,27 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
     return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)
 
 
+def load_test(
+    name: str, root: Path | str | None = None, samples: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The first test images (all if `samples` is None), their labels, and the training part's histogram.
+
+    root  folder of the whole data set, see `load_dataset`; if None, what is shipped.
+
+    Raises InputError if there are fewer images.
+    """
+    if root is not None:
+        x, y = load_dataset(name, "test", root)
+        histogram = levels(load_dataset(name, "train", root)[0])
+    else:
+        x, y = load_samples(name)
+        histogram = load_levels(name)
+    if samples is not None and samples > len(x):
+        more = "" if root is not None else "; name the whole data set's folder with --data DIR"
+        raise InputError(f"--samples {samples} is more than the {len(x)} images there are{more}.")
+    return x[:samples], y[:samples], histogram
+
+
 def load_image(path: Path | str, shape: tuple[int, int, int]) -> Tensor:
     """One PNG or JPEG file as (1, C, H, W) float32 in [0, 1], turned to grey or RGB and resized to fit.
 

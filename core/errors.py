@@ -35,5 +35,9 @@ class OutputError(CoreError, OSError):
     """Results could not be written where they were asked to go."""
 
 
+class WorkerError(CoreError):
+    """A process that computed for this one was killed."""
+
+
 class Cancelled(CoreError):
     """A long computation was stopped by its progress callback."""

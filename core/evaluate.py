@@ -18,7 +18,7 @@ from core.attacks import attack as run_attack
 from core.baseline import fit_constant_decoder
 from core.checkpoint import load_model
 from core.elbo import elbo, sample_noise
-from core.errors import OutputError
+from core.files import writing
 from core.likelihood import Likelihood
 from core.prove import certify
 from core.validate import TARGETS, check_images
@@ -151,7 +151,7 @@ def write_rows(rows: Iterable[Line], path: Path | str, kind: type[Line]) -> Iter
 
     Raises OutputError if the file cannot be written.
     """
-    try:
+    with writing(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
@@ -160,11 +160,6 @@ def write_rows(rows: Iterable[Line], path: Path | str, kind: type[Line]) -> Iter
                 writer.writerow(asdict(row))
                 file.flush()
                 yield row
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
-            "on a disk with room."
-        ) from error
 
 
 @dataclass(frozen=True)

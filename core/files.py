@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import OutputError
 
 
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Turns what the operating system says of a file into an OutputError with a sentence."""
+    try:
+        yield
+    except OutputError:
+        raise  # it has its sentence
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
+            "on a disk with room."
+        ) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file, whole or not at all. Raises OutputError with a sentence."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_bytes(content)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that you can write to, "
-            "on a disk with room."
-        ) from error

@@ -17,6 +17,7 @@ from core.data import DATASETS
 from core.methods import METHODS
 from core.recipes import RECIPES
 from core.settings import INITS
+from core.suite.plan import SUITES
 from core.validate import TARGETS
 from core.workers import DEVICES
 
@@ -85,14 +86,24 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add("--eps", type=float, nargs="+", default=[0.0, 0.01, 0.05, 0.1], help="radii of the ball")
     add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="what is scored")
     add("--dataset", choices=tuple(DATASETS), default="mnist", help="test images to use")
-    add("--data", type=Path, help="folder of the whole data set; without it the shipped samples")
-    add("--samples", type=int, default=100, help="number of images, from the first test image on")
+    add(
+        "--data",
+        type=Path,
+        help="folder of the whole data set; without it the shipped samples, for a suite the folder data",
+    )
+    add("--samples", type=int, help="number of images, from the first test image on; 100, of a suite all")
     _add_draws(parser)
     _add_search(parser)
     add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
     add("--certificate", choices=METHODS, default="ibp", help="certification method")
-    add("--out", default="results.csv", help="CSV file for the rows")
+    add("--out", help="CSV file for the rows, results.csv; of a suite the folder, runs/SUITE")
     add("--summary", help="CSV file for the means that are printed at the end")
+    # What a suite decides itself, with the values that these options have where they are not given.
+    fixed = ("eps", "targets", "draws", "seed", "steps", "restarts", "attack", "certificate", "summary")
+    parser.set_defaults(fixed={name: parser.get_default(name) for name in fixed})
+    add("--suite", choices=tuple(SUITES), help="a full evaluation, resumable; the options below are for it")
+    add("--jobs", type=int, help="its worker processes; without it one a core")
+    add("--results", type=Path, help="folder for its tables and pictures; without it the one of --out")
 
 
 def _add_certify(parser: argparse.ArgumentParser) -> None:
