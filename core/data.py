@@ -163,7 +163,8 @@ def _to_images(raw: np.ndarray) -> Tensor:
 
 def levels(x: Tensor) -> Tensor:
     """Histogram of images (N, C, H, W) with 256 grey levels -> (C, H, W, 256), see `load_levels`."""
-    bytes_ = (x * 255).round().long().flatten(1)
-    counts = torch.zeros(bytes_.shape[1], 256, dtype=torch.int64)
-    counts.scatter_add_(1, bytes_.T, torch.ones_like(bytes_.T))
+    counts = torch.zeros(x[0].numel(), 256, dtype=torch.int64)
+    for part in x.split(4096):  # whole numbers of a whole data set would take a gigabyte
+        bytes_ = (part * 255).round().long().flatten(1).T
+        counts.scatter_add_(1, bytes_, torch.ones_like(bytes_))
     return counts.view(*x.shape[1:], 256)

@@ -25,10 +25,10 @@ COLUMNS = {
 }
 """What jobs of a kind yield: one value an image, in nats. `recon` and `kl` are the two terms of `clean`."""
 
-# CPU seconds an image, for progress only: one thread of the machine that the shipped results come from.
+# CPU seconds an image of the shipped models, one thread; for progress only.
 _COSTS = {
-    "mlp": {"clean": 0.0004, "full": 0.0032, "subset": 0.85},
-    "conv": {"clean": 0.001, "full": 0.009, "subset": 1.7},
+    "mlp": {"clean": 0.0001, "full": 0.003, "subset": 1.1},
+    "conv": {"clean": 0.0004, "full": 0.009, "subset": 2.1},
 }
 _TRAINING = ("eps", "target", "kappa")
 
