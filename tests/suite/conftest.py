@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.checkpoint import save_model
+from core.suite.work import Worker
 from tests.conftest import make_vae
 from tests.suite.small import contents, run_small
 
@@ -34,3 +36,11 @@ def whole(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def expected(whole: Path) -> dict[str, bytes]:
     return contents(whole)
+
+
+def count_jobs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The jobs that are computed from now on in this process."""
+    jobs: list[Any] = []
+    compute = Worker.compute
+    monkeypatch.setattr(Worker, "compute", lambda self, job, x: jobs.append(job) or compute(self, job, x))
+    return jobs
