@@ -118,6 +118,9 @@ RECIPES: dict[str, Recipe] = {
     "noise": _noise,
 }
 
+PROVED = ("ibp", "crown-ibp")
+"""Those whose score is a bound over the whole ball."""
+
 
 def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
     bounds = interval_bounds(vae, box, threat.noise)

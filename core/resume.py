@@ -83,6 +83,11 @@ def _load_state(
             if adam[index][name].shape != shape:
                 raise ValueError(f"adam.{index}.{name} is {tuple(adam[index][name].shape)}")
     optimiser.load_state_dict(optimiser.state_dict() | {"state": adam})
+    for weight in vae.parameters() if epoch > 0 else ():
+        state = optimiser.state[weight]
+        for name in ("exp_avg", "exp_avg_sq"):
+            # In the weight's own memory format, which Adam's fused steps take for granted.
+            state[name] = torch.empty_like(weight, requires_grad=False).copy_(state[name])
     return epoch
 
 

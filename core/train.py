@@ -19,9 +19,10 @@ from core.fast_ibp import initialise
 from core.metrics import model_metrics
 from core.model import VAE
 from core.objective import Objective, Part, Step
+from core.ranks import restarts
 from core.resume import RESUME, record, restore_state, save_state
 from core.settings import TrainSettings
-from core.workers import Workers, restarted, workers
+from core.workers import Workers, workers
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def train(
     """
     out = Path(out)
     with workers(device) as group:
-        resume = resume or (restarted() and (out / RESUME).exists())
+        resume = resume or (restarts() > 0 and (out / RESUME).exists())
         if not resume and (out / CONFIG).exists():
             raise OutputError(
                 f"{out} already holds a model. Go on with an interrupted training with --resume, or choose "

@@ -1,4 +1,4 @@
-"""The processes of one training or evaluation: one by default, many under torchrun."""
+"""The processes of one training: one by default, many under torchrun."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from core.errors import InputError
+from core.ranks import connected, this_rank
 
 DEVICES = ("cpu", "cuda")
 
@@ -46,20 +45,10 @@ class Workers:
             distributed.barrier()
 
 
-def restarted() -> bool:
-    """Whether torchrun has started this process again after a worker was lost."""
-    return _restarts() > 0
-
-
-def _restarts() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
 @contextmanager
 def workers(device: str = "cpu") -> Iterator[Workers]:
     """The processes that torchrun started, connected (gloo on the CPU, nccl on GPUs); else this one alone.
 
-    Processes that share a machine's cores share them evenly, unless OMP_NUM_THREADS says otherwise.
     Raises InputError for a device that this machine has not.
     """
     if device not in DEVICES:
@@ -68,15 +57,9 @@ def workers(device: str = "cpu") -> Iterator[Workers]:
         raise InputError("device is 'cuda', but torch finds no GPU here; leave it at cpu.")
     local = int(os.environ.get("LOCAL_RANK", "0"))
     place = torch.device("cpu") if device == "cpu" else torch.device("cuda", local)
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    rank = this_rank()
+    if rank.world == 1:
         yield Workers(0, 1, place)
         return
-    # The store may be that of the processes before a restart; their addresses in it are dead.
-    store, rank, size = next(rendezvous("env://"))
-    store = PrefixStore(f"attempt-{_restarts()}", store)
-    backend = "gloo" if device == "cpu" else "nccl"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
-    try:
-        yield Workers(rank, size, place)
-    finally:
-        distributed.destroy_process_group()
+    with connected(rank, "gloo" if device == "cpu" else "nccl"):
+        yield Workers(rank.rank, rank.world, place)

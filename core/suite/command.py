@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from core.data import load_test
 from core.errors import InputError
-from core.suite.ranks import this_rank
+from core.ranks import this_rank
 from core.suite.run import run_suite
 from core.validate import check_count
 

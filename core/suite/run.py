@@ -9,11 +9,11 @@ from pathlib import Path
 from torch import Tensor
 
 from core.errors import CheckpointError, CoreError, DataError, InputError
+from core.ranks import this_rank, wait_for_all
 from core.suite.log import open_log, read_logs
 from core.suite.merge import write_results
 from core.suite.plan import SUITES, Data, Job, Plan, Suite, make_plan
 from core.suite.pool import cores, one_thread, outcomes
-from core.suite.ranks import this_rank, wait_for_all
 from core.validate import check_choice, check_count
 
 Progress = Callable[[float, float], None]

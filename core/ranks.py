@@ -1,0 +1,69 @@
+"""The processes that torchrun started, and how they find each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Rank:
+    """This process among `world` ones; alone, 0 of 1."""
+
+    rank: int = 0
+    world: int = 1
+
+
+def this_rank() -> Rank:
+    """From the variables that torchrun sets. Raises InputError if they make no sense."""
+    if "WORLD_SIZE" not in os.environ:
+        return Rank()
+    try:
+        rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        if not 0 <= rank < world or not {"MASTER_ADDR", "MASTER_PORT"} <= set(os.environ):
+            raise ValueError
+    except (KeyError, ValueError):
+        raise InputError(
+            "WORLD_SIZE is set, but not with it RANK, MASTER_ADDR and MASTER_PORT as torchrun does; "
+            "start with torchrun, or unset WORLD_SIZE."
+        ) from None
+    return Rank(rank, world)
+
+
+@contextmanager
+def connected(rank: Rank, backend: str, patience: timedelta | None = None) -> Iterator[None]:
+    """All ranks, connected within `patience` (torch's usual one if omitted); each has to call this.
+
+    torchrun sets OMP_NUM_THREADS to 1 for several processes on a machine, unless it is set.
+    """
+    # The store may be that of the processes before a restart, with their dead addresses in it.
+    store, _, _ = next(rendezvous("env://", rank.rank, rank.world))
+    store = PrefixStore(f"attempt-{restarts()}", store)
+    distributed.init_process_group(
+        backend, store=store, rank=rank.rank, world_size=rank.world, timeout=patience
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def restarts() -> int:
+    """How often torchrun has replaced the processes after one of them was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def wait_for_all(rank: Rank) -> None:
+    """Returns when every rank has called it; the last one may come hours after the first."""
+    if rank.world > 1:
+        with connected(rank, "gloo", timedelta(days=30)):
+            distributed.barrier()
