@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,14 +113,6 @@ def test_radius_of_a_model_without_quantiles_needs_a_threshold(model: str, capsy
 )
 def test_bad_input_is_one_sentence(words: list[str], sentence: str, model: str, capsys: Capture) -> None:
     assert sentence in refused([*words, "--model", model, "--index", "0"], capsys)
-
-
-@pytest.fixture(autouse=True)
-def usual_handler() -> Iterator[None]:
-    """A shell that starts the tests in the background has SIGINT ignored, and Python leaves it so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def press() -> None:
