@@ -56,7 +56,7 @@ def measure(folder: Path, x: torch.Tensor, eps: float | None, target: str | None
     constant = fit_constant_decoder(levels, likelihood, question["eps"], question["target"])
     return Tried(
         name=folder.name,
-        recipe=training.get("recipe", "ibp" if training["eps"] > 0 else "plain"),
+        recipe=training["recipe"],
         **question,
         clean=core.elbo(vae, x, noise).total.mean().item(),
         attacked=core.attack(vae, x, noise, steps=40, **question).elbo.mean().item(),

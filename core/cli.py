@@ -25,7 +25,6 @@ from core.model import VAE
 from core.options import parser
 from core.prove import certify
 from core.radius import certified_radius
-from core.recipes import PROVED
 from core.settings import TrainSettings
 from core.suite.command import evaluate_suite
 from core.train import EpochReport, train
@@ -83,8 +82,7 @@ def _train(options: argparse.Namespace) -> None:
             if not math.isnan(report.clean):
                 line += f"  ELBO {report.clean:.2f} nats"
             if report.eps > 0:
-                scored = "proved" if options.recipe in PROVED else options.recipe
-                line += f"  {scored} {report.robust:.2f} at eps {report.eps:.3g}"
+                line += f"  {options.recipe} {report.robust:.2f}, eps up to {report.eps:.3g}"
             bar.write(line)
 
         try:

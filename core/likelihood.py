@@ -94,7 +94,7 @@ def softplus(a: Tensor) -> Tensor:
 
 class _WorstCorner(torch.autograd.Function):
     """min over t and a in their boxes of t a - softplus(a), elementwise, with the gradient of the corner
-    that it is attained at; written out, because training spends a third of its time between layers."""
+    that it is attained at; written out, because autograd's passes cost a training step more than this."""
 
     @staticmethod
     def forward(ctx: Any, t_low: Tensor, t_high: Tensor, a_low: Tensor, a_high: Tensor) -> Any:

@@ -41,8 +41,8 @@ class Objective(nn.Module):
     """A module around the VAE, so that DistributedDataParallel finds the weights.
 
     Each image of a batch plays one part, spread evenly over it: a share kappa is scored clean, the others
-    robustly. The order is random, so that the gradient is the objective's on average, at less than twice
-    the cost of a plain step.
+    robustly. The order is random, so that the gradient is the objective's on average, at the cost of fewer
+    passes than both terms for all images would take.
     """
 
     def __init__(self, vae: VAE, settings: TrainSettings) -> None:

@@ -19,7 +19,7 @@ from core.robust import separate_terms
 from core.sampled import sampled_certificate
 from core.validate import check_choice, check_count, check_seconds
 
-# Images x draws that are relaxed together: ten times as fast as one by one.
+# Images x draws that are relaxed together: several times as fast as one by one.
 _TOGETHER = 64
 
 Progress = Callable[[int, int], None]

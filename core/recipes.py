@@ -118,9 +118,6 @@ RECIPES: dict[str, Recipe] = {
     "noise": _noise,
 }
 
-PROVED = ("ibp", "crown-ibp")
-"""Those whose score is a bound over the whole ball."""
-
 
 def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
     bounds = interval_bounds(vae, box, threat.noise)
@@ -130,7 +127,8 @@ def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
 
 
 def attacked(vae: VAE, threat: Threat) -> Tensor:
-    """A low point of the ball by a few signed gradient steps from x, shape of x."""
+    """A low point of the ball by a few signed gradient steps from x, shape of x. Unlike core.attacks it
+    neither scores nor keeps the best in float64: a step of training has no time for it."""
     ball, x = threat.ball, threat.x
     length = 2.5 * threat.eps / threat.steps
     for _ in range(threat.steps):

@@ -21,8 +21,8 @@ CLOSED_FORM = "closed-form"
 QUANTITIES = {"clean": ("",), "attacked": (*ATTACKS, CLOSED_FORM), "certified": (*METHODS, CLOSED_FORM)}
 """What is measured, and the methods that measure it."""
 CERTIFIED = ("ibp", "crown-ibp", "sabr", "mtl-ibp")
-"""Recipes that train on a proved bound."""
-STANDARD, BETA = "standard", "beta"
+"""Recipes with an interval or linear bound in their objective."""
+STANDARD = "standard"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,79}")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -146,10 +146,8 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """The recipe; STANDARD or BETA where there was nothing to prove, of which only the name tells."""
-        if self.eps > 0 or self.recipe not in (*CERTIFIED, "plain"):
-            return self.recipe
-        return BETA if f"-{BETA}-" in self.model else STANDARD
+        """The recipe; STANDARD for the plain ELBO."""
+        return STANDARD if self.recipe == "plain" else self.recipe
 
     @property
     def robust(self) -> bool:

@@ -102,8 +102,8 @@ class TrainSettings:
 
     @property
     def trained(self) -> str:
-        """The recipe that is at work: "plain" without a radius."""
-        return self.recipe if self.eps > 0 else "plain"
+        """The recipe that is at work: without a radius "plain", or "beta" where the KL has a weight."""
+        return self.recipe if self.eps > 0 else "plain" if self.beta == 1 else "beta"
 
     def command(self) -> str:
         """The command line that trains this again (add --out DIR, and --data DIR for a copy)."""

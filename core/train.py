@@ -27,8 +27,9 @@ from core.workers import Workers, workers
 
 @dataclass(frozen=True)
 class EpochReport:
-    """After each epoch: training means, nats. `robust` is what the recipe scores at the epoch's eps: the
-    clean value without a radius. clean is NaN where kappa leaves no image to be scored clean."""
+    """After each epoch: training means, nats. `robust` is what the recipe scores, in the network's own
+    arithmetic, while eps rises to the epoch's last one; the clean value without a radius. clean is NaN
+    where kappa leaves no image to be scored clean."""
 
     epoch: int
     epochs: int
@@ -76,7 +77,7 @@ def train(
                 "another folder for a new one."
             )
         x_train, x_test = _images(settings, data, group)
-        # Convolutions are up to half faster with channels last; nothing else notices.
+        # Convolutions are faster with channels last; nothing else notices.
         vae = _fresh(settings).to(group.device).to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(vae.parameters(), lr=settings.lr, fused=True)
         first = restore_state(vae, optimiser, settings, out) if resume else 0

@@ -61,5 +61,7 @@ def workers(device: str = "cpu") -> Iterator[Workers]:
     if rank.world == 1:
         yield Workers(0, 1, place)
         return
+    if device == "cuda":
+        torch.cuda.set_device(place)  # where nccl's barrier waits
     with connected(rank, "gloo" if device == "cpu" else "nccl"):
         yield Workers(rank.rank, rank.world, place)

@@ -122,9 +122,9 @@ RESULTS_HELP = {
     "drawn together.",
     "models": "Models with curves of their own, in these colours. The comparison of clean and proved shows "
     "all models that pass the filters.",
-    "recipe": "How the models were trained. None chosen: all. Robust recipes train on a proved bound (IBP, "
-    "CROWN-IBP, SABR, MTL-IBP); adversarial training on attacked images, noise on random changes, both "
-    "without a proof; a beta-VAE weighs the KL term.",
+    "recipe": "How the models were trained. None chosen: all. Robust recipes train on a bound (IBP, "
+    "CROWN-IBP; MTL-IBP and SABR on a share of one); adversarial training on attacked images, noise on "
+    "random changes, both without a proof; a beta-VAE weighs the KL term.",
     "attack": "How the attacked images were searched for. PGD ran on all images; the strongest attack, 25 "
     "times the work, on a subset.",
     "certificate": "How the bound was proved. Each method is at least as tight as the ones before it, and "
@@ -244,7 +244,7 @@ RECIPES = {
     "adversarial": "Adversarial",
     "noise": "Noise",
 }
-"""What a model is called that was trained for an eps, by recipe; the certified recipes are all robust."""
+"""What a model is called that was trained for an eps, by recipe; those with a bound are all robust."""
 
 
 def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:

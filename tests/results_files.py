@@ -41,7 +41,7 @@ MODELS = (
     Made("mnist-mlp-robust-0.1", "ibp", 0.1),
     Made("mnist-mlp-robust-rec-0.1", "ibp", 0.1, "reconstruction"),
     Made("mnist-conv-adversarial-0.1", "adversarial", 0.1),
-    Made("mnist-conv-beta-4"),
+    Made("mnist-conv-beta-4", "beta"),
     Made("mnist-conv-gaussian-standard"),
 )
 

@@ -161,3 +161,16 @@ def test_no_attack_raises_the_elbo_of_a_shipped_model_above_the_upper_bound(
     for bound in bounds:
         assert bool((bound >= raised).all())
     assert bool((bounds[1] <= bounds[0] + 1e-9).all())
+
+
+def test_images_that_are_relaxed_together_keep_their_own_bounds() -> None:
+    vae = make_vae("mlp", seed=3)
+    x, noise = make_images(vae, 70), core.sample_noise(vae, 2)  # 32 at once, then 32, then 6
+    eps = torch.linspace(0.01, 0.1, 70)
+    together = core.certify(vae, x, noise, eps=eps, method="crown-ibp")
+    for i in (0, 31, 32, 69):
+        alone = core.certify(vae, x[i : i + 1], noise, eps=eps[i : i + 1], method="crown-ibp")
+        assert together.lower[i].item() == pytest.approx(alone.lower.item(), abs=1e-8)
+        assert together.minimiser is not None
+        assert alone.minimiser is not None
+        assert torch.equal(together.minimiser[i], alone.minimiser[0])

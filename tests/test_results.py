@@ -82,7 +82,7 @@ def test_the_constant_decoder_is_over_what_there_is(results: Results):
     assert results.decoder("poisson", "likelihood", SUBSET) == ("constant-decoder-poisson", None)
 
 
-def test_the_kind_of_a_model_without_a_radius_is_in_its_name(results: Results):
+def test_kinds_and_which_of_them_are_robust(results: Results):
     kinds = {entry.model: entry.kind for entry in results.entries}
     assert [kinds[model.name] for model in MODELS] == [
         "standard",

@@ -117,9 +117,7 @@ def _model_row(table: Table, entry: Entry) -> dict[str, object]:
     return {
         "model": entry.name,
         **{key: entry.config[key] for key in ("arch", "likelihood", "latent")},
-        # Older folders do not say: there were two recipes then.
-        "recipe": training.get("recipe", "ibp" if training["eps"] > 0 else "plain"),
-        **{key: training[key] for key in ("eps", "target", "kappa")},
+        **{key: training[key] for key in ("recipe", "eps", "target", "kappa")},
         **{key: fmean(values.tolist()) for key, values in table.terms.items()},
     }
 

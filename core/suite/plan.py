@@ -30,7 +30,7 @@ _COSTS = {
     "mlp": {"clean": 0.0001, "full": 0.003, "subset": 1.1},
     "conv": {"clean": 0.0004, "full": 0.009, "subset": 2.1},
 }
-_TRAINING = ("eps", "target", "kappa")
+_TRAINING = ("recipe", "eps", "target", "kappa")
 
 
 @dataclass(frozen=True)

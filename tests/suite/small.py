@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import core
 from core.data import load_levels
@@ -25,11 +26,11 @@ SMALL = replace(
 IMAGES = 10
 
 
-def run_small(out: Path, models: list[Path], jobs: int = 1, count: int = IMAGES, **options: object) -> None:
+def run_small(out: Path, models: list[Path], jobs: int = 1, count: int = IMAGES, **options: Any) -> None:
     """The suite SMALL on the first `count` shipped images."""
     x, y = core.load_samples("mnist")
-    settings = {"suite": SMALL, "jobs": jobs} | options
-    core.run_suite(models, x[:count], y[:count], load_levels(), out=out, **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"suite": SMALL, "jobs": jobs} | options
+    core.run_suite(models, x[:count], y[:count], load_levels(), out=out, **settings)
 
 
 def contents(out: Path) -> dict[str, bytes]:
