@@ -22,7 +22,7 @@ THRESHOLD = {
 }
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
-    "All models under attack, over whole sets of test images: the mean ELBO that attacks **attained**, the "
+    "Models under attack, over sets of test images: the mean ELBO that attacks **attained**, the "
     "lower bound on it that is **proved** for all images an adversary could choose, and what is **open** "
     "between the two. The constant decoder ignores its latent code: a model has to beat it to prove "
     "anything of interest."

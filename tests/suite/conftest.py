@@ -12,7 +12,7 @@ from core.suite.work import Worker
 from tests.conftest import make_vae
 from tests.suite.small import contents, run_small
 
-PLAIN = {"eps": 0.0, "target": "likelihood", "kappa": 0.2}
+PLAIN = {"recipe": "plain", "eps": 0.0, "target": "likelihood", "kappa": 0.2}
 ROBUST = {"eps": 0.1, "target": "reconstruction", "kappa": 0.3, "recipe": "crown"}
 
 

@@ -253,7 +253,7 @@ def test_threads_are_given_back_and_change_no_bit(
 
 
 def test_gaussians_of_two_widths_have_two_constants(models: list[Path], tmp_path: Path) -> None:
-    training = {"eps": 0.02, "target": "likelihood", "kappa": 0.2}
+    training = {"recipe": "ibp", "eps": 0.02, "target": "likelihood", "kappa": 0.2}
     save_model(make_vae(likelihood="gaussian", sigma=0.5), tmp_path / "wide", {"training": training})
     run_small(tmp_path / "out", [models[1], tmp_path / "wide"], count=2, suite=replace(SMALL, eps=()))
     rows = read((tmp_path / "out" / "summary.csv").read_bytes())
