@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def until(done: int, out: Path, process: subprocess.Popen[str]) -> None:
 def curve(printed: str) -> list[float]:
     """All numbers of the lines that report epochs."""
     lines = [line for line in printed.splitlines() if line.startswith("epoch")]
-    return [float(word) for line in lines for word in line.split()[3::3]]
+    return [float(number) for line in lines for number in re.findall(r"-?\d+\.\d+", line)]
 
 
 @given(count=st.integers(0, 50), size=st.integers(1, 60))
