@@ -87,4 +87,7 @@ def interval_bounds(vae: VAE, box: Interval, noise: Tensor, arithmetic: Arithmet
 def latent_bounds(posterior: Interval, noise: Tensor, arithmetic: Arithmetic) -> Interval:
     """Bounds on z, (S * B, k), from those on mu and logvar, (B, 2k)."""
     mu, logvar = posterior.chunk(2)
-    return reparameterise_interval(mu, logvar, noise, arithmetic).map(lambda v: v.flatten(0, 1))
+    z = reparameterise_interval(mu, logvar, noise, arithmetic)
+    # Draw by draw: only with a single one the points stay in front.
+    points = posterior.points if len(noise) == 1 else 0
+    return Interval(z.lower.flatten(0, 1), z.upper.flatten(0, 1), points)

@@ -92,27 +92,34 @@ def softplus(a: Tensor) -> Tensor:
     return F.softplus(a, threshold=50)
 
 
+def _above(a: Tensor, b: Tensor | float) -> Tensor:
+    """1 where a > b, else 0, in a's dtype: choosing by lerp is many times faster than by torch.where."""
+    return torch.gt(a, b, out=torch.empty_like(a))
+
+
 class _WorstCorner(torch.autograd.Function):
     """min over t and a in their boxes of t a - softplus(a), elementwise, with the gradient of the corner
     that it is attained at; written out, because autograd's passes cost a training step more than this."""
 
     @staticmethod
     def forward(ctx: Any, t_low: Tensor, t_high: Tensor, a_low: Tensor, a_high: Tensor) -> Any:
-        low, high = (torch.where(end > 0, t_low, t_high) for end in (a_low, a_high))
-        at_low, at_high = low * a_low - softplus(a_low), high * a_high - softplus(a_high)
-        first = at_low < at_high
-        end, t = torch.where(first, a_low, a_high), torch.where(first, low, high)
-        ctx.save_for_backward(first, end, t)
+        at_low, at_high = (
+            torch.lerp(t_high, t_low, _above(end, 0)) * end - softplus(end) for end in (a_low, a_high)
+        )
+        first = _above(at_high, at_low)
+        end = torch.lerp(a_high, a_low, first)
+        ctx.save_for_backward(first, end, torch.lerp(t_high, t_low, _above(end, 0)))
         ctx.shapes = [v.shape for v in (t_low, t_high, a_low, a_high)]
-        return torch.where(first, at_low, at_high)
+        return torch.minimum(at_low, at_high)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (grad,), (first, end, t) = grad_outputs, ctx.saved_tensors
         parts: list[Tensor | None] = [None] * 4
         if any(ctx.needs_input_grad[:2]):
-            on_t, positive = grad * end, end > 0
-            parts[:2] = on_t * positive, on_t * ~positive
+            on_t, positive = grad * end, _above(end, 0)
+            at_low = on_t * positive
+            parts[:2] = at_low, on_t - at_low
         if any(ctx.needs_input_grad[2:]):
             on_a = grad * (t - torch.sigmoid(end))
             at_low = on_a * first

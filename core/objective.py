@@ -53,28 +53,26 @@ class Objective(nn.Module):
     def forward(self, part: Part, step: Step) -> tuple[Tensor, Tensor]:
         """The part's share of the loss, a sum over its images divided by `total`; and what it adds to
         (clean sum, clean count, robust sum, robust count), in nats, detached."""
-        clean = clean_rows(part.first, len(part.x), step.kappa).to(part.x.device)
-        sums, loss = part.x.new_zeros(4, dtype=torch.float64), part.x.new_zeros(())
-        if clean.any() or len(part.x) == 0:  # a worker without images has gradients too: zeros
-            x, noise = part.x[clean], part.noise[:, clean]
-            score = plain_score(self.vae, x, noise, x, step.beta)
-            loss = loss - score.sum()
-            sums[:2] = _sum_and_count(score)
+        rows = clean_rows(part.first, len(part.x), step.kappa).to(part.x.device)
+        order, clean = torch.argsort(~rows, stable=True), int(rows.sum())
+        gain, score = self._scored(part, order, clean, step)
+        sums = torch.cat([_sum_and_count(score[:clean]), _sum_and_count(score[clean:])])
         if step.kappa == 1:
             sums[2:] = sums[:2]
-        elif not clean.all():
-            gain, score = self._robust(part, ~clean, step)
-            loss = loss - gain
-            sums[2:] = _sum_and_count(score)
-        return loss / part.total, sums
+        return -gain / part.total, sums
 
-    def _robust(self, part: Part, rows: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        """What the rows add to the objective, regularisers included, and their scores."""
-        s = self._settings
+    def _scored(self, part: Part, order: Tensor, clean: int, step: Step) -> tuple[Tensor, Tensor]:
+        """What the images add to the objective, regularisers included, and their scores, in this order:
+        so many clean ones first."""
+        s, x, noise = self._settings, part.x[order], part.noise[:, order]
+        if clean == len(x):  # also a worker without images, which has gradients too: zeros
+            score = plain_score(self.vae, x, noise, x, step.beta)
+            return score.sum(), score
         threat = Threat(
-            x=part.x[rows],
-            noise=part.noise[:, rows],
-            jitter=part.jitter[rows],
+            x=x,
+            noise=noise,
+            jitter=part.jitter[order],
+            clean=clean,
             eps=step.eps,
             target=s.target,
             beta=step.beta,
@@ -85,7 +83,7 @@ class Objective(nn.Module):
         gain = score.value.sum()
         if s.regularise > 0 and step.eps < s.eps and score.bounds is not None:
             fade = s.regularise * (1 - step.eps / s.eps)
-            gain = gain - fade * len(threat.x) * growth(self.vae, score.bounds)
+            gain = gain - fade * (len(x) - clean) * growth(self.vae, score.bounds)
         return gain, score.value
 
 

@@ -26,7 +26,9 @@ from core.slopes import Slopes
 class Threat:
     """A batch and what may happen to it.
 
-    x, noise, jitter  images (B, C, H, W); draws (S, B, k); uniform numbers in [0, 1), shape of x.
+    x, noise, jitter  images (B, C, H, W); draws (1, B, k); uniform numbers in [0, 1), shape of x.
+    clean             so many first images are scored as they are, nothing happens to them: one pass through
+                      the networks for all images is faster than one for each kind.
     eps, target       radius (0 is none), "likelihood" or "reconstruction".
     beta              weight of the KL: 1 for an ELBO.
     share, steps      see TrainSettings.
@@ -35,6 +37,7 @@ class Threat:
     x: Tensor
     noise: Tensor
     jitter: Tensor
+    clean: int
     eps: float
     target: str
     beta: float
@@ -43,16 +46,23 @@ class Threat:
 
     @property
     def ball(self) -> Ball:
-        return Ball(self.x, torch.full((len(self.x),), self.eps, device=self.x.device))
+        """What may become of the other images."""
+        x = self.x[self.clean :]
+        return Ball(x, torch.full((len(x),), self.eps, device=x.device))
+
+    def behind_clean(self, x: Tensor) -> Tensor:
+        """The clean images and what became of the others, shape of `self.x`."""
+        return torch.cat([self.x[: self.clean], x])
 
     def scored(self, x: Tensor) -> Tensor:
-        """The image whose likelihood counts when x is handed in."""
+        """The images whose likelihood counts when x, shape of `self.x`, is handed in."""
         return x if self.target == "likelihood" else self.x
 
 
 @dataclass(frozen=True)
 class Score:
-    """R (B,) in nats, and the bounds on the layers that it rests on, if it does."""
+    """R of all images, (B,) in nats, the ELBO itself for the clean ones; and the bounds on the layers that
+    it rests on, if it does."""
 
     value: Tensor
     bounds: LayerBounds | None = None
@@ -71,10 +81,12 @@ def _ibp(vae: VAE, threat: Threat) -> Score:
 
 def _crown_ibp(vae: VAE, threat: Threat) -> Score:
     """One backward pass of linear bounds over the intervals (Zhang et al. 2020, arXiv 1906.06316)."""
-    t = None if threat.target == "likelihood" else threat.x
-    relaxation = Relaxation(vae, threat.ball, threat.noise, t, weight=1, arithmetic=EXACT)
+    clean, noise = threat.x[: threat.clean], threat.noise[:, threat.clean :]
+    t = None if threat.target == "likelihood" else threat.ball.center
+    relaxation = Relaxation(vae, threat.ball, noise, t, weight=1, arithmetic=EXACT)
     bounds = relaxation.interval_bounds()
-    return Score(relaxation.bound(bounds, Slopes()), bounds)
+    plain = plain_score(vae, clean, threat.noise[:, : threat.clean], clean, threat.beta)
+    return Score(torch.cat([plain, relaxation.bound(bounds, Slopes())]), bounds)
 
 
 def _sabr(vae: VAE, threat: Threat) -> Score:
@@ -97,15 +109,13 @@ def _mtl_ibp(vae: VAE, threat: Threat) -> Score:
 
 def _adversarial(vae: VAE, threat: Threat) -> Score:
     """What an attack attains (Madry et al. 2018): no proof is trained for."""
-    x = attacked(vae, threat)
-    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+    return _at(vae, threat, attacked(vae, threat))
 
 
 def _noise(vae: VAE, threat: Threat) -> Score:
     """A random point of the ball in place of the worst one."""
     box = threat.ball.box
-    x = box.lower + threat.jitter * box.width
-    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+    return _at(vae, threat, box.lower + threat.jitter[threat.clean :] * box.width)
 
 
 Recipe = Callable[[VAE, Threat], Score]
@@ -120,21 +130,30 @@ RECIPES: dict[str, Recipe] = {
 
 
 def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
-    bounds = interval_bounds(vae, box, threat.noise)
-    t = box if threat.target == "likelihood" else Interval(threat.x, threat.x)
+    """The interval bound over a box for each of the other images."""
+    x = Interval(threat.behind_clean(box.lower), threat.behind_clean(box.upper), points=threat.clean)
+    bounds = interval_bounds(vae, x, threat.noise)
+    t = x if threat.target == "likelihood" else Interval(threat.x, threat.x)
     terms = separate_terms(vae, bounds, t)
     return Score(terms.recon - threat.beta * terms.kl, bounds)
 
 
+def _at(vae: VAE, threat: Threat, point: Tensor) -> Score:
+    """What is attained at a point for each of the other images."""
+    x = threat.behind_clean(point)
+    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+
+
 def attacked(vae: VAE, threat: Threat) -> Tensor:
-    """A low point of the ball by a few signed gradient steps from x, shape of x. Unlike core.attacks it
+    """A low point of each ball by a few signed gradient steps from its centre. Unlike core.attacks it
     neither scores nor keeps the best in float64: a step of training has no time for it."""
-    ball, x = threat.ball, threat.x
-    length = 2.5 * threat.eps / threat.steps
+    ball, noise = threat.ball, threat.noise[:, threat.clean :]
+    x, length = ball.center, 2.5 * threat.eps / threat.steps
     for _ in range(threat.steps):
         x = x.detach().requires_grad_()
         with torch.enable_grad():
-            total = plain_score(vae, x, threat.noise, threat.scored(x), threat.beta).sum()
+            t = x if threat.target == "likelihood" else ball.center
+            total = plain_score(vae, x, noise, t, threat.beta).sum()
         (gradient,) = torch.autograd.grad(total, x)
         x = ball.project(x.detach() - length * gradient.sign())
     return x

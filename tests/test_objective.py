@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def problem(arch: str = "mlp", likelihood: str = "bernoulli", count: int = 6) ->
 
 
 def threat(part: Part, target: str, share: float = 0.5) -> Threat:
-    return Threat(part.x, part.noise, part.jitter, EPS, target, beta=1.0, share=share, steps=3)
+    return Threat(part.x, part.noise, part.jitter, 0, EPS, target, beta=1.0, share=share, steps=3)
 
 
 def scores(recipe: str, vae: VAE, part: Part, target: str, share: float = 0.5) -> Tensor:
@@ -126,6 +127,16 @@ def test_recipes_keep_their_order(arch: str, target: str) -> None:
     torch.testing.assert_close(scores("sabr", vae, part, target, share=0.0), low)
     torch.testing.assert_close(scores("mtl-ibp", vae, part, target, share=1.0), bound)
     torch.testing.assert_close(scores("mtl-ibp", vae, part, target, share=0.25), 0.25 * bound + 0.75 * low)
+
+
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_clean_images_in_front_change_no_score(recipe: str, target: str) -> None:
+    vae, part = problem("conv")
+    mixed = RECIPES[recipe](vae, replace(threat(part, target), clean=2)).value
+    recon, kl = elbo_terms(vae, part.x, part.noise, part.x)
+    torch.testing.assert_close(mixed[:2], (recon - kl)[:2])
+    torch.testing.assert_close(mixed[2:].detach(), scores(recipe, vae, part, target)[2:])
 
 
 def test_the_attack_stays_in_the_ball_and_goes_down() -> None:

@@ -18,10 +18,15 @@ from core.errors import UnsupportedLayerError
 
 @dataclass(frozen=True)
 class Interval:
-    """Elementwise bounds: every value v of a tensor satisfies lower <= v <= upper. Same shapes."""
+    """Elementwise bounds: every value v of a tensor satisfies lower <= v <= upper. Same shapes.
+
+    points  so many first rows of the batch are single points, lower = upper: no affine layer has to carry
+            a radius for them, so that a training step takes points and boxes through in one pass.
+    """
 
     lower: Tensor
     upper: Tensor
+    points: int = 0
 
     @property
     def center(self) -> Tensor:
@@ -42,7 +47,7 @@ class Interval:
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Interval:
         """Apply a non-decreasing function (or a reshape) to both ends."""
-        return Interval(f(self.lower), f(self.upper))
+        return Interval(f(self.lower), f(self.upper), self.points)
 
     def centered(self) -> tuple[Tensor, Tensor]:
         """Centre and a radius of a box within [-1, 1], flat, that cover it although both are rounded."""
@@ -67,31 +72,51 @@ class Interval:
 
 
 class _CenterRadius(torch.autograd.Function):
-    """(lower, upper) -> (center, radius), with a backward pass of as few memory sweeps as forward."""
+    """(lower, upper) -> (center, radius without the points), with a backward pass of as few memory sweeps
+    as forward."""
 
     @staticmethod
-    def forward(ctx: Any, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, lower: Tensor, upper: Tensor, points: int) -> tuple[Tensor, Tensor]:
         center = (lower + upper).mul_(0.5)
-        return center, upper - center
+        return center, upper[points:] - center[points:]
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
-        center, radius = grad_outputs
-        lower = (center - radius).mul_(0.5)
-        return lower, center - lower
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        return *_for_ends(*grad_outputs), None
 
 
 class _Ends(torch.autograd.Function):
-    """(center, radius) -> (lower, upper)."""
+    """(center, radius without the points) -> (lower, upper)."""
 
     @staticmethod
     def forward(ctx: Any, center: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-        return center - radius, center + radius
+        ctx.points = len(center) - len(radius)
+        return _ends(center, radius)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
         lower, upper = grad_outputs
-        return lower + upper, upper - lower
+        return lower + upper, upper[ctx.points :] - lower[ctx.points :]
+
+
+def _ends(center: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """center -+ radius; the first rows, which have no radius, as they are."""
+    points = len(center) - len(radius)
+    lower, upper = torch.empty_like(center), torch.empty_like(center)
+    lower[:points] = upper[:points] = center[:points]
+    torch.sub(center[points:], radius, out=lower[points:])
+    torch.add(center[points:], radius, out=upper[points:])
+    return lower, upper
+
+
+def _for_ends(center: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients for the ends from those for center and radius."""
+    points = len(center) - len(radius)
+    lower = torch.empty_like(center)
+    lower[:points] = center[:points]
+    torch.sub(center[points:], radius, out=lower[points:])
+    lower.mul_(0.5)
+    return lower, center - lower
 
 
 class _LinearInterval(torch.autograd.Function):
@@ -99,28 +124,28 @@ class _LinearInterval(torch.autograd.Function):
     as all activations together."""
 
     @staticmethod
-    def forward(ctx: Any, lower: Tensor, upper: Tensor, weight: Tensor, bias: Tensor | None) -> Any:
+    def forward(
+        ctx: Any, lower: Tensor, upper: Tensor, weight: Tensor, bias: Tensor | None, points: int
+    ) -> Any:
         center = (lower + upper).mul_(0.5)
-        radius, size = upper - center, weight.abs()
+        radius, size = upper[points:] - center[points:], weight.abs()
+        ctx.points = points
         ctx.save_for_backward(center, radius, weight, size)
-        middle, reach = F.linear(center, weight, bias), F.linear(radius, size)
-        return middle - reach, middle.add_(reach)
+        return _ends(F.linear(center, weight, bias), F.linear(radius, size))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         center, radius, weight, size = ctx.saved_tensors
         lower, upper = grad_outputs
-        middle, reach = lower + upper, upper - lower
+        middle, reach = lower + upper, upper[ctx.points :] - lower[ctx.points :]
         for_lower = for_upper = for_weight = for_bias = None
         if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            for_center = middle @ weight
-            for_lower = torch.addmm(for_center, reach, size, alpha=-1).mul_(0.5)
-            for_upper = for_center.sub_(for_lower)
+            for_lower, for_upper = _for_ends(middle @ weight, reach @ size)
         if ctx.needs_input_grad[2]:
             for_weight = (reach.T @ radius).mul_(weight.sgn()).addmm_(middle.T, center)
         if ctx.needs_input_grad[3]:
             for_bias = middle.sum(0)
-        return for_lower, for_upper, for_weight, for_bias
+        return for_lower, for_upper, for_weight, for_bias, None
 
 
 @dataclass(frozen=True)
@@ -207,14 +232,15 @@ def _affine(
 ) -> Interval:
     """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
     if isinstance(layer, nn.Linear) and not arithmetic.rounds:
-        return Interval(*_LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias))
-    center, radius = _CenterRadius.apply(x.lower, x.upper)
+        ends = _LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias, x.points)
+        return Interval(*ends, x.points)
+    center, radius = _CenterRadius.apply(x.lower, x.upper, 0 if arithmetic.rounds else x.points)
     known = affine(layer)
     assert known is not None
     op, bias, size_of = known.op, known.bias, known.weight.abs()
     middle = op(center, known.weight, bias)
     if not arithmetic.rounds:
-        return Interval(*_Ends.apply(middle, op(radius, size_of, None)))
+        return Interval(*_Ends.apply(middle, op(radius, size_of, None)), x.points)
     g = arithmetic.gamma(known.terms + 2)
     size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()

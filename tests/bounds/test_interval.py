@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, exp, propagate, propagate_through
-from core.bounds.rounding import ARITHMETICS
+from core.bounds.rounding import ARITHMETICS, EXACT
 from core.errors import UnsupportedLayerError
 
 FLOAT64 = ARITHMETICS["float64"]
@@ -91,6 +91,32 @@ def test_a_box_of_one_point_stays_nearly_one_point(name: str) -> None:
     assert bool((bound.lower <= value).all())
     assert bool((value <= bound.upper).all())
     torch.testing.assert_close(bound.lower, bound.upper, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("points", [0, 1, 3])
+@pytest.mark.parametrize("arithmetic", ["exact", "float64"])
+@every_layer
+def test_points_in_front_change_neither_bounds_nor_gradients(
+    name: str, arithmetic: str, points: int
+) -> None:
+    layer, shape = layer_of(name)
+    layer.requires_grad_(True)
+    boxes = [random_box(shape, seed) for seed in range(3)]
+    lower, upper = (torch.cat([getattr(box, end) for box in boxes]) for end in ("lower", "upper"))
+    upper[:points] = lower[:points]
+    found = []
+    for told in (0, points):
+        ends = [end.clone().requires_grad_() for end in (lower, upper)]
+        bounds = propagate(layer, Interval(ends[0], ends[1], told), ARITHMETICS.get(arithmetic, EXACT))
+        way = torch.linspace(-1, 2, bounds.lower.numel(), dtype=torch.float64).view_as(bounds.lower)
+        score = (way * bounds.lower).sum() - (way.square() * bounds.upper).sum()
+        low, high, *weights = torch.autograd.grad(score, [*ends, *layer.parameters()])
+        # How a gradient is shared between the two ends of a point says nothing.
+        moves = low[:points] + high[:points], low[points:], high[points:]
+        found.append([bounds.lower, bounds.upper, *moves, *weights])
+        assert arithmetic != "exact" or bounds.points == told
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-12)
 
 
 @every_layer
