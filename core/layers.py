@@ -90,4 +90,4 @@ def latent_bounds(posterior: Interval, noise: Tensor, arithmetic: Arithmetic) ->
     z = reparameterise_interval(mu, logvar, noise, arithmetic)
     # Draw by draw: only with a single one the points stay in front.
     points = posterior.points if len(noise) == 1 else 0
-    return Interval(z.lower.flatten(0, 1), z.upper.flatten(0, 1), points)
+    return Interval(z.lower.flatten(0, 1), z.upper.flatten(0, 1), points=points)

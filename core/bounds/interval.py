@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from math import prod
 from typing import Any, cast
@@ -26,7 +26,7 @@ class Interval:
 
     lower: Tensor
     upper: Tensor
-    points: int = 0
+    points: int = field(default=0, kw_only=True)
 
     @property
     def center(self) -> Tensor:
@@ -47,7 +47,7 @@ class Interval:
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Interval:
         """Apply a non-decreasing function (or a reshape) to both ends."""
-        return Interval(f(self.lower), f(self.upper), self.points)
+        return Interval(f(self.lower), f(self.upper), points=self.points)
 
     def centered(self) -> tuple[Tensor, Tensor]:
         """Centre and a radius of a box within [-1, 1], flat, that cover it although both are rounded."""
@@ -233,14 +233,14 @@ def _affine(
     """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
     if isinstance(layer, nn.Linear) and not arithmetic.rounds:
         ends = _LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias, x.points)
-        return Interval(*ends, x.points)
+        return Interval(*ends, points=x.points)
     center, radius = _CenterRadius.apply(x.lower, x.upper, 0 if arithmetic.rounds else x.points)
     known = affine(layer)
     assert known is not None
     op, bias, size_of = known.op, known.bias, known.weight.abs()
     middle = op(center, known.weight, bias)
     if not arithmetic.rounds:
-        return Interval(*_Ends.apply(middle, op(radius, size_of, None)), x.points)
+        return Interval(*_Ends.apply(middle, op(radius, size_of, None)), points=x.points)
     g = arithmetic.gamma(known.terms + 2)
     size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()

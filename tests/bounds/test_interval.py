@@ -107,7 +107,9 @@ def test_points_in_front_change_neither_bounds_nor_gradients(
     found = []
     for told in (0, points):
         ends = [end.clone().requires_grad_() for end in (lower, upper)]
-        bounds = propagate(layer, Interval(ends[0], ends[1], told), ARITHMETICS.get(arithmetic, EXACT))
+        bounds = propagate(
+            layer, Interval(ends[0], ends[1], points=told), ARITHMETICS.get(arithmetic, EXACT)
+        )
         way = torch.linspace(-1, 2, bounds.lower.numel(), dtype=torch.float64).view_as(bounds.lower)
         score = (way * bounds.lower).sum() - (way.square() * bounds.upper).sum()
         low, high, *weights = torch.autograd.grad(score, [*ends, *layer.parameters()])
