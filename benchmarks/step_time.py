@@ -1,58 +1,112 @@
-"""What a robust training step costs against a plain one, in one run, on random images.
+"""What a robust training step costs against a plain one, and against the same step on auto_LiRPA's interval
+propagation where that is installed (see benchmarks.peers): one run, random images, shipped architectures.
 
 python -m benchmarks.step_time [threads]
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
 
+from core.ball import Ball
+from core.bounds.interval import Interval
+from core.bounds.rounding import EXACT
 from core.config import DEFAULT_WIDTHS, VAEConfig
+from core.latent import kl_upper
+from core.layers import latent_bounds
 from core.model import VAE
-from core.objective import Objective, Part, Step
+from core.objective import Objective, Part, Step, clean_rows
+from core.recipes import plain_score
 from core.settings import TrainSettings
 
-PAIRS = 30
+ROUNDS = 30
+EPS = 0.1
+
+
+class Peer:
+    """The loss of the paper's recipe with the networks' bounds from auto_LiRPA, the rest as here. Its
+    modules are built beforehand and share the VAE's weights."""
+
+    def __init__(self, vae: VAE, kappa: float) -> None:
+        self._lirpa = importlib.import_module("auto_LiRPA")
+        self._norm = importlib.import_module("auto_LiRPA.perturbations").PerturbationLpNorm
+        self._vae, self._kappa = vae, kappa
+        x, z = torch.rand(2, *vae.config.shape), torch.rand(2, vae.config.latent)
+        self._encoder, self._decoder = (
+            self._lirpa.BoundedModule(network, v, device="cpu")
+            for network, v in ((vae.encoder, x), (vae.decoder, z))
+        )
+
+    def __call__(self, x: Tensor, noise: Tensor) -> Tensor:
+        rows = clean_rows(0, len(x), self._kappa)
+        clean = plain_score(self._vae, x[rows], noise[:, rows], x[rows], 1.0)
+        box = Ball(x[~rows], torch.full((int((~rows).sum()),), EPS)).box
+        posterior = self._bounds(self._encoder, box)
+        a = self._bounds(self._decoder, latent_bounds(posterior, noise[:, ~rows], EXACT))
+        recon = self._vae.likelihood.lower(box, a)
+        return -(clean.sum() + (recon - kl_upper(*posterior.chunk(2))).sum()) / len(x)
+
+    def _bounds(self, module: nn.Module, box: Interval) -> Interval:
+        norm = self._norm(norm=float("inf"), x_L=box.lower, x_U=box.upper)
+        return Interval(
+            *module.compute_bounds(x=(self._lirpa.BoundedTensor(box.center, norm),), method="IBP")
+        )
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def losses(vae: VAE, kappa: float) -> dict[str, Loss]:
+    """What is compared, each a function of images (B, C, H, W) and noise (1, B, k)."""
+    objective = Objective(vae, TrainSettings(model=vae.config, eps=EPS))
+
+    def ours(weight: float) -> Loss:
+        def loss(x: Tensor, noise: Tensor) -> Tensor:
+            part = Part(x, noise, x[:, :0], first=0, total=len(x))
+            return objective(part, Step(eps=EPS, kappa=weight, beta=1.0))[0]
+
+        return loss
+
+    known = {"plain": ours(1.0), "robust": ours(kappa)}
+    if importlib.util.find_spec("auto_LiRPA"):
+        known["auto_LiRPA"] = Peer(vae, kappa)
+    return known
 
 
 def main(threads: int) -> None:
     torch.set_num_threads(threads)
     batch, kappa = TrainSettings().batch, TrainSettings().kappa
-    print(f"batch {batch}, {threads} threads, median of {PAIRS} pairs")
+    print(f"batch {batch}, {threads} threads, median of {ROUNDS} rounds")
     for arch, widths in DEFAULT_WIDTHS.items():
         torch.manual_seed(0)
-        vae = VAE(VAEConfig(arch=arch, widths=widths))
-        objective = Objective(vae, TrainSettings(model=vae.config, eps=0.1))
+        vae = VAE(VAEConfig(arch=arch, widths=widths)).to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(vae.parameters(), lr=1e-4, fused=True)
-        x = torch.rand(batch, *vae.config.shape)
+        x = torch.rand(batch, *vae.config.shape).contiguous(memory_format=torch.channels_last)
 
-        def step(
-            weight: float,
-            vae: VAE = vae,
-            objective: Objective = objective,
-            optimiser: torch.optim.Adam = optimiser,
-            x: torch.Tensor = x,
+        def seconds(
+            loss: Loss, vae: VAE = vae, optimiser: torch.optim.Adam = optimiser, x: Tensor = x
         ) -> float:
             began = time.perf_counter()
-            noise = torch.randn(1, batch, vae.config.latent)
-            part = Part(x, noise, x[:, :0], first=0, total=batch)
-            loss, _ = objective(part, Step(eps=0.1, kappa=weight, beta=1.0))
+            value = loss(x, torch.randn(1, batch, vae.config.latent))
             optimiser.zero_grad()
-            loss.backward()
+            value.backward()
             optimiser.step()
             return time.perf_counter() - began
 
-        for _ in range(3):
-            step(1.0)
-            step(kappa)
-        pairs = [(step(1.0), step(kappa)) for _ in range(PAIRS)]
-        plain, robust = (1e3 * statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = statistics.median(slow / fast for fast, slow in pairs)
-        print(f"{arch:<5} plain {plain:6.1f} ms  robust {robust:6.1f} ms  ratio {ratio:.2f}")
+        known = losses(vae, kappa)
+        rounds = [{name: seconds(loss) for name, loss in known.items()} for _ in range(ROUNDS + 3)][3:]
+        for name in known:
+            median = 1e3 * statistics.median(took[name] for took in rounds)
+            ratio = statistics.median(took[name] / took["plain"] for took in rounds)
+            print(f"{arch:<5} {name:<10} {median:6.1f} ms  {ratio:.2f} of plain")
 
 
 if __name__ == "__main__":
