@@ -20,10 +20,11 @@ def small_mnist() -> tuple[Tensor, Tensor]:
     return (x[:count, 0] * 255).round().byte(), y[:count]
 
 
-def write_mnist(root: Path) -> Path:
-    """Write the four raw idx files that torchvision looks for; returns root."""
+def write_mnist(root: Path, folder: str = "MNIST") -> Path:
+    """Write the four raw idx files that torchvision looks for in its folder for MNIST or another data set
+    of that format; returns root."""
     images, labels = small_mnist()
-    raw = root / "MNIST" / "raw"
+    raw = root / folder / "raw"
     raw.mkdir(parents=True)
     for name, part in (("train", slice(TRAIN)), ("t10k", slice(TRAIN, None))):
         x, y = images[part], labels[part]

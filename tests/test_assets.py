@@ -13,14 +13,22 @@ import core
 from core.checkpoint import load_config
 from core.data import ASSETS, load_levels
 
-KINDS = ("standard", "robust-0.1", "robust-rec-0.1")
-EXPECTED = {f"mnist-{arch}-{kind}" for arch in ("mlp", "conv") for kind in KINDS}
-NAME = re.compile(r"mnist-(mlp|conv)-(standard|robust-(rec-)?(0\.\d+))")
+RADII = ("0.01", "0.05", "0.1")
+EXPECTED = {
+    *(f"mnist-{arch}-standard" for arch in ("mlp", "conv", "mlp-gaussian")),
+    *(f"mnist-conv-robust-{target}{eps}" for target in ("", "rec-") for eps in RADII),
+    *(f"mnist-mlp-{kind}-0.1" for kind in ("robust", "robust-rec", "gaussian-robust")),
+    *(f"mnist-conv-{kind}" for kind in ("adversarial-0.1", "noise-0.1", "beta-4")),
+}
+NAME = re.compile(
+    r"mnist-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
+    r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
+)
 TARGETS = ("likelihood", "reconstruction")
 models = pytest.mark.parametrize("name", sorted(EXPECTED | set(core.list_models())))
 
 
-def test_the_six_models_are_there() -> None:
+def test_the_zoo_is_there() -> None:
     assert set(core.list_models()) >= EXPECTED
 
 
@@ -30,16 +38,19 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
     training, metrics = config["training"], config["metrics"]
     assert training["epochs_done"] == training["epochs"]
     assert metrics["images"] == 10_000
-    assert -200 < metrics["elbo"] < -50
+    assert -200 < metrics["elbo"] < (-50 if vae.config.likelihood == "bernoulli" else 784)
     words = shlex.split(config["command"])
     assert words[:4] == ["python", "-m", "core", "train"]
     assert words[words.index("--arch") + 1] == vae.config.arch
     assert float(words[words.index("--eps") + 1]) == training["eps"]
     said = NAME.fullmatch(name)
-    assert said, "names say architecture, recipe and radius"
-    arch, _, rec, eps = said.groups()
-    assert (vae.config.arch, training["eps"]) == (arch, float(eps or 0))
-    assert training["target"] == ("reconstruction" if rec else "likelihood")
+    assert said, "names say architecture, likelihood, recipe, target and radius"
+    assert vae.config.arch == said["arch"]
+    assert vae.config.likelihood == ("gaussian" if said["gaussian"] else "bernoulli")
+    assert training["eps"] == float(said["eps"] or 0)
+    assert training.get("beta", 1) == float(said["beta"] or 1)
+    assert training["target"] == ("reconstruction" if said["rec"] else "likelihood")
+    assert (training["recipe"] in ("adversarial", "noise")) == (said["recipe"] in ("adversarial", "noise"))
     assert vae.config.shape == (1, 28, 28)
     folder = ASSETS / "models" / name
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "weights.safetensors"]

@@ -16,7 +16,7 @@ import core
 from core.data import levels, load_dataset, load_image, load_levels, save_image
 from core.errors import DataError, InputError, OutputError
 from tests.malice import Bomb, exploded
-from tests.mnist_files import TEST, TRAIN, small_mnist
+from tests.mnist_files import TEST, TRAIN, small_mnist, write_mnist
 
 data = importlib.import_module("core.data")
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -93,6 +93,14 @@ def test_data_set_in_torchvision_layout(mnist: Path) -> None:
         assert torch.equal(x, images[part, None].float() / 255)
         assert torch.equal(y, labels[part])
     assert len(load_dataset("mnist", "test", str(mnist))[0]) == TEST
+
+
+@pytest.mark.parametrize(("name", "folder"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")])
+def test_other_data_sets_in_torchvision_layout(name: str, folder: str, tmp_path: Path) -> None:
+    x, y = load_dataset(name, "train", write_mnist(tmp_path, folder))
+    images, labels = small_mnist()
+    assert torch.equal(x, images[:TRAIN, None].float() / 255)
+    assert torch.equal(y, labels[:TRAIN])
 
 
 @pytest.mark.usefixtures("no_network")
