@@ -12,9 +12,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.ball import Ball
 from core.bounds.interval import Interval
@@ -51,14 +52,14 @@ class Peer:
         box = Ball(x[~rows], torch.full((int((~rows).sum()),), EPS)).box
         posterior = self._bounds(self._encoder, box)
         a = self._bounds(self._decoder, latent_bounds(posterior, noise[:, ~rows], EXACT))
-        recon = self._vae.likelihood.lower(box, a)
-        return -(clean.sum() + (recon - kl_upper(*posterior.chunk(2))).sum()) / len(x)
+        mu, logvar = posterior.chunk(2)
+        bound = self._vae.likelihood.lower(box, a) - kl_upper(mu, logvar)
+        return -(clean.sum() + bound.sum()) / len(x)
 
-    def _bounds(self, module: nn.Module, box: Interval) -> Interval:
+    def _bounds(self, module: Any, box: Interval) -> Interval:
         norm = self._norm(norm=float("inf"), x_L=box.lower, x_U=box.upper)
-        return Interval(
-            *module.compute_bounds(x=(self._lirpa.BoundedTensor(box.center, norm),), method="IBP")
-        )
+        x = self._lirpa.BoundedTensor(box.center, norm)
+        return Interval(*module.compute_bounds(x=(x,), method="IBP"))
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -101,6 +101,15 @@ def _label(name: str) -> str:
         return name
 
 
+def comparable(left: str, right: str) -> bool:
+    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
+    try:
+        kinds = {load_config(name)["model"]["likelihood"] for name in (left, right)}
+    except (CoreError, KeyError, TypeError):
+        return True
+    return len(kinds) == 1
+
+
 def results() -> Results:
     """The evaluation of all models; read again when its files change. Raises DataError."""
     return _results(_stamp())[0]

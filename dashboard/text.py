@@ -20,6 +20,10 @@ THRESHOLD = {
     False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
     "below.",
 }
+INCOMPARABLE = (
+    "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
+    "nats of one cannot be compared with those of the other. Look at each against its own threshold."
+)
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
     "Models under attack, over sets of test images: the mean ELBO that attacks **attained**, the "

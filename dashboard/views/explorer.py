@@ -36,6 +36,8 @@ def show() -> None:
     state, late = controls.read(models)
     controls.publish(state, models)
     below.caption(text.THRESHOLD[state.threshold is None])
+    if not compute.comparable(state.left, state.right):
+        st.info(text.INCOMPARABLE)
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
     status = st.empty()

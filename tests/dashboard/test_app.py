@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import checkpoint
+from core.config import VAEConfig
+from core.model import VAE
 from dashboard import text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +172,18 @@ def test_a_model_without_metrics_gets_its_threshold_from_the_samples(app: AppTes
     assert not app.exception
     assert not app.error
     assert len(app.metric) == 8
+
+
+def test_models_of_different_likelihoods_are_said_to_be_incomparable(app: AppTest, models: Path):
+    app.run()
+    assert text.INCOMPARABLE not in [note.value for note in app.info]
+    vae = VAE(VAEConfig(latent=4, widths=(8,), likelihood="gaussian"))
+    training, metrics = {"eps": 0.0, "target": "likelihood"}, {"elbo_quantiles": {"0.05": 100.0}}
+    shutil.rmtree(models / NAMES[1])
+    checkpoint.save_model(vae, models / NAMES[1], {"training": training, "metrics": metrics})
+    app.run()
+    assert not app.exception
+    assert text.INCOMPARABLE in [note.value for note in app.info]
 
 
 def test_no_models_is_a_sentence(app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
