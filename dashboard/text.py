@@ -261,12 +261,14 @@ def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     if eps == 0:
         name = f"Standard {arch}" if beta == 1 else f"Beta-VAE {arch} ({beta:g})"
         return name + likelihood
-    notes = [f"eps {eps:g}"]
+    recipe, notes = training.get("recipe", "ibp"), [f"eps {eps:g}"]
+    if recipe != "ibp" and RECIPES[recipe] == RECIPES["ibp"]:
+        notes.append(RECIPE_LABELS[recipe].removeprefix("Robust: "))
     if training["target"] != "likelihood":
         notes.append("reconstruction")
     if beta != 1:
         notes.append(f"beta {beta:g}")
-    return f"{RECIPES[training.get('recipe', 'ibp')]} {arch} ({', '.join(notes)}){likelihood}"
+    return f"{RECIPES[recipe]} {arch} ({', '.join(notes)}){likelihood}"
 
 
 def recipe_label(kind: str) -> str:

@@ -18,11 +18,11 @@ EXPECTED = {
     *(f"mnist-{arch}-standard" for arch in ("mlp", "conv", "mlp-gaussian")),
     *(f"mnist-conv-robust-{target}{eps}" for target in ("", "rec-") for eps in RADII),
     *(f"mnist-mlp-{kind}-0.1" for kind in ("robust", "robust-rec", "gaussian-robust")),
-    *(f"mnist-conv-{kind}" for kind in ("adversarial-0.1", "noise-0.1", "beta-4")),
+    *(f"mnist-conv-{kind}" for kind in ("crown-0.1", "adversarial-0.1", "noise-0.1", "beta-4")),
 }
 NAME = re.compile(
     r"mnist-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
-    r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
+    r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|crown|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
 )
 TARGETS = ("likelihood", "reconstruction")
 models = pytest.mark.parametrize("name", sorted(EXPECTED | set(core.list_models())))
@@ -50,7 +50,9 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
     assert training["eps"] == float(said["eps"] or 0)
     assert training.get("beta", 1) == float(said["beta"] or 1)
     assert training["target"] == ("reconstruction" if said["rec"] else "likelihood")
-    assert (training["recipe"] in ("adversarial", "noise")) == (said["recipe"] in ("adversarial", "noise"))
+    recipes = {"robust": "ibp", "crown": "crown-ibp", None: "plain"}
+    if said["beta"] is None:
+        assert training["recipe"] == recipes.get(said["recipe"], said["recipe"])
     assert vae.config.shape == (1, 28, 28)
     folder = ASSETS / "models" / name
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "weights.safetensors"]
@@ -77,7 +79,7 @@ def test_chain(name: str, target: str, eps: float) -> None:
     assert bool((proved.lower <= found.elbo).all())
     assert bool((found.elbo < clean).all())
     trained_for = "reconstruction" if "-rec-" in name else "likelihood"
-    if "robust" in name and target == trained_for:
+    if ("robust" in name or "crown" in name) and target == trained_for:
         assert not bool(proved.vacuous.any())
 
 

@@ -60,9 +60,9 @@ def test_labels_say_how_a_model_was_trained(models):
     [
         ("bernoulli", {"eps": 0.0}, "Standard CONV"),
         ("bernoulli", {"recipe": "ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
-        ("bernoulli", {"recipe": "crown-ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
-        ("bernoulli", {"recipe": "sabr", "eps": 0.05}, "Robust CONV (eps 0.05)"),
-        ("bernoulli", {"recipe": "mtl-ibp", "eps": 0.1}, "Robust CONV (eps 0.1)"),
+        ("bernoulli", {"recipe": "crown-ibp", "eps": 0.1}, "Robust CONV (eps 0.1, CROWN-IBP)"),
+        ("bernoulli", {"recipe": "sabr", "eps": 0.05}, "Robust CONV (eps 0.05, SABR)"),
+        ("bernoulli", {"recipe": "mtl-ibp", "eps": 0.1}, "Robust CONV (eps 0.1, MTL-IBP)"),
         ("bernoulli", {"recipe": "adversarial", "eps": 0.1}, "Adversarial CONV (eps 0.1)"),
         ("bernoulli", {"recipe": "noise", "eps": 0.1}, "Noise CONV (eps 0.1)"),
         ("bernoulli", {"recipe": "ibp", "eps": 0.0, "beta": 4.0}, "Beta-VAE CONV (4)"),
