@@ -1,5 +1,5 @@
-"""The README's table of models, from the results of the evaluation: each under the threat it was trained for,
-at eps 0.1 where it was trained for none.
+"""The README's table of models, from the results of the evaluation: each under the threat that it was
+trained for, at eps 0.1 where it was trained for none.
 
 python -m benchmarks.table [assets/results/paper]
 """
