@@ -10,6 +10,7 @@ proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <=
 
 from core.attacks import attack
 from core.checkpoint import list_models, load_model
+from core.claim import make_claim, read_claim, verify_claim
 from core.curve import elbo_curve
 from core.data import load_samples
 from core.elbo import elbo, sample_noise
@@ -29,8 +30,11 @@ __all__ = [
     "list_models",
     "load_model",
     "load_samples",
+    "make_claim",
+    "read_claim",
     "refine",
     "run_suite",
     "sample_noise",
     "train",
+    "verify_claim",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import platform
 from importlib.metadata import version
@@ -90,6 +91,16 @@ def model_config(config: dict[str, Any], folder: Path) -> VAEConfig:
         return VAEConfig.from_dict(config["model"])
     except (ConfigError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG} describes no model: {error}") from error
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of what a model computes: its weights and configuration. The errors of `load_model`."""
+    config = model_config(load_config(folder), folder)
+    known = json.dumps(config.to_dict(), sort_keys=True).encode()
+    try:
+        return hashlib.sha256(known + (folder / WEIGHTS).read_bytes()).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error.strerror}).") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""python -m core train | evaluate | certify | radius | attack."""
+"""python -m core train | evaluate | certify | verify | radius | attack."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from tqdm import tqdm
 from core.attacks import attack
 from core.certificate import over_draws, shown_bound, shown_radius
 from core.checkpoint import load_config, load_model
+from core.claim import MOST_BYTES, make_claim, read_claim, verify_claim
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import SHAPES, load_image, load_samples, load_test, save_image
 from core.elbo import elbo, sample_noise
 from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
+from core.files import read_bytes, write_bytes
 from core.model import VAE
 from core.options import parser
 from core.prove import certify
@@ -32,17 +34,17 @@ from core.validate import check_count
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for a named error, 130 for Ctrl-C."""
-    options = parser(_train, _evaluate, _certify, _radius, _attack).parse_args(argv)
+    """Run a command; returns the exit code: 0, 1 for a claim that does not hold, 2 for a named error, 130
+    for Ctrl-C."""
+    options = parser(_train, _evaluate, _certify, _verify, _radius, _attack).parse_args(argv)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (Cancelled, KeyboardInterrupt):
         print("Stopped.", file=sys.stderr)
         return 130
     except CoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -166,6 +168,25 @@ def _certify(options: argparse.Namespace) -> None:
     bound = "vacuous" if proved.vacuous[0] else f"{shown_bound(proved.bound, proved.side)} nats"
     print(f"certified  {bound}")
     print(proved.statement())
+    if options.out is not None:
+        claim = make_claim(
+            options.model,
+            x,
+            proved,
+            draws=len(noise),
+            seed=options.seed,
+            iterations=options.iterations,
+        )
+        write_bytes(options.out, claim.to_json().encode())
+        print(f"certificate in {options.out}")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    claim = read_claim(read_bytes(options.claim, MOST_BYTES + 1))
+    with _stoppable() as progress:
+        verdict = verify_claim(claim, options.model, progress)
+    print(verdict.sentence)
+    return 0 if verdict.holds else 1
 
 
 def _radius(options: argparse.Namespace) -> None:

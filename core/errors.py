@@ -27,6 +27,10 @@ class DataError(CoreError):
     """Images could not be found, read or downloaded."""
 
 
+class ClaimError(CoreError):
+    """A file is no certificate, was changed, or asks what cannot be computed."""
+
+
 class UnsupportedLayerError(CoreError, TypeError):
     """A bound has no rule for this kind of layer."""
 

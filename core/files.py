@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import OutputError
+from core.errors import DataError, OutputError
 
 
 @contextmanager
@@ -34,3 +34,12 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The first `most` bytes of a file. Raises DataError with a sentence if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error

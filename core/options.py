@@ -21,10 +21,12 @@ from core.suite.plan import SUITES
 from core.validate import TARGETS
 from core.workers import DEVICES
 
-Run = Callable[[argparse.Namespace], None]
+Run = Callable[[argparse.Namespace], int | None]
 
 
-def parser(train: Run, evaluate: Run, certify: Run, radius: Run, attack: Run) -> argparse.ArgumentParser:
+def parser(
+    train: Run, evaluate: Run, certify: Run, verify: Run, radius: Run, attack: Run
+) -> argparse.ArgumentParser:
     """The parser; `run` of the parsed options is the function of the chosen command."""
     parser = argparse.ArgumentParser(
         prog="python -m core",
@@ -35,6 +37,7 @@ def parser(train: Run, evaluate: Run, certify: Run, radius: Run, attack: Run) ->
         ("train", "train a VAE, plainly or provably robust", _add_train, train),
         ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate, evaluate),
         ("certify", "certify one image", _add_certify, certify),
+        ("verify", "compute a certificate that was written to a file again", _add_verify, verify),
         ("radius", "largest ball in which a verdict on one image is proved", _add_radius, radius),
         ("attack", "attack one image", _add_attack, attack),
     ):
@@ -110,6 +113,12 @@ def _add_certify(parser: argparse.ArgumentParser) -> None:
     _add_one_image(parser)
     _add_eps(parser)
     _add_proof(parser, "ibp")
+    parser.add_argument("--out", type=Path, help="file for the certificate, JSON, see `verify`")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("claim", type=Path, help="file that `certify --out` or the explorer wrote")
+    parser.add_argument("--model", help="folder of its weights, where they are not a shipped model's")
 
 
 def _add_radius(parser: argparse.ArgumentParser) -> None:
