@@ -45,8 +45,9 @@ class Subspace:
         with torch.no_grad():
             for _ in range(steps):
                 self._basis = torch.linalg.qr(apply(self._basis) + self._shift * self._basis)[0]
-            _, turn = torch.linalg.eigh((self._basis.T @ apply(self._basis)).nan_to_num(0, 0, 0))
-            self._basis = self._basis @ turn
+            # In float64: where entries are far apart, float32 does not always converge.
+            small = (self._basis.T @ apply(self._basis)).nan_to_num(0, 0, 0).double()
+            self._basis = self._basis @ torch.linalg.eigh(small)[1].to(self._basis)
         values = (self._basis * apply(self._basis)).sum(0)
         self._shift = values.detach().abs().max().item() / 2
         return values
