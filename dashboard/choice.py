@@ -56,8 +56,8 @@ def offered(results: Results, likelihood: str, arch: str, recipes: Sequence[str]
 def usual(results: Results, names: Sequence[str]) -> tuple[str, ...]:
     """The models to open with: a standard one, one robust for each target, one trained against attacks."""
     entries = [results.entry(name) for name in names]
-    # The largest eps first, fully connected before convolutional.
-    entries.sort(key=lambda entry: (-entry.eps, entry.arch != "mlp"))
+    # The largest eps first, convolutional before fully connected, the paper's recipe before others.
+    entries.sort(key=lambda entry: (-entry.eps, entry.arch != "conv", entry.recipe != "ibp"))
     wanted: tuple[Callable[[Entry], bool], ...] = (
         lambda entry: entry.kind == STANDARD,
         lambda entry: entry.robust and entry.target == TARGETS[0],
@@ -80,6 +80,12 @@ def options(results: Results) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _tightest(results: Results) -> str | None:
+    """The tightest certificate that was computed over all images."""
+    everywhere = {mean.method for mean in results.means if mean.images == results.suite.images}
+    return next((m for m in reversed(results.methods("certified")) if m in everywhere), None)
+
+
 def kinds(results: Results, likelihood: str, attribute: str) -> tuple[str, ...]:
     """The architectures ("arch") or recipes ("kind") of the models of a likelihood."""
     mine = (entry for entry in results.entries if entry.likelihood == likelihood)
@@ -95,8 +101,8 @@ def parse(params: Mapping[str, str], results: Results) -> tuple[Choice, list[Mes
     """A valid choice from text that anyone may have written, and what had to be refused."""
     reader, single, grid = Reader(params), options(results), radii(results)
 
-    def one(field: str) -> str:
-        return reader.one_of(field, single[field], next(iter(single[field]), ""))
+    def one(field: str, usual: str | None = None) -> str:
+        return reader.one_of(field, single[field], usual or next(iter(single[field]), ""))
 
     # First: which models there are depends on these.
     likelihood = one("likelihood")
@@ -117,7 +123,7 @@ def parse(params: Mapping[str, str], results: Results) -> tuple[Choice, list[Mes
         recipes=recipes,
         models=models,
         attack=one("attack"),
-        certificate=one("certificate"),
+        certificate=one("certificate", _tightest(results)),
         eps=reader.among("eps", grid, best),
         upto=reader.among("upto", grid, best),
         axis=one("axis"),

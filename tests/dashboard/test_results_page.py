@@ -61,7 +61,7 @@ def test_the_page_opens_with_curves_points_pictures_and_tables(page: AppTest, pa
     for name in ("Standard MLP", "Robust MLP (eps 0.1)", REC, ADVERSARIAL, "Constant decoder"):
         assert f"{name} at eps 0.1: " in curves
     assert "Robust MLP (eps 0.1) at eps 0.1: clean: −176.0 nats" in curves
-    assert "proved by IBP: vacuous for 1,000 of 1,000 images" in curves
+    assert "proved by CROWN-IBP: vacuous for the first images, not tried on the others" in curves
     assert f"{BETA} at eps 0.1: " in frontier
     assert GAUSSIAN not in frontier
     assert len(page.get("image")) == 2
@@ -74,7 +74,7 @@ def test_the_page_says_which_images_draws_and_methods(page: AppTest):
     page.run()
     said = " ".join(caption.value for caption in page.caption)
     assert f"Attained by PGD on all {IMAGES:,} test images." in said
-    assert f"Proved by IBP on all {IMAGES:,} test images." in said
+    assert f"Proved by CROWN-IBP on all {IMAGES:,} test images." in said
     assert "1 noise draw (seed 0)" in said
     page.selectbox(key="results-certificate").set_value("alpha-crown").run()
     said = " ".join(caption.value for caption in page.caption)
@@ -171,7 +171,7 @@ def test_rows_lead_to_the_explorer(page: AppTest):
     wanted = {"left": STANDARD, "right": ROBUST, "eps": "0.05", "target": "likelihood"}
     assert parse_qs(query) == {key: [value] for key, value in wanted.items()}
     assert ADVERSARIAL in list(cells["Model"])  # not shipped, hence no link
-    assert row["Proved"].startswith("−256.")
+    assert row["Proved"].startswith("−253.")
     links = page.dataframe[0].value["Explorer"]
     assert list(links.isna()) == [False, False, True, True, True]
     # In the table of models each one's own question, and the page's for one that was trained for none.
@@ -192,7 +192,7 @@ def test_files_hold_the_rows_shown_and_all_rows(page: AppTest, paper: Path):
     assert len(rows) == 3 * (5 + 2 * 4)
     assert {row.target for row in rows} == {"reconstruction"}
     assert {row.model for row in rows} == {ROBUST, REC, "constant-decoder-bernoulli"}
-    assert {row.method for row in rows} == {"", "pgd", "ibp", "closed-form"}
+    assert {row.method for row in rows} == {"", "pgd", "crown-ibp", "closed-form"}
     labels = [button.proto.label for button in page.get("download_button")]
     assert labels == ["Rows shown (CSV): 39", f"All rows (CSV): {len(results.means):,}"]
     assert as_csv(results.means).splitlines() == (paper / "summary.csv").read_text().splitlines()
