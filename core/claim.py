@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
+from core.curve import Proof
 from core.elbo import sample_noise
 from core.errors import ClaimError, InputError
 from core.model import VAE
@@ -90,30 +91,70 @@ def make_claim(
     """
     if len(x) != 1 or len(proved.eps) != 1:
         raise InputError(f"A claim is about one image, not {len(x)}; certify them one by one.")
-    if bool(proved.vacuous[0]):
+    names = ("target", "norm", "method", "states", "arithmetic", "alpha", "delta")
+    same: dict[str, Any] = {name: getattr(proved, name) for name in names}
+    return _claim(
+        model,
+        x,
+        bound=proved.bound[0].item(),
+        eps=proved.eps[0].item(),
+        margin=proved.margin[0].item(),
+        statement=proved.statement(),
+        side=proved.side,
+        draws=draws,
+        seed=seed,
+        iterations=iterations,
+        sample=proved.draws if proved.states != "draws" else 0,
+        **same,
+    )
+
+
+def claim_of_proof(
+    model: str | Path,
+    x: Tensor,
+    proof: Proof,
+    *,
+    target: str,
+    norm: str,
+    draws: int,
+    seed: int,
+    iterations: int = 50,
+) -> Claim:
+    """The claim of one proof of a curve: a lower bound for these draws, see `make_claim`."""
+    return _claim(
+        model,
+        x,
+        bound=proof.lower,
+        eps=proof.eps,
+        margin=proof.margin,
+        statement=proof.statement,
+        method=proof.method,
+        target=target,
+        norm=norm,
+        draws=draws,
+        seed=seed,
+        iterations=iterations,
+        side="lower",
+        states="draws",
+        arithmetic="float64",
+        alpha=0.0,
+        delta=0.0,
+        sample=0,
+    )
+
+
+def _claim(model: str | Path, x: Tensor, *, bound: float, side: str, **question: Any) -> Claim:
+    if not math.isfinite(bound):
         raise InputError("Nothing is proved: the bound is vacuous, and there is no certificate to write.")
-    folder, sampled = find_model(model), proved.states != "draws"
+    folder = find_model(model)
     return Claim(
         model=folder.name,
         weights=model_digest(folder),
         image=base64.b64encode(x[0].float().contiguous().cpu().numpy().tobytes()).decode(),
-        target=proved.target,
-        eps=proved.eps[0].item(),
-        norm=proved.norm,
-        side=proved.side,
-        method=proved.method,
-        states=proved.states,
-        arithmetic=proved.arithmetic,
-        alpha=proved.alpha,
-        delta=proved.delta,
-        iterations=iterations,
-        draws=draws,
-        seed=seed,
-        sample=proved.draws if sampled else 0,
-        bound=float(shown_bound(proved.bound[0], proved.side)),
-        margin=proved.margin[0].item(),
-        statement=proved.statement(),
+        bound=float(shown_bound(bound, side)),
+        side=side,
         versions=f"python {platform.python_version()}, torch {torch.__version__}",
+        **question,
     )
 
 

@@ -23,6 +23,7 @@ class Proof:
     """One image, one radius, one method: `lower` nats are proved, -inf where vacuous.
 
     recon, kl  bounds on the two terms alone, as in Certificate. statement: what is proved, in words.
+    margin     nats given up to cover rounding.
     """
 
     eps: float
@@ -31,16 +32,16 @@ class Proof:
     recon: float
     kl: float
     statement: str
+    margin: float = 0.0
 
 
 def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:
     """What a certificate of one image at B radii proves, radius by radius."""
-    columns = zip(certificate.eps, certificate.lower, certificate.recon, certificate.kl, strict=True)
+    c = certificate
+    columns = zip(c.eps, c.lower, c.recon, c.kl, c.margin, strict=True)
     return tuple(
-        Proof(
-            eps.item(), certificate.method, lower.item(), recon.item(), kl.item(), certificate.statement(i)
-        )
-        for i, (eps, lower, recon, kl) in enumerate(columns)
+        Proof(eps.item(), c.method, lower.item(), recon.item(), kl.item(), c.statement(i), margin.item())
+        for i, (eps, lower, recon, kl, margin) in enumerate(columns)
     )
 
 

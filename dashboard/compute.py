@@ -18,7 +18,8 @@ import torch
 import core
 from core import results_files
 from core.checkpoint import load_config
-from core.curve import Curve
+from core.claim import claim_of_proof
+from core.curve import Curve, Proof
 from core.errors import CoreError
 from core.latent import reparameterise
 from core.metrics import model_metrics
@@ -208,6 +209,13 @@ def question(vae: VAE, index: int, settings: Settings) -> tuple[torch.Tensor, to
     """A shipped digit (1, 1, H, W) and the noise draws (S, k)."""
     x = core.load_samples("mnist")[0][index : index + 1]
     return x, core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
+
+
+def claim(name: str, index: int, settings: Settings, proof: Proof, iterations: int) -> str:
+    """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
+    x = core.load_samples("mnist")[0][index : index + 1]
+    asked = {"draws": settings.draws, "seed": settings.seed, "iterations": iterations}
+    return claim_of_proof(name, x, proof, target=settings.target, norm=settings.norm, **asked).to_json()
 
 
 @torch.no_grad()

@@ -55,6 +55,8 @@ HELP = {
     "It is a fact: the attacked image is shown. Below it: the change from clean.",
     "proved": "Proved: a certificate shows that no image within eps has an ELBO below this, whatever the "
     "attack. It is the best bound that has come in yet; the method below it found it.",
+    "certificate": "Certificate: this statement with the digit, the noise and a fingerprint of the model. "
+    "`python -m core verify FILE` computes the bound again and says whether it holds.",
     "vacuous": "Vacuous: the proof fails to say anything. The bound is below what the worst imaginable "
     "reconstruction would score.",
     "open": "Open gap: attained minus proved. The true worst case lies somewhere in between; a stronger "

@@ -15,7 +15,7 @@ from dashboard.state import FAST, Settings
 
 SECONDS = {"crown": 10.0, "alpha-crown": 10.0, "quadratic": 20.0, "bab": 40.0}
 """Time for one radius; the best bound so far counts when it is over."""
-ROUNDS = {"quadratic": 50, "bab": 100}
+STEPS, ROUNDS = 50, {"quadratic": 50, "bab": 100}
 """Optimisation steps, and for bab as many rounds of splits: about what the time allows."""
 
 
@@ -90,7 +90,7 @@ def _point(
             target=settings.target,
             norm=settings.norm,
             method=method,
-            iterations=ROUNDS.get(method, 50),
+            iterations=ROUNDS.get(method, STEPS),
             seconds=SECONDS[method],
         ):
             found[certificate.method] = proofs_of(certificate)[0]

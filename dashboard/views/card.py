@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Curve, Proof
-from dashboard import bars, figures, text
+from dashboard import bars, compute, figures, text
 from dashboard.compute import Result
 from dashboard.state import State
+from dashboard.tighten import ROUNDS, STEPS
 from dashboard.views import panels
 
 
@@ -39,7 +42,7 @@ class Card:
         self._at = result.at(state.eps)
         panels.pictures(result, self._at, state.settings.norm)
         self._numbers = panels.blanks(4)
-        self._statement = st.empty()
+        self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
         self._methods: DeltaGenerator | None = None
         self.draw(self.curve)
 
@@ -59,8 +62,20 @@ class Card:
         self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
         panels.numbers(self._numbers, curve, self._at)
         panels.statement(self._statement, curve, self._at, self.sampled, self._state.states)
+        self._offer(curve.best(curve.eps[self._at].item()))
         if self._methods is not None:
             panels.methods(self._methods, f":{hue}[{self.name}]", curve, self._at, self._state.method)
+
+    def _offer(self, proof: Proof | None) -> None:
+        """The best proof as a file; nothing where none says anything."""
+        if proof is None:
+            self._file.empty()
+            return
+        state, rounds = self._state, ROUNDS.get(proof.method, STEPS)
+        make = partial(compute.claim, self.model, state.index, state.settings, proof, rounds)
+        # Drawn again in the same run, a button needs a key of its own.
+        key = f"certificate-{self._colour}-{next(self._files)}"
+        panels.certificate(self._file, make, f"{self.model}-{state.index}-eps-{proof.eps:g}.json", key)
 
     @property
     def line(self) -> figures.Line:

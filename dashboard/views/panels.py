@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -103,6 +103,21 @@ def statement(place: DeltaGenerator, curve: Curve, i: int, sampled: Proof | None
         waits = "Not computed yet."
         said += f"\n\n**{STATES_LABELS[states]}.** {waits if sampled is None else minus(sampled.statement)}"
     place.caption(said)
+
+
+def certificate(place: DeltaGenerator, make: Callable[[], str], name: str, key: str) -> None:
+    """What is proved as a file that anyone can verify; made when it is asked for."""
+    place.download_button(
+        "Certificate (JSON)",
+        make,
+        name,
+        "application/json",
+        key=key,
+        help=HELP["certificate"],
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
 
 
 def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list[bars.Loss]:

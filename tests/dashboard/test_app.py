@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import checkpoint
+from core.claim import read_claim, verify_claim
 from core.config import VAEConfig
 from core.model import VAE
-from dashboard import text
+from dashboard import compute, text
+from dashboard.state import State
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -214,3 +216,23 @@ def test_a_control_beyond_its_limits_is_brought_back(app: AppTest, key: str, val
     assert box.max is not None
     assert box.value is not None
     assert box.min <= box.value <= box.max
+
+
+def test_what_is_proved_can_be_taken_away_and_verified(app: AppTest):
+    app.query_params["draws"] = "2"
+    app.query_params["eps"] = "0.01"
+    app.run()
+    assert not app.exception
+    buttons = [b for b in app.get("download_button") if b.proto.label == "Certificate (JSON)"]
+    proved = [metric(app, "Proved", i) for i in (0, 1)]
+    assert len(buttons) == sum(value != "vacuous" for value in proved) > 0
+    state = State(NAMES[0], NAMES[1])
+    result = compute.explore(NAMES[0], 3, state.settings, (0.0, 0.01), lambda now: None)
+    proof = result.curve.best(0.01)
+    assert proof is not None
+    claim = read_claim(compute.claim(NAMES[0], 3, state.settings, proof, 50))
+    assert (claim.model, claim.eps, claim.draws) == (NAMES[0], 0.01, state.settings.draws)
+    assert claim.statement == proof.statement
+    verdict = verify_claim(claim)
+    assert verdict.holds, verdict.sentence
+    assert verdict.bound == pytest.approx(proof.lower, abs=1e-6)
