@@ -55,7 +55,7 @@ class Suite:
     subset: int = 10
     effort: int = 40
     iterations: int = 20
-    block: int = 500
+    block: int = 250
     subset_block: int = 10
     probes: Mapping[str, int] = field(default_factory=lambda: {"crown-ibp": 16, "alpha-crown": 2})
 
