@@ -38,7 +38,11 @@ def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.Mo
     seen: list[Now] = []
     found = tighten.point(NAMES[0], 3, SETTINGS, "bab", 0.05, seen.append)
     assert [p.method for p in found] == list(METHODS)
-    assert {len(now.proofs) for now in seen} > {4}
+    # Which of them a visitor sees depends on how fast they come: each time what is in, in order.
+    assert seen
+    assert all([p.method for p in now.proofs] == list(METHODS[: len(now.proofs)]) for now in seen)
+    counts = [len(now.proofs) for now in seen]
+    assert counts == sorted(counts)
     assert all(0 <= now.share <= 1 for now in seen)
     assert [p.lower for p in found] == sorted(p.lower for p in found)
     assert {p.eps for p in found} == {0.05}
