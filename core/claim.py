@@ -194,7 +194,11 @@ def verify_claim(
     progress  see `core.certify`.
 
     Methods that optimise may fall short by a rounding on another machine: they get a second chance with
-    twice the steps. Raises ClaimError for a model that is not there or a question that cannot be asked.
+    twice the steps. The sentence in the file has to be the one that its numbers make; the margin in it is
+    what the claim says. For states "expectation" and "coverage" the confidence is the sample's: it presumes
+    that the seed was not chosen by looking at what it proves, which no verification can see.
+
+    Raises ClaimError for a model that is not there or a question that cannot be asked.
     """
     if model is None and claim.model not in list_models():
         raise ClaimError(
@@ -210,11 +214,25 @@ def verify_claim(
         proved = _again(vae, replace(claim, iterations=iterations), progress)
         bound = proved.bound[0].item()
         if bound >= claim.bound if claim.side == "lower" else bound <= claim.bound:
+            if claim.statement != _stated(proved, claim):
+                return Verdict(
+                    False,
+                    bound,
+                    f"Not verified: its sentence says something else than {proved.statement()}",
+                )
             return Verdict(True, bound, f"Holds. {proved.statement()}")
         short = "vacuous" if proved.vacuous[0] else f"{shown_bound(bound, claim.side)} nats"
     return Verdict(
         False, bound, f"Not verified: {claim.bound:.2f} nats are claimed, {short} is what can be proved."
     )
+
+
+def _stated(proved: Certificate, claim: Claim) -> str:
+    """The sentence for what was computed again, with the claim's own bound and margin."""
+    computed = f"{shown_bound(proved.bound[0], proved.side)} nats", f"{proved.margin[0].item():.2g} nats"
+    stated = f"{claim.bound:.2f} nats", f"{claim.margin:.2g} nats"
+    bound, margin = zip(computed, stated, strict=True)
+    return proved.statement().replace(*bound, 1).replace(f"; {margin[0]}", f"; {margin[1]}")
 
 
 def _again(vae: VAE, claim: Claim, progress: Callable[[int, int], None] | None) -> Certificate:

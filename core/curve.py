@@ -32,7 +32,7 @@ class Proof:
     recon: float
     kl: float
     statement: str
-    margin: float = 0.0
+    margin: float
 
 
 def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:

@@ -291,8 +291,8 @@ def interval(mean: float, low: float, high: float) -> str:
 
 
 def of_images(count: int, everything: int | None = None) -> str:
-    """How many images, said to be all of them if they are."""
-    return f"all {count:,} test images" if count == everything else f"{count:,} images"
+    """How many images; those of the whole evaluation are the first of the test set."""
+    return f"the first {count:,} test images" if count == everything else f"{count:,} images"
 
 
 def over(

@@ -69,7 +69,7 @@ def made(attained: list[float], certified: Sequence[float]) -> Curve:
 
 
 def proof(eps: float, method: str, lower: float) -> Proof:
-    return Proof(eps, method, lower, lower, 0.0, f"{method} at {eps:g}")
+    return Proof(eps, method, lower, lower, 0.0, f"{method} at {eps:g}", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_the_cursor_comes_before_the_other_radii(opened: AppTest, monkeypatch: p
 
     def point(name: str, index: int, settings: object, method: str, eps: float, show: object):
         asked.append(eps)
-        return (Proof(eps, method, -1000.0, 0.0, 0.0, "said"),)
+        return (Proof(eps, method, -1000.0, 0.0, 0.0, "said", 0.0),)
 
     monkeypatch.setattr(tighten, "point", point)
     opened.query_params.update({"eps": "0.04", "upto": "0.15"})
@@ -88,11 +88,11 @@ def test_the_model_with_a_bound_is_tightened_first(opened: AppTest, monkeypatch:
     asked: list[str] = []
 
     def grid(name: str, index: int, settings: object, method: str, radii: tuple[float, ...], show: object):
-        return tuple(Proof(eps, method, -300.0, 0.0, 0.0, "said") for eps in radii if name == NAMES[0])
+        return tuple(Proof(eps, method, -300.0, 0.0, 0.0, "said", 0.0) for eps in radii if name == NAMES[0])
 
     def point(name: str, index: int, settings: object, method: str, eps: float, show: object):
         asked.append(name)
-        return (Proof(eps, method, -1000.0, 0.0, 0.0, "said"),)
+        return (Proof(eps, method, -1000.0, 0.0, 0.0, "said", 0.0),)
 
     monkeypatch.setattr(tighten, "grid", grid)
     monkeypatch.setattr(tighten, "point", point)
@@ -109,7 +109,7 @@ def test_radii_beyond_a_vacuous_proof_are_not_tried(opened: AppTest, monkeypatch
     def point(name: str, index: int, settings: object, method: str, eps: float, show: object):
         asked.append(eps)
         lower = -math.inf if eps >= 0.05 else -1e6
-        return (Proof(eps, method, lower, 0.0, 0.0, "said"),)
+        return (Proof(eps, method, lower, 0.0, 0.0, "said", 0.0),)
 
     monkeypatch.setattr(tighten, "point", point)
     opened.query_params.update({"eps": "0.05", "threshold": "-1e5"})
