@@ -25,6 +25,7 @@ from core.latent import reparameterise
 from core.metrics import model_metrics
 from core.model import VAE
 from core.results import Results
+from dashboard.digit import Digit, cached
 from dashboard.images import grey
 from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import Settings
@@ -166,15 +167,15 @@ def outside(show: Show) -> Show:
     return lambda now: context.run(show, now)
 
 
-def explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], show: Show) -> Result:
+def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], show: Show) -> Result:
     """Attack and certify one image at every radius; from the cache if it was done before."""
-    return _explore(name, index, settings, grid, outside(show))
+    return _explore(name, digit, settings, grid, outside(show))
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _explore(name: str, index: int, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
+@cached(256)
+def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
     vae, s = model(name), settings
-    x, noise = question(vae, index, s)
+    x, noise = question(vae, digit, s)
 
     def work(tell: Tell) -> Result:
         curve = core.elbo_curve(
@@ -205,17 +206,17 @@ def _explore(name: str, index: int, settings: Settings, grid: tuple[float, ...],
     return run(work, _show, fast=True)
 
 
-def question(vae: VAE, index: int, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
-    """A shipped digit (1, 1, H, W) and the noise draws (S, k)."""
-    x = core.load_samples("mnist")[0][index : index + 1]
-    return x, core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
+def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """A digit (1, 1, H, W) and the noise draws (S, k)."""
+    return digit.image(), core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
 
 
-def claim(name: str, index: int, settings: Settings, proof: Proof, iterations: int) -> str:
+def claim(name: str, digit: Digit, settings: Settings, proof: Proof, iterations: int) -> str:
     """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
-    x = core.load_samples("mnist")[0][index : index + 1]
-    asked = {"draws": settings.draws, "seed": settings.seed, "iterations": iterations}
-    return claim_of_proof(name, x, proof, target=settings.target, norm=settings.norm, **asked).to_json()
+    asked: dict[str, Any] = {"draws": settings.draws, "seed": settings.seed, "iterations": iterations}
+    return claim_of_proof(
+        name, digit.image(), proof, target=settings.target, norm=settings.norm, **asked
+    ).to_json()
 
 
 @torch.no_grad()

@@ -29,12 +29,12 @@ class Reader:
         said = f"`{field}` in the address is {quote(text)}; {must} Using {used} instead."
         self.messages.append(Message(field, said))
 
-    def choice(self, field: str, options: Sequence[str], fallback: str, must: str) -> str:
-        """One of the options."""
+    def choice(self, field: str, options: Sequence[str], fallback: str, must: str, used: str = "") -> str:
+        """One of the options. used: what the message calls the fallback."""
         text = self.text(field)
         if text is None or text in options:
             return fallback if text is None else text
-        self.refuse(field, text, must, fallback)
+        self.refuse(field, text, must, used or fallback)
         return fallback
 
     def one_of(self, field: str, options: Sequence[str], fallback: str) -> str:

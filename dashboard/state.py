@@ -10,6 +10,7 @@ from core.ball import NORMS
 from core.certificate import STATES
 from core.methods import METHODS
 from core.validate import TARGETS
+from dashboard.digit import Digit, own_name
 from dashboard.params import Message, Reader
 
 
@@ -57,6 +58,7 @@ GRADIENTS = {"strongest": 25}
 MOST_TIGHT_DRAWS = 16
 """The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0
+NOTHING: Mapping[str, bytes] = {}
 FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
 
 
@@ -77,6 +79,7 @@ class Settings:
 class State:
     """Everything that the URL can say.
 
+    own        pixels of a visitor's own image, shown in place of number `index`, see Digit.
     threshold  None: each model's own. upto: one of the scale's ranges.
     method     bounds are computed by this method and the faster ones before it.
     states     what is proved at eps: of these draws, or of the noise at large.
@@ -85,12 +88,17 @@ class State:
     left: str
     right: str
     index: int = 0
+    own: bytes = b""
     eps: float = 0.1
     threshold: float | None = None
     upto: str = "0.15"
     method: str = "alpha-crown"
     states: str = "draws"
     settings: Settings = Settings()
+
+    @property
+    def digit(self) -> Digit:
+        return Digit(self.index, self.own)
 
     @property
     def scale(self) -> Scale:
@@ -122,8 +130,13 @@ def default_state(models: Sequence[str], norm: str = "linf") -> State:
     return State(left, right, eps=scale.eps, upto=scale.upto, settings=Settings(norm=norm))
 
 
-def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list[Message]]:
-    """A valid state from text that anyone may have written, and what had to be refused."""
+def parse(
+    params: Mapping[str, str], models: Sequence[str], own: Mapping[str, bytes] = NOTHING
+) -> tuple[State, list[Message]]:
+    """A valid state from text that anyone may have written, and what had to be refused.
+
+    own  the visitor's own images of this session, by name.
+    """
     reader = Reader(params)
     known = f"the models are {', '.join(models)}."
     # First: what makes sense for eps depends on it.
@@ -144,6 +157,7 @@ def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list
         left=reader.choice("left", models, default.left, known),
         right=reader.choice("right", models, default.right, known),
         index=reader.whole("index", 0, MOST_INDEX, default.index),
+        own=own.get(_own(reader, own), b""),
         eps=default.eps if eps is None else eps,
         threshold=reader.number("threshold", -MOST_NATS, MOST_NATS, None, "each model's own"),
         upto=reader.one_of("upto", scale.ranges, default.upto),
@@ -152,6 +166,11 @@ def parse(params: Mapping[str, str], models: Sequence[str]) -> tuple[State, list
         settings=settings,
     )
     return _bounded(state, reader.messages), reader.messages
+
+
+def _own(reader: Reader, own: Mapping[str, bytes]) -> str:
+    must = "images of one's own are kept only in the browser session in which they were made."
+    return reader.choice("own", ("", *own), "", must, "a shipped digit")
 
 
 def _bounded(state: State, messages: list[Message]) -> State:
@@ -189,6 +208,7 @@ def _flat(state: State) -> dict[str, str]:
         "left": state.left,
         "right": state.right,
         "index": state.index,
+        "own": own_name(state.own) if state.own else None,
         "eps": state.eps,
         "threshold": state.threshold,
         "upto": state.upto,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import streamlit as st
 import torch
 
 import core
 from core.curve import Proof, proofs_of
 from dashboard.compute import model, outside, question
+from dashboard.digit import Digit, cached
 from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import FAST, Settings
 
@@ -20,24 +20,24 @@ STEPS, ROUNDS = 50, {"quadratic": 50, "bab": 100}
 
 
 def grid(
-    name: str, index: int, settings: Settings, method: str, radii: tuple[float, ...], show: Show
+    name: str, digit: Digit, settings: Settings, method: str, radii: tuple[float, ...], show: Show
 ) -> tuple[Proof, ...]:
     """What a fast method proves at each radius."""
-    return _grid(name, index, settings, method, radii, outside(show))
+    return _grid(name, digit, settings, method, radii, outside(show))
 
 
 def point(
-    name: str, index: int, settings: Settings, method: str, eps: float, show: Show
+    name: str, digit: Digit, settings: Settings, method: str, eps: float, show: Show
 ) -> tuple[Proof, ...]:
     """What each method up to this one proves at one radius; `show` gets them as they arrive."""
-    return _point(name, index, settings, method, eps, outside(show))
+    return _point(name, digit, settings, method, eps, outside(show))
 
 
 def statement(
-    name: str, index: int, settings: Settings, method: str, states: str, eps: float, show: Show
+    name: str, digit: Digit, settings: Settings, method: str, states: str, eps: float, show: Show
 ) -> tuple[Proof, ...]:
     """What is proved of the noise at large, by draws of its own."""
-    return _statement(name, index, settings, method, states, eps, outside(show))
+    return _statement(name, digit, settings, method, states, eps, outside(show))
 
 
 def sampled_method(method: str, states: str) -> str:
@@ -50,12 +50,12 @@ def sampled_method(method: str, states: str) -> str:
     return FAST[-1] if states == "expectation" else "crown"
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@cached(256)
 def _grid(
-    name: str, index: int, settings: Settings, method: str, radii: tuple[float, ...], _show: Show
+    name: str, digit: Digit, settings: Settings, method: str, radii: tuple[float, ...], _show: Show
 ) -> tuple[Proof, ...]:
     vae = model(name)
-    x, noise = question(vae, index, settings)
+    x, noise = question(vae, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         certificate = core.certify(
@@ -73,12 +73,12 @@ def _grid(
     return run(work, _show)
 
 
-@st.cache_data(max_entries=2048, show_spinner=False)
+@cached(2048)
 def _point(
-    name: str, index: int, settings: Settings, method: str, eps: float, _show: Show
+    name: str, digit: Digit, settings: Settings, method: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
     vae = model(name)
-    x, noise = question(vae, index, settings)
+    x, noise = question(vae, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         start, found = time.monotonic(), dict[str, Proof]()
@@ -101,12 +101,12 @@ def _point(
     return run(work, _show)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@cached(256)
 def _statement(
-    name: str, index: int, settings: Settings, method: str, states: str, eps: float, _show: Show
+    name: str, digit: Digit, settings: Settings, method: str, states: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
     vae = model(name)
-    x, noise = question(vae, index, settings)
+    x, noise = question(vae, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         certificate = core.certify(

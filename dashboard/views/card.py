@@ -72,10 +72,10 @@ class Card:
             self._file.empty()
             return
         state, rounds = self._state, ROUNDS.get(proof.method, STEPS)
-        make = partial(compute.claim, self.model, state.index, state.settings, proof, rounds)
+        make = partial(compute.claim, self.model, state.digit, state.settings, proof, rounds)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self._colour}-{next(self._files)}"
-        panels.certificate(self._file, make, f"{self.model}-{state.index}-eps-{proof.eps:g}.json", key)
+        panels.certificate(self._file, make, f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json", key)
 
     @property
     def line(self) -> figures.Line:

@@ -63,7 +63,7 @@ def _card(
         status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
 
     try:
-        result = compute.explore(model, state.index, state.settings, state.grid, progress)
+        result = compute.explore(model, state.digit, state.settings, state.grid, progress)
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         st.error(str(error))

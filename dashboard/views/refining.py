@@ -73,7 +73,7 @@ def _steps(cards: Sequence[Card], state: State, end: float) -> Iterator[Step]:
     method = state.spread
     if method != "ibp":
         for card in cards:
-            args = (card.model, state.index, state.settings, FAST[-1], state.grid)
+            args = (card.model, state.digit, state.settings, FAST[-1], state.grid)
             yield Step(card, FAST[-1], partial(tighten.grid, *args))
     if method not in FAST:
         # First where there is hope: a proof that stays vacuous takes the longest.
@@ -82,7 +82,7 @@ def _steps(cards: Sequence[Card], state: State, end: float) -> Iterator[Step]:
     if state.states != "draws":
         used = tighten.sampled_method(state.method, state.states)
         for card in cards:
-            args = (card.model, state.index, state.settings, used, state.states, state.eps)
+            args = (card.model, state.digit, state.settings, used, state.states, state.eps)
             yield Step(card, used, partial(tighten.statement, *args), sampled=True)
     if method not in FAST:
         yield from _radii(cards, state, method, end)
@@ -108,7 +108,7 @@ def _radii(cards: Sequence[Card], state: State, method: str, end: float) -> Iter
 
 
 def _point(card: Card, state: State, method: str, eps: float) -> Step:
-    args = (card.model, state.index, state.settings, method, eps)
+    args = (card.model, state.digit, state.settings, method, eps)
     return Step(card, method, partial(tighten.point, *args), live=eps == state.eps)
 
 

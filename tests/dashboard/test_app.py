@@ -15,6 +15,7 @@ from core.claim import read_claim, verify_claim
 from core.config import VAEConfig
 from core.model import VAE
 from dashboard import compute, text
+from dashboard.digit import Digit
 from dashboard.state import State
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,10 +228,10 @@ def test_what_is_proved_can_be_taken_away_and_verified(app: AppTest):
     proved = [metric(app, "Proved", i) for i in (0, 1)]
     assert len(buttons) == sum(value != "vacuous" for value in proved) > 0
     state = State(NAMES[0], NAMES[1])
-    result = compute.explore(NAMES[0], 3, state.settings, (0.0, 0.01), lambda now: None)
+    result = compute.explore(NAMES[0], Digit(3), state.settings, (0.0, 0.01), lambda now: None)
     proof = result.curve.best(0.01)
     assert proof is not None
-    claim = read_claim(compute.claim(NAMES[0], 3, state.settings, proof, 50))
+    claim = read_claim(compute.claim(NAMES[0], Digit(3), state.settings, proof, 50))
     assert (claim.model, claim.eps, claim.draws) == (NAMES[0], 0.01, state.settings.draws)
     assert claim.statement == proof.statement
     verdict = verify_claim(claim)

@@ -9,6 +9,7 @@ from page_parts import NAMES
 
 import core
 from dashboard import compute
+from dashboard.digit import Digit
 from dashboard.jobs import Now, Show
 from dashboard.state import Settings
 
@@ -21,7 +22,7 @@ def quiet(now: Now) -> None:
 
 
 def explore(show: Show = quiet) -> compute.Result:
-    return compute.explore(NAMES[0], 0, Settings(steps=4), GRID, show)
+    return compute.explore(NAMES[0], Digit(0), Settings(steps=4), GRID, show)
 
 
 def test_proved_attained_and_clean_are_in_order_and_add_up():

@@ -10,6 +10,7 @@ import core
 from core.certificate import STATES, Certificate
 from core.methods import METHODS
 from dashboard import tighten
+from dashboard.digit import Digit
 from dashboard.jobs import Now
 from dashboard.state import FAST, Settings
 
@@ -28,7 +29,7 @@ def certified(eps: float, method: str) -> Certificate:
 
 @pytest.mark.parametrize("method", FAST)
 def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
-    found = tighten.grid(NAMES[0], 3, SETTINGS, method, (0.0, 0.05, 0.1), ignore)
+    found = tighten.grid(NAMES[0], Digit(3), SETTINGS, method, (0.0, 0.05, 0.1), ignore)
     assert [(p.eps, p.method) for p in found] == [(0.0, method), (0.05, method), (0.1, method)]
     assert found[1].lower == pytest.approx(certified(0.05, method).lower.item())
 
@@ -36,7 +37,7 @@ def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
 def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(tighten.ROUNDS, "bab", 10)
     seen: list[Now] = []
-    found = tighten.point(NAMES[0], 3, SETTINGS, "bab", 0.05, seen.append)
+    found = tighten.point(NAMES[0], Digit(3), SETTINGS, "bab", 0.05, seen.append)
     assert [p.method for p in found] == list(METHODS)
     # Which of them a visitor sees depends on how fast they come: each time what is in, in order.
     assert seen
@@ -52,9 +53,9 @@ def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.Mo
 
 
 def test_the_second_time_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch):
-    first = tighten.point(NAMES[0], 3, SETTINGS, "crown", 0.05, ignore)
+    first = tighten.point(NAMES[0], Digit(3), SETTINGS, "crown", 0.05, ignore)
     monkeypatch.delattr(core, "refine")
-    assert tighten.point(NAMES[0], 3, SETTINGS, "crown", 0.05, ignore) == first
+    assert tighten.point(NAMES[0], Digit(3), SETTINGS, "crown", 0.05, ignore) == first
 
 
 @pytest.mark.parametrize("states", STATES[1:])
@@ -65,14 +66,14 @@ def test_a_statement_on_the_noise_is_by_one_method_fixed_beforehand(method: str,
     assert used == "ibp" or method != "ibp"
     if method in FAST or states == "coverage":
         return
-    (found,) = tighten.statement(NAMES[0], 3, SETTINGS, used, states, 0.05, ignore)
+    (found,) = tighten.statement(NAMES[0], Digit(3), SETTINGS, used, states, 0.05, ignore)
     assert found.method == used
     assert "99 %" in found.statement
     assert torch.isfinite(torch.tensor(found.lower))
 
 
 def test_the_seed_is_that_of_the_page():
-    ask = (3, SETTINGS, "ibp", "coverage", 0.05, ignore)
+    ask = (Digit(3), SETTINGS, "ibp", "coverage", 0.05, ignore)
     (first,) = tighten.statement(NAMES[0], *ask)
     (other,) = tighten.statement(NAMES[0], ask[0], replace(SETTINGS, seed=1), *ask[2:])
     assert first.lower != other.lower
