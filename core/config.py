@@ -69,8 +69,8 @@ class VAEConfig:
             raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
         if self.weights > MOST_WEIGHTS:
             raise ConfigError(
-                f"The model would have {self.weights:,} weights, more than {MOST_WEIGHTS:,}; choose smaller "
-                "widths."
+                f"The model would have {self.weights:,} weights, more than {MOST_WEIGHTS:,}; "
+                "choose smaller widths."
             )
 
     @property

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.jobs import Now
+from dashboard.models import available
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
