@@ -66,7 +66,7 @@ def _card(
         result = compute.explore(model, state.digit, state.settings, state.grid, progress)
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
-        st.error(str(error))
+        st.error(text.plain(str(error)))
         return None
     return Card(model, name, colour, headline, state, result, threshold)
 
