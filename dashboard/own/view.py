@@ -104,7 +104,7 @@ def _offer(ready: np.ndarray, label: str) -> None:
     """The image as it will be used, and the button that uses it."""
     alt = text.seen_alt(int((ready > 0.5).sum()))
     st.image(grey(ready, scale=2 * PREVIEW // mnist.SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
-    if st.button(label, type="primary", width="stretch"):
+    if st.button(label, width="stretch"):
         _explore(store.add(ready))
 
 
@@ -145,5 +145,5 @@ def _problem(name: str) -> str | None:
         folder = models.folder(name)
         model_config(load_config(folder), folder)
     except CoreError as error:
-        return str(error)
+        return models.sentence(error)
     return None

@@ -9,17 +9,16 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from dashboard import bars, compute, figures, text
+from dashboard import bars, compute, figures, models, text
 from dashboard.jobs import Now
-from dashboard.models import available
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = available()
-    if not models:
+    available = models.available()
+    if not available:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
     try:
@@ -27,14 +26,14 @@ def show() -> None:
     except CoreError as error:
         st.error(str(error))
         return
-    messages = controls.restore(models)
-    controls.sidebar(models, labels)
+    messages = controls.restore(available)
+    controls.sidebar(available, labels)
     with st.container(gap=None):
         headlines = [st.empty() for _ in figures.COLOURS]
     below = st.empty()
     controls.eps_slider()
-    state, late = controls.read(models)
-    controls.publish(state, models)
+    state, late = controls.read(available)
+    controls.publish(state, available)
     below.caption(text.THRESHOLD[state.threshold is None])
     if not compute.comparable(state.left, state.right):
         st.info(text.INCOMPARABLE)
@@ -42,7 +41,7 @@ def show() -> None:
         st.warning(message.text)
     status = st.empty()
     places = st.columns(2, gap="medium", border=True)
-    names, cards = compute.labels(tuple(models)), []
+    names, cards = compute.labels(tuple(available)), []
     sides = zip((state.left, state.right), figures.COLOURS, places, headlines, strict=True)
     for model, colour, place, headline in sides:
         with place:
@@ -66,7 +65,7 @@ def _card(
         result = compute.explore(model, state.digit, state.settings, state.grid, progress)
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
-        st.error(text.plain(str(error)))
+        st.error(text.plain(models.sentence(error)))
         return None
     return Card(model, name, colour, headline, state, result, threshold)
 
