@@ -94,9 +94,11 @@ def _inside(root: Path) -> Iterator[Path]:
         return
     for name in names:
         path = root / name
-        if _NAME.fullmatch(name) and (path / CONFIG).is_file():
-            if all(_leads_into(root, file) for file in (path, path / CONFIG, path / WEIGHTS)):
-                yield path
+        files = (path, path / CONFIG, path / WEIGHTS)
+        if not _NAME.fullmatch(name) or not all(_leads_into(root, file) for file in files):
+            continue
+        if (path / CONFIG).is_file():
+            yield path
 
 
 def _leads_into(root: Path, path: Path) -> bool:
