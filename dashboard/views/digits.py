@@ -64,14 +64,14 @@ def choose(labels: np.ndarray) -> None:
 
 def _own() -> None:
     """The images of this session beside the shipped ones."""
-    session, images = st.session_state, store.images()
+    session, thumbnails = st.session_state, store.thumbnails()
     session["mine"] = session["own"] or None
     st.pills(
         own_text.YOURS,
-        list(images),
+        list(thumbnails),
         key="mine",
         required=True,
-        format_func=store.thumbnail,
+        format_func=thumbnails.__getitem__,
         help=own_text.YOURS_HELP,
         on_change=_mine,
     )
