@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextvars
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import core
 from core import results_files
 from core.checkpoint import load_config
 from core.claim import claim_of_proof
-from core.curve import Curve, Proof
+from core.curve import Proof
 from core.errors import CoreError
 from core.latent import reparameterise
 from core.metrics import model_metrics
@@ -28,42 +27,14 @@ from core.results import Results
 from dashboard.digit import Digit, cached
 from dashboard.images import grey
 from dashboard.jobs import Now, Show, Tell, run
+from dashboard.result import Result, Terms
+from dashboard.stage import shipped
 from dashboard.state import Settings
 from dashboard.text import model_label
 
 Stamp = tuple[object, ...]
 SAMPLE_PIXELS = 1200
 """About how wide pictures of many digits are made."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """The two parts of an ELBO, nats: total = recon - kl. Arrays (E,)."""
-
-    recon: np.ndarray
-    kl: np.ndarray
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the page shows at once of one model and one image, over the radii of `curve`.
-
-    curve          attained, and proved by interval propagation.
-    attacked       (E, H, W) images; recon_attacked likewise.
-    clean, terms   the two parts of the clean ELBO, and of what is attained.
-    """
-
-    curve: Curve
-    image: np.ndarray
-    attacked: np.ndarray
-    recon_image: np.ndarray
-    recon_attacked: np.ndarray
-    clean: Terms
-    terms: Terms
-
-    def at(self, eps: float) -> int:
-        """Position of a radius that the curve has."""
-        return int((self.curve.eps - eps).abs().argmin())
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
@@ -174,6 +145,8 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
 
 @cached(256)
 def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
+    if (found := shipped.result(name, digit, settings, grid)) is not None:
+        return found
     vae, s = model(name), settings
     x, noise = question(vae, digit, s)
 
