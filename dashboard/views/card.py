@@ -72,11 +72,10 @@ class Card:
         hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
         self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
         self._show(curve)
-        name = f":{hue}[{self.name}]"
-        panels.statement(self._statement, name, curve, self._at, self.sampled, self._state.states)
+        panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))
         if self._methods is not None:
-            panels.methods(self._methods, name, curve, self._at, self._state.method)
+            panels.methods(self._methods, f":{hue}[{self.name}]", curve, self._at, self._state.method)
 
     def _offer(self, proof: Proof | None) -> None:
         """The best proof as a file; nothing where none says anything."""

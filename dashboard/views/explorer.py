@@ -45,7 +45,8 @@ def show() -> None:
         st.info(text.INCOMPARABLE)
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
-    status = st.empty()
+    # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
+    status, chart = st.empty(), st.container()
     places, cards = st.columns(2, gap="medium"), []
     for side, (model, colour) in enumerate(_sides(state)):
         with places[side]:
@@ -53,7 +54,7 @@ def show() -> None:
         if card is not None:
             cards.append(card)
     if cards:
-        _charts(cards, state, status)
+        _charts(cards, state, chart, status)
 
 
 def _sides(state: State) -> list[tuple[str, str]]:
@@ -87,13 +88,14 @@ def _card(
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
 
 
-def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None:
-    """Everything below the cards; then proofs that get tighter, into the same places."""
-    st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
-    controls.chart_range()
-    with st.container(key="curve"):
-        curve = st.empty()
-    legend = st.empty()
+def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: DeltaGenerator) -> None:
+    """The chart, and everything below the cards; then proofs that get tighter, into the same places."""
+    with chart:
+        st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
+        controls.chart_range()
+        with st.container(key="curve"):
+            curve = st.empty()
+        legend = st.empty()
     st.subheader(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
     for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
         with place:
