@@ -70,7 +70,8 @@ class Card:
         """Show the verdict and the numbers of a curve."""
         self._drawn = time.monotonic()
         hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
-        self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
+        # The first time into the container, then in place of what was written.
+        self._headline = self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
         self._show(curve)
         panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))

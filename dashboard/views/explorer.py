@@ -31,12 +31,12 @@ def show() -> None:
         return
     messages = controls.restore(models)
     controls.sidebar(models, labels)
-    with st.container(gap=None):
-        headlines = [st.empty() for _ in figures.COLOURS]
-    below = st.empty()
     state, late = controls.read(models)
     controls.publish(state, models)
-    below.caption(text.THRESHOLD[state.threshold is None])
+    # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
+    with st.container(gap=None):
+        headlines = [st.container() for _ in figures.COLOURS]
+    st.caption(text.THRESHOLD[state.threshold is None])
     names = compute.labels(tuple(models))
     both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
     # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
@@ -46,7 +46,7 @@ def show() -> None:
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
     # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
-    status, chart = st.empty(), st.container()
+    status, chart = st.progress(0.0, text.FIRST), st.container()
     places, cards = st.columns(2, gap="medium"), []
     for side, (model, colour) in enumerate(_sides(state)):
         with places[side]:
@@ -55,6 +55,8 @@ def show() -> None:
             cards.append(card)
     if cards:
         _charts(cards, state, chart, status)
+    else:
+        status.empty()
 
 
 def _sides(state: State) -> list[tuple[str, str]]:
@@ -93,9 +95,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     with chart:
         st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
         controls.chart_range()
-        with st.container(key="curve"):
-            curve = st.empty()
-        legend = st.empty()
+        curve, legend = st.container(key="curve"), st.empty()
     st.subheader(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
     for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
         with place:
@@ -106,9 +106,10 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     versions = itertools.count()
 
     def draw() -> None:
+        nonlocal curve
         version, lines = next(versions), [card.line for card in cards]
         axis = text.EPS_AXIS[state.settings.norm]
-        curve.plotly_chart(
+        curve = curve.plotly_chart(
             figures.curve_figure(lines, state.eps, state.most, axis),
             key=f"curve-{version}",
             config={"displayModeBar": False},
