@@ -9,10 +9,10 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.jobs import Now
+from dashboard.models import available
 from dashboard.stage.view import Stage
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
@@ -20,7 +20,7 @@ from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
@@ -84,7 +84,7 @@ def _card(
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         stage.film(side, None)
-        st.error(str(error))
+        st.error(text.plain(str(error)))
         return None
     stage.film(side, result)
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
