@@ -10,8 +10,7 @@ from page_parts import HOSTILE, NAMES, metric
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import checkpoint
-from core.claim import read_claim, verify_claim
+from core import checkpoint, read_claim, verify_claim
 from core.config import VAEConfig
 from core.model import VAE
 from dashboard import compute, text
