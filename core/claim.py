@@ -65,7 +65,7 @@ class Claim:
     def to_json(self) -> str:
         """The file: readable, with a checksum of all else."""
         content = {"format": FORMAT, **asdict(self)}
-        return json.dumps({**content, "checksum": _checksum(content)}, indent=2) + "\n"
+        return json.dumps({**content, "checksum": checksum(content)}, indent=2) + "\n"
 
 
 def make_claim(
@@ -192,7 +192,7 @@ def read_claim(content: str | bytes) -> Claim:
         raise ClaimError("The file is no certificate: it does not have the fields of one.")
     if parsed["format"] != FORMAT:
         raise ClaimError(f"The certificate has format {parsed['format']!r}; this version reads {FORMAT}.")
-    if parsed.pop("checksum") != _checksum(parsed):
+    if parsed.pop("checksum") != checksum(parsed):
         raise ClaimError("The certificate was changed after it was written: its checksum is another one.")
     del parsed["format"]
     for name, kind in names.items():
@@ -204,7 +204,8 @@ def read_claim(content: str | bytes) -> Claim:
     return Claim(**parsed)
 
 
-def _checksum(content: dict[str, Any]) -> str:
+def checksum(content: dict[str, Any]) -> str:
+    """Of everything else in the file."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

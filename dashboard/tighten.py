@@ -8,7 +8,8 @@ import torch
 
 import core
 from core.curve import Proof, proofs_of
-from dashboard.compute import model, outside, question
+from core.methods import QUADRATIC
+from dashboard.compute import ALPHA, DELTA, SAMPLE, model, outside, question
 from dashboard.digit import Digit, cached
 from dashboard.jobs import Now, Show, Tell, run
 from dashboard.state import FAST, Settings
@@ -48,6 +49,14 @@ def sampled_method(method: str, states: str) -> str:
     if method in FAST:
         return method
     return FAST[-1] if states == "expectation" else "crown"
+
+
+def iterations(proof: Proof, asked: str) -> int:
+    """With how many iterations a proof is found again, where this method was asked for: on its way bab
+    takes more steps for the quadratic than the quadratic itself, and all get as many as it has rounds."""
+    if asked == "bab" and proof.method == "quadratic":
+        return ROUNDS["bab"] * QUADRATIC["bab"] // QUADRATIC["quadratic"]
+    return ROUNDS.get(asked if asked == "bab" else proof.method, STEPS)
 
 
 @cached(256)
@@ -118,6 +127,9 @@ def _statement(
             norm=settings.norm,
             method=method,
             states=states,
+            alpha=ALPHA,
+            delta=DELTA,
+            draws=SAMPLE,
             seed=settings.seed,
             progress=lambda done, total: tell(Now(done / total, f"draw {done:,} of {total:,}")),
         )

@@ -14,7 +14,7 @@ from core.curve import Curve, Proof
 from dashboard import bars, compute, figures, text
 from dashboard.compute import Result
 from dashboard.state import State
-from dashboard.tighten import ROUNDS, STEPS
+from dashboard.tighten import iterations
 from dashboard.views import panels
 
 
@@ -71,7 +71,7 @@ class Card:
         if proof is None:
             self._file.empty()
             return
-        state, rounds = self._state, ROUNDS.get(proof.method, STEPS)
+        state, rounds = self._state, iterations(proof, self._state.method)
         make = partial(compute.claim, self.model, state.digit, state.settings, proof, rounds)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self._colour}-{next(self._files)}"
