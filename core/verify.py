@@ -58,8 +58,8 @@ def verify_claim(
         return Verdict(
             False, math.nan, f"Not verified: {folder.name} has other weights than were certified."
         )
-    vae, short = load_model(folder), ""
-    x = _image(vae, claim)
+    vae = load_model(folder)
+    x, bound, short = _image(vae, claim), math.nan, ""
     for iterations in dict.fromkeys((claim.iterations, 2 * claim.iterations)):
         proved = _again(vae, x, replace(claim, iterations=iterations), progress)
         bound = proved.bound[0].item()

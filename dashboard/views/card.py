@@ -23,6 +23,7 @@ class Card:
 
     model, name    its folder, and what people call it. headline: where its verdict goes.
     curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
+    result         what the curve started from.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Card:
         self.curve: Curve = result.curve
         self.sampled: Proof | None = None
         self._state, self._result, self._colour, self._headline = state, result, colour, headline
+        self.result, self.colour = result, colour
         self._at = result.at(state.eps)
         panels.pictures(result, self._at, state.settings.norm)
         self._numbers = panels.blanks(4)

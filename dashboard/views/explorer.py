@@ -12,7 +12,8 @@ import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.jobs import Now
-from dashboard.state import State
+from dashboard.state import State, to_params
+from dashboard.takeaway import view as takeaway
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
@@ -82,6 +83,7 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
             card.table()
     st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
     lost = st.empty()
+    take = takeaway.offer(cards, state, to_params(state, core.list_models()))
     # A chart that is drawn again needs a key of its own.
     versions = itertools.count()
 
@@ -102,6 +104,7 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
             config={"displayModeBar": False},
             alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
         )
+        take()
 
     draw()
     with st.expander("Words on this page"):
