@@ -71,7 +71,7 @@ class Asked:
             return compute.claim(*args, proof, states=self.states)
         found = (self._proof(eps) for eps in (self.eps, self.eps / 10, 0.0))
         proof = next(proof for proof in found if proof is not None)
-        return compute.claim(*args, proof, tighten.iterations(proof, self.method))
+        return compute.claim(*args, proof)
 
     def _proof(self, eps: float) -> Proof | None:
         args = (self.model, self.digit, self.settings)

@@ -24,6 +24,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
+FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
     "Models under attack, over sets of test images: the mean ELBO that attacks **attained**, the "

@@ -15,6 +15,7 @@ from core.methods import METHODS
 from core.validate import TARGETS
 from dashboard import compute
 from dashboard.params import Message
+from dashboard.stage import view as stage
 from dashboard.state import (
     ATTACKS,
     MOST_DRAWS,
@@ -32,7 +33,6 @@ from dashboard.state import (
 )
 from dashboard.text import (
     ATTACK_LABELS,
-    EPS_LABELS,
     HELP,
     METHOD_LABELS,
     NORM_LABELS,
@@ -107,21 +107,12 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
         st.caption("The address of this page holds all settings: bookmark or share it.")
 
 
-def eps_slider() -> None:
-    """eps on the grid; a value off the grid comes from the URL or from the number box."""
-    session, scale = st.session_state, _scale()
-    session["eps_slider"] = min(float(session["eps"]), scale.grid[-1])
-    st.slider(
-        EPS_LABELS[session["norm"]],
-        0.0,
-        scale.grid[-1],
-        step=scale.step,
-        format="%.6g",
-        key="eps_slider",
-        help=HELP["eps"],
-        on_change=_take,
-        args=("eps", lambda: round(session["eps_slider"], 2)),
-    )
+def answer(models: Sequence[str]) -> None:
+    """The stage asks for something: take it over."""
+    asked = stage.asked(models, _scale().most)
+    for name in ("eps", "index", "left", "right"):
+        if (value := getattr(asked, name)) is not None:
+            _set(name, value)
 
 
 def chart_range() -> None:
