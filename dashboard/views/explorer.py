@@ -14,7 +14,8 @@ from dashboard import bars, compute, figures, text
 from dashboard.jobs import Now
 from dashboard.models import available
 from dashboard.stage.view import Stage
-from dashboard.state import State
+from dashboard.state import State, to_params
+from dashboard.takeaway import view as takeaway
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
@@ -102,6 +103,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
             card.table()
     st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
     lost = st.empty()
+    take = takeaway.offer(cards, state, to_params(state, available()))
     # A chart that is drawn again needs a key of its own.
     versions = itertools.count()
 
@@ -123,6 +125,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
             config={"displayModeBar": False},
             alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
         )
+        take()
 
     draw()
     with st.expander("Words on this page"):
