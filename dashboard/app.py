@@ -15,4 +15,5 @@ if ROOT not in sys.path:
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 results = st.Page("entries/results.py", title="Results", url_path="results")
-st.navigation([explorer, results], position="top").run()
+compare = st.Page("entries/compare.py", title="Compare", url_path="compare")
+st.navigation([explorer, compare, results], position="top").run()
