@@ -15,7 +15,7 @@ from core.elbo import elbo
 from core.errors import InputError
 from core.model import VAE
 from core.prove import certify
-from core.validate import check_images, check_threshold
+from core.validate import check_eps, check_images, check_threshold
 
 CERTIFIED, OPEN, BROKEN = "certified", "open", "broken"
 
@@ -74,8 +74,10 @@ def find_verdicts(
     """
     threshold, x = check_threshold(threshold), check_images(vae, x)
     grid = torch.as_tensor(eps, dtype=torch.float64)
-    if grid.ndim != 1 or len(grid) == 0 or bool((grid.diff() <= 0).any()):
+    if grid.ndim != 1 or len(grid) == 0 or not bool((grid.diff() > 0).all()):
         raise InputError("Verdicts need a list of ascending eps.")
+    for end in (grid[0].item(), grid[-1].item()):
+        check_eps(end, x, norm)
     halvings = math.ceil(math.log2(len(grid) + 1))
 
     def prove(which: Tensor, at: Tensor) -> Tensor:

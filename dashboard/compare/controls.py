@@ -204,6 +204,7 @@ def gallery(comparison: Comparison, names: Mapping[str, str]) -> None:
             CLASSES,
             key=key("classes"),
             selection_mode="multi",
+            wrap=True,
             on_change=_turn_back,
         )
 

@@ -16,7 +16,7 @@ from dashboard.compare import controls, figures, rows, text
 from dashboard.compare.compute import chosen, findings, threshold
 from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
-from dashboard.compare.state import EVERY, PER_PAGE, Comparison, explorer_address
+from dashboard.compare.state import PER_PAGE, Comparison, explorer_address
 from dashboard.curves import GLYPHS
 from dashboard.jobs import Now
 from dashboard.text import EPS_AXIS, EXPLORER_PAGE, QUANTITY_NAMES
@@ -98,32 +98,29 @@ class _Gallery:
         self.page = page = min(c.page, self.pages)
         if not items:
             st.info(text.NOTHING_PASSES)
-        if c.of == EVERY and len(c.judged) > 1:
-            st.caption(f"Ordered and filtered by {self._names[c.lead]}.")
+        st.caption(text.under(self._names[c.lead] if len(c.judged) > 1 else None))
         with st.container(horizontal=True, gap="xsmall"):
             for item in items[(page - 1) * PER_PAGE : page * PER_PAGE]:
                 self._draw_card(item)
 
     def _draw_card(self, item: Item) -> None:
         c = self._comparison
+        shown = text.numbered(item.index, item.label)
+        url = explorer_address(c, c.lead, item.index, self._models)
         with st.container(border=True, width=172, gap="xsmall"):
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
                 pixels = compute.samples()[0][item.index]
-                said = f"Digit {text.numbered(item.index, item.label)}"
-                st.image(images.grey(pixels, scale=3), width=56, alt=said)
-                st.page_link(
-                    EXPLORER_PAGE,
-                    label=said,
-                    query_params=explorer_address(c, c.lead, item.index, self._models),
-                )
+                st.image(images.grey(pixels, scale=2), width=48, alt=f"Digit {shown}")
+                st.page_link(EXPLORER_PAGE, label=shown, query_params=url)
             st.markdown("  \n".join(self._verdict(item, name) for name in c.judged))
 
     def _verdict(self, item: Item, name: str) -> str:
+        """Badge and radii; of which model, if there are several."""
         c, found = self._comparison, item.found[name]
         badge = text.BADGES[found.at(c.asked.eps)]
         radii = text.radii(rows.radius(found.verdict.certified), rows.radius(found.verdict.broken))
-        who = f"{GLYPHS[c.models.index(name)]} " if c.of == EVERY else ""
-        return "  \n".join([f"{who}{badge}", *(f":small[{radius}]" for radius in radii)])
+        who = f"{GLYPHS[c.models.index(name)]} " if len(c.judged) > 1 else ""
+        return f"{who}{badge}  \n:small[{radii}]"
 
     def take_away(self) -> None:
         """What is in, in full."""

@@ -65,17 +65,19 @@ class Comparison:
     def digits(self) -> tuple[Digit, ...]:
         """The one that is held against, if any, then the one that is asked about."""
         pinned = () if self.against is None else (Digit(self.against),)
-        return (*pinned, self.asked.digit)
+        return tuple(dict.fromkeys((*pinned, self.asked.digit)))
 
     @property
     def judged(self) -> tuple[str, ...]:
         """The models whose verdicts the gallery shows."""
-        return self.models if self.of == EVERY else (self.of,) if self.of else ()
+        return self.models if self.of == EVERY else (self.of,)
 
     @property
     def lead(self) -> str:
         """The one of them that orders and filters the gallery."""
-        return self.pin if self.pin in self.judged else self.judged[0]
+        if self.of != EVERY:
+            return self.of
+        return self.pin or _opens_with(self.models)
 
 
 def alike(kinds: Mapping[str, str], models: Sequence[str]) -> tuple[str, ...]:
@@ -103,7 +105,7 @@ def parse(
     reader = Reader(params)
     models = _models(reader, kinds)
     of = reader.choice(
-        "of", (EVERY, *models), _of(models), "it must be all, or one of the models compared."
+        "of", (EVERY, *models), _opens_with(models), "it must be all, or one of the models compared."
     )
     comparison = Comparison(
         asked=asked,
@@ -132,7 +134,7 @@ def _models(reader: Reader, kinds: Mapping[str, str]) -> tuple[str, ...]:
     return same
 
 
-def _of(models: Sequence[str]) -> str:
+def _opens_with(models: Sequence[str]) -> str:
     """Whose verdicts to open with: the explorer's robust model, or the last one."""
     robust = FIRST_CHOICE["right"]
     return robust if robust in models else next(reversed(models), EVERY)
@@ -160,7 +162,7 @@ def to_url(comparison: Comparison, kinds: Mapping[str, str]) -> dict[str, str]:
     place = {"eps": f"{asked.eps:.12g}", "upto": asked.upto}
     shared = rest | {key: value for key, value in place.items() if value != opens[key]}
     mine, default = _flat(comparison), _flat(parse({}, kinds)[0])
-    default["of"] = _of(comparison.models)
+    default["of"] = _opens_with(comparison.models)
     return shared | {key: value for key, value in mine.items() if value != default.get(key)}
 
 
@@ -184,6 +186,9 @@ def explorer_address(
 def address(state: State, kinds: Mapping[str, str]) -> dict[str, str]:
     """This page's URL with the explorer's digit and question, for its two models and the usual ones."""
     first = tuple(dict.fromkeys((state.left, state.right)))
-    models = tuple(m for m in dict.fromkeys((*first, *usual(kinds))) if m in alike(kinds, first))
+    same = alike(kinds, first)
+    # Where the usual ones have another scale, any that have this one.
+    others = tuple(m for m in usual(kinds) if m in same) or same
+    models = tuple(m for m in dict.fromkeys((*first, *others)) if m in same)
     comparison = replace(parse({}, kinds)[0], asked=state, models=models[:MOST_MODELS])
-    return to_url(replace(comparison, of=_of(comparison.models)), kinds)
+    return to_url(replace(comparison, of=_opens_with(comparison.models)), kinds)

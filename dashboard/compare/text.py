@@ -107,9 +107,15 @@ def summary(name: str, counts: dict[str, int], eps: float, threshold: float, who
     )
 
 
-def radii(certified: str, broken: str) -> tuple[str, str]:
+def radii(certified: str, broken: str) -> str:
     """The two radii of a digit."""
-    return f"certified up to {certified}", f"broken from {broken}"
+    return f"to {certified}, from {broken}"
+
+
+def under(lead: str | None) -> str:
+    """What stands on the cards; lead: the model that orders them, if there are several."""
+    said = "Under each verdict: certified up to this eps, broken from that one; a dash where there is none."
+    return said if lead is None else f"{said} Ordered and filtered by {lead}."
 
 
 def method(grid: Sequence[float], attack: str, draws: int) -> str:
