@@ -33,9 +33,8 @@ from dashboard.state import ATTACKS, SCALES
 
 STANDARD, ROBUST = "mnist-mlp-standard", "mnist-mlp-robust-0.1"
 GAUSSIAN = ("gauss-a", "gauss-b")
-KINDS = dict.fromkeys(("a", "b", ROBUST, STANDARD, "c", "d", "e"), "bernoulli") | dict.fromkeys(
-    GAUSSIAN, "gaussian"
-)
+BERNOULLI = ("a", "b", ROBUST, STANDARD, "c", "d", "e")
+KINDS: dict[str, str] = {**dict.fromkeys(BERNOULLI, "bernoulli"), **dict.fromkeys(GAUSSIAN, "gaussian")}
 HOSTILE = [
     ("part", "both"),
     ("models", f"{STANDARD},no-such-model"),
