@@ -16,4 +16,5 @@ st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wid
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 results = st.Page("entries/results.py", title="Results", url_path="results")
 compare = st.Page("entries/compare.py", title="Compare", url_path="compare")
-st.navigation([explorer, compare, results], position="top").run()
+own = st.Page("entries/own.py", title="Your own", url_path="own")
+st.navigation([explorer, compare, results, own], position="top").run()

@@ -3,7 +3,7 @@ the explorer's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,7 +13,7 @@ from core.checkpoint import load_config
 from core.curve import Curve
 from core.errors import CoreError
 from core.verdicts import Finding, find_verdicts
-from dashboard import tighten
+from dashboard import models, tighten
 from dashboard.compare.state import CLASSES, PROOF, Comparison
 from dashboard.compute import Result, explore, model, outside, samples, usual_threshold
 from dashboard.digit import Digit
@@ -42,15 +42,15 @@ class Entry:
 
 def kinds(names: Sequence[str]) -> dict[str, str]:
     """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    return _kinds(tuple(names))
+    return _kinds(tuple(names), tuple(map(models.stamp, names)))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _kinds(names: tuple[str, ...]) -> dict[str, str]:
+def _kinds(names: tuple[str, ...], stamps: tuple[models.Stamp, ...]) -> dict[str, str]:
     found = {}
     for name in names:
         try:
-            found[name] = str(load_config(name)["model"]["likelihood"])
+            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
         except (CoreError, KeyError, TypeError):
             found[name] = ""
     return found
@@ -79,29 +79,26 @@ def chosen(comparison: Comparison) -> tuple[int, ...]:
     return tuple(i for i, label in enumerate(labels) if str(label) in wanted)[: comparison.count]
 
 
-def findings(
-    comparison: Comparison, show: Show
-) -> Iterator[tuple[str, tuple[int, ...], tuple[Finding, ...]]]:
-    """(model, digits, what is found of them), chunk by chunk, all models before the next digits.
+def chunks(comparison: Comparison) -> list[tuple[int, ...]]:
+    """The same, in the portions in which they are computed."""
+    indices = chosen(comparison)
+    return [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
 
-    Raises CoreError.
-    """
-    indices, asked = chosen(comparison), comparison.asked
-    chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
-    for chunk in chunks:
-        for name in comparison.judged:
-            level = threshold(comparison, name)
-            found = _chunk(name, chunk, asked.settings, asked.grid, level, outside(show))
-            yield name, chunk, found
+
+def findings(comparison: Comparison, name: str, chunk: tuple[int, ...], show: Show) -> tuple[Finding, ...]:
+    """What is found of these digits; from the cache if it was done before. Raises CoreError."""
+    asked, level = comparison.asked, threshold(comparison, name)
+    return _findings(name, chunk, asked.settings, asked.grid, level, models.stamp(name), outside(show))
 
 
 @st.cache_data(max_entries=1024, show_spinner=False)
-def _chunk(
+def _findings(
     name: str,
     indices: tuple[int, ...],
     settings: Settings,
     grid: tuple[float, ...],
     level: float,
+    stamp: models.Stamp,
     _show: Show,
 ) -> tuple[Finding, ...]:
     vae, s = model(name), settings

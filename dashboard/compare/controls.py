@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from core.ball import NORMS
 from core.validate import TARGETS
 from dashboard import compute
 from dashboard.choice import MOST_MODELS
-from dashboard.compare import text
+from dashboard.compare import digits, text
+from dashboard.compare.session import get, key, put, take, turn_back
 from dashboard.compare.state import (
-    CLASSES,
-    COUNTS,
     EVERY,
     OPENS,
     PARTS,
-    SORTS,
-    VERDICTS,
     Comparison,
     alike,
     parse,
     to_url,
 )
+from dashboard.digit import own_name
+from dashboard.own import store
 from dashboard.params import Message
 from dashboard.state import (
     ATTACKS,
     MOST_DRAWS,
-    MOST_INDEX,
     MOST_NATS,
     MOST_RESTARTS,
     MOST_SEED,
@@ -58,7 +54,7 @@ _MINE = ("part", "models", "pin", "of", "count", "classes", "sort", "verdict", "
 
 def restore(kinds: Mapping[str, str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    return address.restore(PAGE, partial(parse, kinds=kinds), _write)
+    return address.restore(PAGE, partial(parse, kinds=kinds, own=store.images()), _write)
 
 
 def read(kinds: Mapping[str, str]) -> tuple[Comparison, list[Message]]:
@@ -68,7 +64,9 @@ def read(kinds: Mapping[str, str]) -> tuple[Comparison, list[Message]]:
         values["threshold"] = _text(get("threshold"))
     if get("against") is not None:
         values["against"] = _text(get("against"))
-    comparison, messages = parse(values, kinds)
+    if get("own"):
+        values["own"] = get("own")
+    comparison, messages = parse(values, kinds, store.images())
     _write(comparison)
     return comparison, messages
 
@@ -95,7 +93,7 @@ def sidebar(comparison: Comparison, kinds: Mapping[str, str], labels: Sequence[i
     """Everything but eps and what only one part has."""
     with st.sidebar:
         if comparison.part == PARTS[0]:
-            _digit(comparison, labels)
+            digits.choose(comparison, labels)
         _models(comparison, kinds)
         st.radio(
             "Question",
@@ -141,7 +139,7 @@ def eps_slider() -> None:
         format="%.6g",
         key=key("slider"),
         help=HELP["eps"],
-        on_change=_take,
+        on_change=take,
         args=("eps", lambda: round(get("slider"), 2)),
     )
 
@@ -170,96 +168,6 @@ def pin_model(comparison: Comparison, names: Mapping[str, str]) -> None:
         on_change=touch,
         width=320,
     )
-
-
-def gallery(comparison: Comparison, names: Mapping[str, str]) -> None:
-    """Which digits, whose verdicts, in which order."""
-    labels = {EVERY: text.EVERY, **names}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for field, label, options, shown in (
-            ("of", "Verdicts of", (*comparison.models, EVERY), labels),
-            ("count", "Digits", COUNTS, {count: f"the first {count}" for count in COUNTS}),
-            ("sort", "Order", SORTS, text.SORTS),
-        ):
-            st.selectbox(
-                label,
-                options,
-                key=key(field),
-                format_func=shown.__getitem__,
-                on_change=_turn_back,
-                width=250,
-            )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Verdict",
-            VERDICTS,
-            key=key("verdict"),
-            required=True,
-            format_func=text.VERDICTS.__getitem__,
-            help=text.VERDICT_HELP,
-            on_change=_turn_back,
-        )
-        st.pills(
-            "Classes (none chosen: all)",
-            CLASSES,
-            key=key("classes"),
-            selection_mode="multi",
-            wrap=True,
-            on_change=_turn_back,
-        )
-
-
-def pages(page: int, count: int) -> None:
-    """Which page of the gallery, if there is more than one."""
-    if count < 2:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center"):
-        st.button(
-            "Previous page", on_click=set_, args=("page", page - 1), disabled=page == 1, key=key("previous")
-        )
-        st.markdown(f"Page {page} of {count}", width="content")
-        st.button(
-            "Next page", on_click=set_, args=("page", page + 1), disabled=page == count, key=key("next")
-        )
-
-
-def _digit(comparison: Comparison, labels: Sequence[int]) -> None:
-    index, array = comparison.asked.index, np.asarray(labels)
-    put("class", labels[index])
-    st.pills(
-        "Digit",
-        list(range(10)),
-        key=key("class"),
-        required=True,
-        on_change=_take,
-        args=("index", lambda: int(np.flatnonzero(array == get("class"))[0])),
-    )
-    same = np.flatnonzero(array == labels[index])
-    put("which", index)
-    first = max(0, min(int(np.searchsorted(same, index)) - 5, len(same) - 10))
-    st.pills(
-        f"Which {labels[index]}",
-        [int(i) for i in same[first : first + 10]],
-        key=key("which"),
-        required=True,
-        format_func=compute.thumbnail,
-        on_change=_take,
-        args=("index", lambda: get("which")),
-    )
-    st.number_input(
-        "Test image number", 0, MOST_INDEX, step=1, key=key("index"), help=HELP["index"], on_change=touch
-    )
-    with st.container(horizontal=True):
-        if comparison.against != index:
-            st.button(
-                "Pin this digit",
-                on_click=set_,
-                args=("against", index),
-                icon=":material/keep:",
-                help="The digit stays, and the one that you choose next is held beside it.",
-            )
-        if comparison.against is not None:
-            st.button("Unpin", on_click=set_, args=("against", None), icon=":material/keep_off:")
 
 
 def _models(comparison: Comparison, kinds: Mapping[str, str]) -> None:
@@ -313,7 +221,7 @@ def _more() -> None:
         format="%.6g",
         key=key("box"),
         help=HELP["eps"],
-        on_change=_take,
+        on_change=take,
         args=("eps", lambda: get("box")),
     )
     for field, label, low, high, off in (
@@ -330,6 +238,7 @@ def _write(comparison: Comparison) -> None:
     values = vars(asked) | vars(asked.settings) | vars(comparison)
     for name in (*_PLAIN, *_MINE, "against"):
         put(name, list(values[name]) if isinstance(values[name], tuple) else values[name])
+    put("own", own_name(asked.own) if asked.own else "")
     put("kind", OWN if asked.threshold is None else COMMON)
     put("threshold", -150.0 if asked.threshold is None else asked.threshold)
 
@@ -357,7 +266,7 @@ def _change_models() -> None:
         put("pin", "")
     if get("of") not in models:
         put("of", EVERY if len(models) != 1 else models[0])
-    _turn_back()
+    turn_back()
 
 
 def _switch(models: Sequence[str]) -> None:
@@ -365,33 +274,6 @@ def _switch(models: Sequence[str]) -> None:
     _change_models()
 
 
-def _turn_back() -> None:
-    """Other digits, or another order: from the first page."""
-    set_("page", 1)
-
-
-def _take(name: str, value: Callable[[], object]) -> None:
-    set_(name, value())
-
-
 def _reset(kinds: Mapping[str, str]) -> None:
     _write(parse({}, kinds)[0])
-    touch()
-
-
-def key(field: str) -> str:
-    """The other pages have controls of the same names."""
-    return f"compare-{field}"
-
-
-def get(field: str) -> Any:
-    return st.session_state[key(field)]
-
-
-def put(field: str, value: object) -> None:
-    st.session_state[key(field)] = value
-
-
-def set_(field: str, value: object) -> None:
-    put(field, value)
     touch()

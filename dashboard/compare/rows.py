@@ -163,9 +163,12 @@ def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     return file.getvalue()
 
 
-def ordered(items: Sequence[Item], comparison: Comparison) -> list[Item]:
-    """The digits of the gallery that pass the filter, in the order that is chosen; by number within it."""
-    lead, eps = comparison.lead, comparison.asked.eps
+def ordered(items: Sequence[Item], comparison: Comparison, lead: str) -> list[Item]:
+    """The digits of the gallery that pass the filter, in the order that is chosen; by number within it.
+
+    lead  whose verdicts count.
+    """
+    eps = comparison.asked.eps
     kept = [
         item
         for item in items

@@ -174,13 +174,14 @@ def _flat(comparison: Comparison) -> dict[str, str]:
 
 
 def explorer_address(
-    comparison: Comparison, model: str, index: int, models: Sequence[str]
+    comparison: Comparison, model: str, digit: Digit, models: Sequence[str]
 ) -> dict[str, str]:
     """The explorer's URL that shows one model and digit, beside another of the models compared."""
     others = [m for m in (comparison.pin, *comparison.models) if m not in ("", model)]
     left, plain = next(iter(others), model), default_state(models)
-    state = replace(comparison.asked, left=left, right=model, index=index, own=b"", method=plain.method)
-    return {"left": left, "right": model, "index": str(index)} | explorer.to_params(state, models)
+    question = replace(comparison.asked, index=digit.index, own=digit.pixels, method=plain.method)
+    state = replace(question, left=left, right=model)
+    return {"left": left, "right": model, "index": str(digit.index)} | explorer.to_params(state, models)
 
 
 def address(state: State, kinds: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import streamlit as st
 
-import core
 from core.errors import CoreError
 from dashboard import compute
 from dashboard.compare import controls, text
@@ -15,11 +14,12 @@ from dashboard.compare.compute import kinds as likelihoods
 from dashboard.compare.digit_part import show_digits
 from dashboard.compare.gallery import show_gallery
 from dashboard.compare.state import PARTS, Comparison, explorer_address
+from dashboard.models import available
 from dashboard.text import EXPLORER_PAGE
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
@@ -55,5 +55,5 @@ def _to_explorer(comparison: Comparison, models: Sequence[str]) -> None:
     """The first two models, or the pinned one and the first other, as the explorer shows them."""
     pinned = comparison.pin or comparison.models[0]
     other = next((model for model in comparison.models if model != pinned), pinned)
-    url = explorer_address(replace(comparison, pin=pinned), other, comparison.asked.index, models)
+    url = explorer_address(replace(comparison, pin=pinned), other, comparison.asked.digit, models)
     st.page_link(EXPLORER_PAGE, label=text.TO_EXPLORER, icon=":material/arrow_forward:", query_params=url)

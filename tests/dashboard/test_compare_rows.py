@@ -150,12 +150,14 @@ def test_files_hold_the_question_with_each_row(two: tuple[Comparison, list[Entry
 
 
 def gallery(comparison: Comparison) -> list[Item]:
-    found: dict[int, dict[str, Finding]] = {}
-    for model, indices, findings in compute.findings(comparison, quiet):
-        for index, finding in zip(indices, findings, strict=True):
-            found.setdefault(index, {})[model] = finding
-    labels = explorer.samples()[1]
-    return [Item(index, int(labels[index]), by) for index, by in found.items()]
+    labels, items = explorer.samples()[1], list[Item]()
+    for chunk in compute.chunks(comparison):
+        by = {name: compute.findings(comparison, name, chunk, quiet) for name in comparison.judged}
+        items += [
+            Item(index, int(labels[index]), {name: found[i] for name, found in by.items()})
+            for i, index in enumerate(chunk)
+        ]
+    return items
 
 
 @pytest.mark.parametrize("threshold", ["", "-546", "-548", "-600"])
@@ -211,19 +213,20 @@ def test_chunks_that_are_done_are_kept_when_it_is_cancelled(monkeypatch: pytest.
         return search(vae, x, *args, **options)  # pyright: ignore
 
     monkeypatch.setattr(compute, "find_verdicts", counted)
-    found = compute.findings(comparison, quiet)
-    first = next(found)
-    assert (first[0], first[1]) == (NAMES[0], tuple(range(16)))
-    assert len(list(compute.findings(comparison, quiet))) == 4
-    assert calls == [16, 16, 16, 2]
-    assert next(compute.findings(replace(comparison, sort="class", page=2), quiet)) == first
+    chunks = compute.chunks(comparison)
+    assert [len(chunk) for chunk in chunks] == [16, 16, 16, 2]
+    first = compute.findings(comparison, NAMES[0], chunks[0], quiet)
+    # Another order, page or number of digits asks for the same.
+    other = replace(comparison, sort="class", page=2, count=100)
+    assert compute.findings(other, NAMES[0], compute.chunks(other)[0], quiet) == first
+    assert calls == [16]
 
     def cancel(now: Now) -> None:
         raise Cancelled
 
     slow = replace(comparison, asked=asked(seed="5", steps="200", draws="16").asked)
     with pytest.raises(Cancelled):
-        next(compute.findings(slow, cancel))
+        compute.findings(slow, NAMES[0], chunks[0], cancel)
 
 
 def traces(figure: go.Figure) -> Any:
@@ -256,9 +259,9 @@ ITEMS = [
 )
 def test_order_and_filter(sort: str, order: list[int]):
     comparison = asked(of=NAMES[1], sort=sort, eps="0.03")
-    assert [item.index for item in rows.ordered(ITEMS, comparison)] == order
+    assert [item.index for item in rows.ordered(ITEMS, comparison, NAMES[1])] == order
     by = {
-        verdict: rows.ordered(ITEMS, replace(comparison, verdict=verdict))
+        verdict: rows.ordered(ITEMS, replace(comparison, verdict=verdict), NAMES[1])
         for verdict in (CERTIFIED, OPEN, BROKEN)
     }
     assert [i.index for i in by[CERTIFIED]] == [2]

@@ -168,19 +168,19 @@ def test_links_to_the_explorer_keep_the_question():
     models = tuple(KINDS)
     params = {"models": f"a,{ROBUST},c", "target": "reconstruction", "norm": "l2", "draws": "2"}
     found, _ = parse(params | {"eps": "0.3", "threshold": "-200", "own": ""}, KINDS)
-    state, messages = explorer.parse(explorer_address(found, "c", 17, models), models)
+    state, messages = explorer.parse(explorer_address(found, "c", Digit(17), models), models)
     assert messages == []
     assert (state.left, state.right, state.index, state.eps) == ("a", "c", 17, 0.3)
     assert (state.threshold, state.settings) == (-200, found.asked.settings)
     assert state.method == explorer.default_state(models).method
     pinned = replace(found, pin=ROBUST)
-    assert explorer.parse(explorer_address(pinned, "c", 17, models), models)[0].left == ROBUST
-    first = explorer.parse(explorer_address(found, "a", 0, models), models)[0]
+    assert explorer.parse(explorer_address(pinned, "c", Digit(17), models), models)[0].left == ROBUST
+    first = explorer.parse(explorer_address(found, "a", Digit(0), models), models)[0]
     assert (first.left, first.right) == (ROBUST, "a")
     assert first.eps == 0.3
     # Where it is the explorer's default that differs.
     plain, _ = parse({}, KINDS)
-    assert explorer.parse(explorer_address(plain, ROBUST, 0, models), models)[0].eps == 0.04
+    assert explorer.parse(explorer_address(plain, ROBUST, Digit(0), models), models)[0].eps == 0.04
 
 
 def test_the_explorer_leads_here_with_its_question():
