@@ -15,5 +15,6 @@ if ROOT not in sys.path:
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 results = st.Page("entries/results.py", title="Results", url_path="results")
+compare = st.Page("entries/compare.py", title="Compare", url_path="compare")
 own = st.Page("entries/own.py", title="Your own", url_path="own")
-st.navigation([explorer, results, own], position="top").run()
+st.navigation([explorer, compare, results, own], position="top").run()

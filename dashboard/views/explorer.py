@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
+from dashboard.compare import links
 from dashboard.jobs import Now
 from dashboard.models import available
 from dashboard.stage.view import Stage
@@ -130,5 +131,6 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     refining.refine(cards, state, status, draw)
