@@ -15,4 +15,6 @@ if ROOT not in sys.path:
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 results = st.Page("entries/results.py", title="Results", url_path="results")
-st.navigation([explorer, results], position="top").run()
+lessons = st.Page("entries/lessons.py", title="Lessons", url_path="lessons")
+present = st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden")
+st.navigation([explorer, lessons, results, present], position="top").run()

@@ -12,6 +12,7 @@ import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.jobs import Now
+from dashboard.present.links import onward
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
@@ -107,4 +108,5 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
+    onward(state, core.list_models())
     refining.refine(cards, state, status, draw)
