@@ -47,6 +47,7 @@ def overview(place: Place) -> None:
         required=True,
         format_func=lambda number: f"{number} {text.LESSONS[number - 1].title}",
         label_visibility="collapsed",
+        wrap=True,
         on_change=lambda: _go(place.turn(st.session_state["lessons-overview"])),
     )
 
@@ -74,6 +75,7 @@ def control(place: Place) -> None:
             required=True,
             format_func=text.MOVES.__getitem__,
             on_change=touch,
+            wrap=True,
         )
 
 
@@ -90,6 +92,7 @@ def _digit(place: Place) -> None:
             list(range(10)),
             key="lesson-digit",
             required=True,
+            wrap=True,
             on_change=lambda: _go(
                 replace(place, index=int(np.flatnonzero(labels == st.session_state["lesson-digit"])[0]))
             ),

@@ -153,21 +153,20 @@ CLEAN = (
 PIXELS = (
     r"\max_{j,\,\pm}\ \mathrm{ELBO}(x) - \mathrm{ELBO}(x \pm \varepsilon e_j) = <best>",
     r"x' = \Pi\big(x - \varepsilon\, \mathrm{sign}\, \nabla \mathrm{ELBO}(x)\big)",
-    r"\underbrace{\textstyle\sum_j \varepsilon\, |\partial_j \mathrm{ELBO}|}_{\text{promised: } <promised>}"
-    r"\quad \underbrace{\mathrm{ELBO}(x) - \mathrm{ELBO}(x')}_{\text{attained: } <attained>}",
+    r"\text{promised: } \textstyle\sum_j \varepsilon\, |\partial_j \mathrm{ELBO}| = <promised>",
+    r"\text{attained: } \mathrm{ELBO}(x) - \mathrm{ELBO}(x') = <attained>",
 )
 DESCENT = (
-    r"x' \leftarrow \Pi\big(x' - \alpha\, \mathrm{sign}\, \nabla \mathrm{ELBO}(x')\big)"
-    r"\ \to\ <right>",
-    r"x' \leftarrow \Pi\big(x' - \alpha\, \mathrm{sign}\, \nabla \mathrm{ELBO}(\mathrm{clamp}\, x')\big)"
-    r"\ \to\ <wrong>",
-    r"\nabla_j\, \mathrm{clamp} = 0 \text{ if } x_j \in \{0, 1\}\text{: here } <dead>\,\%",
+    r"x' \leftarrow \Pi(x' - \alpha\, \mathrm{sign}\, g)",
+    r"\text{right: } g = \nabla \mathrm{ELBO}(x') \ \to\ <right>",
+    r"\text{wrong: } g = \nabla \mathrm{ELBO}(\mathrm{clamp}\, x')\ \to\ <wrong>",
+    r"g_j = 0 \text{ if } x_j \in \{0, 1\}\text{: here } <dead>\,\%",
 )
 EXPLOSION = (
     r"c \mapsto W c + b, \quad r \mapsto |W|\, r",
-    r"\text{first layer: } <x> \to <standard> \text{ (standard)},\ <robust> \text{ (robust)}",
-    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z> \text{ (standard)},\ <robust_z> "
-    r"\text{ (robust)}",
+    r"\text{standard, first layer: } <x> \to <standard>",
+    r"\text{robust, first layer: } <x> \to <robust>",
+    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z>,\text{ robust } <robust_z>",
 )
 PRICE = (
     r"\max_\theta\ \kappa\, \mathrm{ELBO}(x) + (1 - \kappa)\, L(x; \varepsilon)",
