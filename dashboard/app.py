@@ -15,6 +15,7 @@ if ROOT not in sys.path:
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 results = st.Page("entries/results.py", title="Results", url_path="results")
+own = st.Page("entries/own.py", title="Your own", url_path="own")
 lessons = st.Page("entries/lessons.py", title="Lessons", url_path="lessons")
 present = st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden")
-st.navigation([explorer, lessons, results, present], position="top").run()
+st.navigation([explorer, lessons, results, own, present], position="top").run()

@@ -9,6 +9,7 @@ from dashboard.lessons.board import Board
 from dashboard.lessons.text import Lesson
 from dashboard.present import large
 from dashboard.present.look import DESK, ROOM, Look, enlarged
+from dashboard.text import plain
 
 
 def formulas(board: Board, look: Look) -> None:
@@ -58,7 +59,7 @@ def charts(board: Board, look: Look) -> None:
         elif chart.legend:
             st.caption(chart.legend)
     if board.problem is not None:
-        st.error(str(board.problem))
+        st.error(plain(str(board.problem)))
 
 
 def question(lesson: Lesson, board: Board, look: Look) -> None:

@@ -15,7 +15,7 @@ from dashboard.lessons.board import Board
 from dashboard.lessons.state import Place, missing
 from dashboard.present import large
 from dashboard.present.look import DESK, ROOM
-from dashboard.text import EXPLORER_PAGE
+from dashboard.text import EXPLORER_PAGE, plain
 
 BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
     clean.board,
@@ -47,7 +47,7 @@ def show() -> None:
         (_room if place.present else _desk)(place, progress)
         status.empty()
     except CoreError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
     _links(place, models)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import compute
+from dashboard.own import store
 from dashboard.params import Message
 from dashboard.present import text
 from dashboard.state import MOST_INDEX, State, parse, to_params
@@ -22,7 +23,7 @@ _STATE = "present-state"
 
 def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL, which is the explorer's; what it said that was wrong."""
-    return address.restore(PAGE, partial(parse, models=models), _write)
+    return address.restore(PAGE, partial(parse, models=models, own=store.images()), _write)
 
 
 def read() -> State:
@@ -75,8 +76,7 @@ def _change(models: Sequence[str], values: Callable[[], dict[str, str]]) -> Call
 
     def change() -> None:
         state = read()
-        changed, _ = parse(to_params(state, models) | values(), models)
-        _go(replace(changed, own=state.own))
+        _go(parse(to_params(state, models) | values(), models, store.images())[0])
 
     return change
 

@@ -9,11 +9,11 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import core
 from core.curve import Proof
 from core.errors import CoreError
 from dashboard import compute, figures, text, tighten
 from dashboard.jobs import Now, Show
+from dashboard.models import available
 from dashboard.present import controls, large
 from dashboard.present import text as words
 from dashboard.present.look import ROOM, enlarged
@@ -22,7 +22,7 @@ from dashboard.state import FAST, State, to_params
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error(words.NO_MODELS)
         return
@@ -51,7 +51,7 @@ def _side(model: str, name: str, colour: str, state: State, status: DeltaGenerat
         result = compute.explore(model, state.digit, state.settings, state.grid, _progress(name, status))
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
-        st.error(str(error))
+        st.error(text.plain(str(error)))
         return None
     return Side(model, name, colour, state, result, threshold)
 
@@ -86,7 +86,7 @@ def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: D
         try:
             side.add(prove(_progress(side.name, status)))
         except CoreError as error:
-            status.error(str(error))
+            status.error(text.plain(str(error)))
             return
         draw()
     status.empty()
