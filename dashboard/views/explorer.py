@@ -14,6 +14,7 @@ from dashboard import bars, compute, figures, text
 from dashboard.compare import links
 from dashboard.jobs import Now
 from dashboard.models import available
+from dashboard.present.links import onward
 from dashboard.stage.view import Stage
 from dashboard.state import State, to_params
 from dashboard.takeaway import view as takeaway
@@ -133,4 +134,5 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
     links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
+    onward(state, available())
     refining.refine(cards, state, status, draw)
