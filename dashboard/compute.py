@@ -203,7 +203,7 @@ def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...
             terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
         )
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:

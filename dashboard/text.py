@@ -8,7 +8,7 @@ from typing import Any
 
 TITLE = "ELBO under attack"
 EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
-"""Files of the two pages, beside app.py."""
+"""Files of the two pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "

@@ -70,7 +70,7 @@ def _grid(
         )
         return proofs_of(certificate)
 
-    return run(work, _show)
+    return run(work, _show, model=name)
 
 
 @cached(2048)
@@ -98,7 +98,7 @@ def _point(
             tell(Now(share, f"eps {eps:g}", tuple(found.values())))
         return tuple(found.values())
 
-    return run(work, _show)
+    return run(work, _show, model=name)
 
 
 @cached(256)
@@ -123,4 +123,4 @@ def _statement(
         )
         return proofs_of(certificate)
 
-    return run(work, _show)
+    return run(work, _show, model=name)
