@@ -6,8 +6,8 @@ python -m benchmarks.load --sessions 30 --seconds 300 --every 3                 
 `drawn` is the time until the pictures, the numbers and both charts are there, with everything that is
 known at once; `finished` until the whole run is over. With the slow proofs of the page as it opens most
 runs are still refining when the next change comes: they have no `finished`. --replicas N starts N servers,
-each session stays with one, as behind a load balancer with session affinity. `core seconds` is what a change
-costs, whoever else uses the machine: one core carries as many changes a second as one over that.
+each session stays with one, as behind a load balancer with session affinity. `core seconds` is what a
+change costs, whoever else uses the machine: one core carries as many changes a second as one over that.
 """
 
 from __future__ import annotations
@@ -67,9 +67,8 @@ async def load(servers: list[Server], args: argparse.Namespace) -> list[Run]:
     await watching
     runs = [run for visitor in every for run in visitor]
     spent = sum(server.computed for server in servers) - before
-    print(
-        f"{len(runs)} changes in {loop.time() - begin:.0f} s, {spent / max(1, len(runs)):.2f} core seconds each"
-    )
+    each = spent / max(1, len(runs))
+    print(f"{len(runs)} changes in {loop.time() - begin:.0f} s, {each:.2f} core seconds each")
     return runs
 
 

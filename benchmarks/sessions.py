@@ -60,7 +60,7 @@ def serve(port: int) -> Iterator[Server]:
     """The app on a port of this machine, until the block ends; ready, as /health says, when it begins."""
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", f"--server.port={port}"]
     options = ["--server.address=127.0.0.1", "--server.headless=true"]
-    quiet = os.environ | {"LOG_LEVEL": "error"}
+    quiet = {"LOG_LEVEL": "error"} | os.environ
     process = subprocess.Popen([*command, *options], cwd=ROOT, env=quiet)
     server = Server(process, f"127.0.0.1:{port}")
     try:
@@ -157,7 +157,7 @@ class Session:
                 return Run(drawn, loop.time() - start, "" if drawn is not None else "no charts")
 
     def _element(self, message: ForwardMsg) -> str:
-        """Kind of an element; the server does not send again what it has sent already, it names its hash."""
+        """Kind of an element; one that was sent before comes as its hash alone."""
         if message.WhichOneof("type") == "ref_hash":
             return self._kinds.get(message.ref_hash, "")
         element = message.delta.new_element

@@ -73,7 +73,7 @@ def state() -> tuple[dict[str, float], list[str]]:
 
 
 def memory() -> tuple[int, int]:
-    """Bytes in use by this process, and how many there are for it: the container's limit, or the machine's."""
+    """Bytes in use by this process, and the most there may be: the container's limit, or the machine's."""
     used = 0
     try:
         fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())

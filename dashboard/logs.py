@@ -74,7 +74,7 @@ def computed(
 
 
 def failed(error: Exception) -> None:
-    """A page broke: where in the code, and what kind of error. Not its message, which may quote a visitor."""
+    """A page broke: where in the code, and by what error. Not its message, which may quote a visitor."""
     where, trace = "", error.__traceback__
     while trace is not None:
         where = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"

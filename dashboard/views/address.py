@@ -25,13 +25,15 @@ def restore(
     # A click ahead of the browser's next URL must not be undone by the URL it still shows.
     touched = session.pop("touched", False) and not arrived
     if arrived:
-        url = url or session.get(_last(page), {})
+        url = url or session.get(_last(page)) or {}
     if arrived or (not touched and url != session[_last(page)]):
         state, session["messages"] = parse(url)
+        # A click may interrupt the run at any of these lines: until all is written, nothing counts.
+        session[_last(page)] = None
         write(state)
-        session["page"] = page
-        session[_last(page)] = url
         session["fresh"] = not session["messages"] and url == dict(st.query_params)
+        session[_last(page)] = url
+        session["page"] = page
     elif touched:
         session["messages"], session["fresh"] = [], False
     return session["messages"]

@@ -36,7 +36,7 @@ class Step:
 def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: Callable[[], None]) -> None:
     """Prove more and more until all is in; every control of the page interrupts it."""
     total, drawn = _expected(len(cards), state), time.monotonic()
-    end = drawn + SECONDS
+    end, old = drawn + SECONDS, False
     for done, step in enumerate(_steps(cards, state, end)):
         card, share = step.card, min(1.0, done / total)
         seen: tuple[Proof, ...] = ()
@@ -59,10 +59,12 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
             card.draw(card.curve)
         else:
             card.add(proofs)
-        if time.monotonic() - drawn > _STANDS:
-            chart()
-            drawn = time.monotonic()
-    chart()
+        if old := time.monotonic() - drawn < _STANDS:
+            continue
+        chart()
+        drawn = time.monotonic()
+    if old:
+        chart()
     late = state.method not in FAST and time.monotonic() > end
     said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "All proofs are in"
     status.progress(1.0, f"{said}, up to {text.METHOD_NAMES[state.method]}.")
