@@ -79,9 +79,8 @@ def run(work: Callable[[Tell], T], show: Show, fast: bool = False, model: str = 
         else:
             TURNS.leave(turn)
             result.set_result(done)
-        logs.computed(
-            _kind(work), model, fast, waited, time.monotonic() - asked - waited, result.exception()
-        )
+        error = Cancelled() if unwanted.is_set() else result.exception()
+        logs.computed(_kind(work), model, fast, waited, time.monotonic() - asked - waited, error)
 
     threading.Thread(target=job, name="computation", daemon=True).start()
     try:
