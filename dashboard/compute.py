@@ -172,7 +172,7 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     return _explore(name, digit, settings, grid, outside(show))
 
 
-@cached(256)
+@cached(1000)
 def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
     vae, s = model(name), settings
     x, noise = question(vae, digit, s)
