@@ -13,10 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import PATIENCE, ROOT, App, free_port, start
-from test_server import visit
-
 from benchmarks.sessions import Session
+from tests.running import PATIENCE, ROOT, App, finish, free_port, start, visit
 
 
 def test_sigterm_ends_it_at_once_in_the_middle_of_a_computation(tmp_path: Path):
@@ -31,7 +29,7 @@ def test_sigterm_ends_it_at_once_in_the_middle_of_a_computation(tmp_path: Path):
         return status, time.monotonic() - began
 
     with start(tmp_path / "log") as app:
-        status, seconds = asyncio.run(compute_and_stop(app))
+        status, seconds = finish(compute_and_stop(app))
         assert status in (0, -signal.SIGTERM)
         assert seconds < 10
         assert app.entries()[-1]["event"] == "stopped"
@@ -59,7 +57,7 @@ def test_it_runs_from_a_disk_that_is_read_only(tmp_path: Path):
         assert b"PermissionError" in tried.stderr
         env = {"HOME": str(checkout), "XDG_CACHE_HOME": str(checkout), "MPLCONFIGDIR": str(checkout)}
         with start(tmp_path / "log", cwd=checkout, env=env, before=_without_privileges) as app:
-            (run,) = asyncio.run(visit(app.host, {"method": "crown-ibp", "draws": "1"}))
+            (run,) = finish(visit(app.host, {"method": "crown-ibp", "draws": "1"}))
             assert run.error == ""
             assert run.done is not None
             assert app.stop() in (0, -signal.SIGTERM)
@@ -79,7 +77,7 @@ def test_the_procfile_serves_on_the_port_it_is_given(tmp_path: Path):
     app = App(process, f"127.0.0.1:{port}", tmp_path / "log")
     try:
         app.wait(lambda status, state: status == 200)
-        (run,) = asyncio.run(visit(app.host, {"method": "ibp", "draws": "1"}))
+        (run,) = finish(visit(app.host, {"method": "ibp", "draws": "1"}))
         assert run.error == ""
     finally:
         process.terminate()

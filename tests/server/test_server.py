@@ -6,29 +6,26 @@ import asyncio
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, App
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from benchmarks.sessions import Run, Session
+from benchmarks.sessions import Session
+from tests.running import ROOT, App, finish, start, visit
 
 HOSTILE = "hostile-8f3a<script>"
 
 
-async def visit(host: str, *queries: dict[str, str], until: float = 60.0) -> list[Run]:
-    session = Session(host)
-    await session.open()
-    try:
-        loop = asyncio.get_running_loop()
-        return [await session.change(query, loop.time() + until) for query in queries]
-    finally:
-        await session.close()
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with start(tmp_path_factory.mktemp("log") / "app.log") as app:
+        yield app
 
 
 def test_a_visitor_gets_a_page_and_computations_are_logged(app: App):
-    first, again = asyncio.run(
+    first, again = finish(
         visit(app.host, {"method": "ibp", "draws": "1"}, {"method": "ibp", "draws": "1", "eps": "0.03"})
     )
     assert (first.error, again.error) == ("", "")
@@ -50,16 +47,16 @@ def test_health_says_what_goes_on_and_a_visitor_who_leaves_stops_the_work(app: A
         assert running["memory_mib"] < running["memory_limit_mib"]
         await session.close()
 
-    asyncio.run(leave_while_computing())
+    finish(leave_while_computing())
     app.wait(lambda status, state: state["running"] == 0 == state["waiting"])
 
 
 def test_nothing_of_a_visitor_is_in_the_log(app: App):
     for key in ("left", "target", "eps", "index", HOSTILE):
-        (run,) = asyncio.run(visit(app.host, {"method": "ibp", "draws": "1", key: HOSTILE}))
+        (run,) = finish(visit(app.host, {"method": "ibp", "draws": "1", key: HOSTILE}))
         assert run.error == ""
     with pytest.raises(InvalidStatus):
-        asyncio.run(visit_from(app.host, f"http://{HOSTILE}.example"))
+        finish(visit_from(app.host, f"http://{HOSTILE}.example"))
     logged = app.logged()
     assert "hostile-8f3a" not in logged
     assert "127.0.0.1" not in logged
@@ -73,7 +70,7 @@ async def visit_from(host: str, origin: str) -> None:
 
 def test_other_sites_cannot_open_sessions_or_upload(app: App):
     with pytest.raises(InvalidStatus):
-        asyncio.run(visit_from(app.host, "http://evil.example"))
+        finish(visit_from(app.host, "http://evil.example"))
     upload = urllib.request.Request(
         f"http://{app.host}/_stcore/upload_file/session/file", data=b"x", method="PUT"
     )

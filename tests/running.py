@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,18 +12,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.sessions import Run, Session
+
+ROOT = Path(__file__).resolve().parents[1]
 RUN = (sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.headless=true")
 PATIENCE = 90.0
 """Seconds; a loaded machine is slow."""
+
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -76,10 +83,14 @@ def free_port() -> int:
 
 @contextmanager
 def start(
-    log: Path, cwd: Path = ROOT, env: dict[str, str] | None = None, before: Callable[[], None] | None = None
+    log: Path,
+    cwd: Path = ROOT,
+    port: int | None = None,
+    env: dict[str, str] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> Iterator[App]:
     """An app that is ready, until the block ends; `before` runs in its process, before anything else."""
-    port = free_port()
+    port = port or free_port()
     options = [*RUN, "--server.address=127.0.0.1", f"--server.port={port}"]
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -95,7 +106,18 @@ def start(
         process.wait(timeout=30)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with start(tmp_path_factory.mktemp("log") / "app.log") as app:
-        yield app
+async def visit(host: str, *queries: dict[str, str]) -> list[Run]:
+    """What a visitor sees who asks for one address after the other, each to its end."""
+    session = Session(host)
+    await session.open()
+    try:
+        loop = asyncio.get_running_loop()
+        return [await session.change(query, loop.time() + PATIENCE) for query in queries]
+    finally:
+        await session.close()
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """The result of asynchronous work; in a thread of its own, for Playwright keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
