@@ -21,6 +21,8 @@ from core.sharpen import sharpened
 from core.slopes import Slopes
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
+OPTIMISING = METHODS[3:]
+"""Those that get tighter with iterations."""
 
 # Optimisation steps between two bounds that are reported.
 REPORT = 10
@@ -67,7 +69,7 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     bounds = relaxation.tighten(bounds)
     stage = _planes(stage, relaxation, bounds, "crown")
     yield stage
-    if method not in ("alpha-crown", "quadratic", "bab"):
+    if method not in OPTIMISING:
         return
     slopes = default_slopes(relaxation, bounds)
     for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, "alpha-crown"):

@@ -13,6 +13,13 @@ if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
-explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
-results = st.Page("entries/results.py", title="Results", url_path="results")
-st.navigation([explorer, results], position="top").run()
+pages = [
+    st.Page("entries/explorer.py", title="Explorer", default=True),
+    st.Page("entries/compare.py", title="Compare", url_path="compare"),
+    st.Page("entries/lessons.py", title="Lessons", url_path="lessons"),
+    st.Page("entries/own.py", title="Your own", url_path="own"),
+    st.Page("entries/results.py", title="Results", url_path="results"),
+    # Reached from the explorer, whose settings it takes over.
+    st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden"),
+]
+st.navigation(pages, position="top").run()
