@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboard.ink import legible
 from dashboard.text import HUES, METHOD_NAMES, nats
 
 COLOURS = ("#D55E00", "#0072B2")
@@ -63,11 +64,26 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     """ELBO over eps in [0, most]: clean, attained, proved, the open gap, thresholds, eps as a cursor."""
     low, high = frame(lines, most)
     figure = go.Figure()
+    _add_cursor(figure, eps, most)
     for line in lines:
         _add_line(figure, line, low, high)
         _add_methods(figure, line, low, high, most)
     _add_thresholds(figure, lines)
     _add_exits(figure, lines, low, most)
+    figure.update_layout(
+        height=410,
+        margin={"l": 10, "r": 10, "t": 28, "b": 10},
+        hovermode="x unified",
+        showlegend=False,
+        dragmode=False,
+    )
+    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
+    figure.update_yaxes(title="ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
+    return legible(figure)
+
+
+def _add_cursor(figure: go.Figure, eps: float, most: float) -> None:
+    """The first shape and the first annotation: by that stage/frontend/cursor.js finds them."""
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
     figure.add_annotation(
         x=eps,
@@ -78,16 +94,6 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
         text=f"eps {eps:.6g}",
         showarrow=False,
     )
-    figure.update_layout(
-        height=410,
-        margin={"l": 10, "r": 10, "t": 28, "b": 10},
-        hovermode="x unified",
-        showlegend=False,
-        dragmode=False,
-    )
-    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
-    figure.update_yaxes(title="ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
-    return figure
 
 
 def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
@@ -123,7 +129,7 @@ def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: f
     whole = quiet | {"cliponaxis": False}
     for method, (eps, bounds) in line.by_method.items():
         if method in STROKES:
-            ink = {"color": faint(line.colour, 0.6), "width": 1, "dash": STROKES[method]}
+            ink = {"color": line.colour, "width": 1, "dash": STROKES[method]}
             y = np.maximum(bounds, low - 3 * (high - low))
             figure.add_scatter(x=eps, y=y, mode="lines", line=ink, **quiet)
         else:

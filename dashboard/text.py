@@ -9,8 +9,9 @@ from typing import Any
 
 TITLE = "ELBO under attack"
 EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
+COMPARE_PAGE = "entries/compare.py"
 OWN_PAGE = "entries/own.py"
-"""Files of the pages, beside app.py."""
+"""Files of the pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "
@@ -26,6 +27,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
+FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
     "Models under attack, over sets of test images: the mean ELBO that attacks **attained**, the "

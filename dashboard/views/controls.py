@@ -16,6 +16,7 @@ from dashboard import compute
 from dashboard.digit import own_name
 from dashboard.own import store
 from dashboard.params import Message
+from dashboard.stage import view as stage
 from dashboard.state import (
     ATTACKS,
     MOST_DRAWS,
@@ -32,7 +33,6 @@ from dashboard.state import (
 )
 from dashboard.text import (
     ATTACK_LABELS,
-    EPS_LABELS,
     HELP,
     METHOD_LABELS,
     NORM_LABELS,
@@ -108,21 +108,12 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
         st.caption("The address of this page holds all settings: bookmark or share it.")
 
 
-def eps_slider() -> None:
-    """eps on the grid; a value off the grid comes from the URL or from the number box."""
-    session, scale = st.session_state, _scale()
-    session["eps_slider"] = min(float(session["eps"]), scale.grid[-1])
-    st.slider(
-        EPS_LABELS[session["norm"]],
-        0.0,
-        scale.grid[-1],
-        step=scale.step,
-        format="%.6g",
-        key="eps_slider",
-        help=HELP["eps"],
-        on_change=_take,
-        args=("eps", lambda: round(session["eps_slider"], 2)),
-    )
+def answer(models: Sequence[str]) -> None:
+    """The stage asks for something: take it over."""
+    asked = stage.asked(models, _scale().most)
+    for name in ("eps", "index", "left", "right"):
+        if (value := getattr(asked, name)) is not None:
+            _set(name, value)
 
 
 def chart_range() -> None:
