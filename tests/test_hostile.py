@@ -18,7 +18,8 @@ from benchmarks.hostile.watch import Watch
 from core.errors import InputError
 
 KINDS = (
-    *("address of explorer", "address of results", "model name", "model folder"),
+    *(f"address of {page}" for page in ("explorer", "compare", "lessons", "results")),
+    *("model name", "model folder"),
     *("upload", "drawing", "certificate"),
 )
 

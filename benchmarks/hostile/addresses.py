@@ -10,12 +10,16 @@ from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.results_files import RESULTS, read_results
 from dashboard import choice, models, state
+from dashboard.compare import state as compare
+from dashboard.lessons import state as lessons
 from dashboard.params import Message
 
 EXPLORER = (
     *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),
     *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
 )
+COMPARE = (*compare.SHARED, *("part", "models", "pin", "against", "of", "count", "classes", "sort"), "page")
+LESSONS = ("lesson", "index", "eps", "move", "present")
 PLACES = (
     "../../../../etc/passwd",
     "..",
@@ -45,6 +49,9 @@ def addresses() -> Iterator[Case]:
     results = read_results(RESULTS)
     fields = tuple(vars(choice.parse({}, results)[0]))
     names = models.available()
+    kinds = dict.fromkeys(names, "bernoulli")
+    yield from _page("compare", COMPARE, lambda params: compare.parse(params, kinds))
+    yield from _page("lessons", LESSONS, lessons.parse)
     yield from _page("explorer", EXPLORER, lambda params: state.parse(params, names))
     yield from _page("results", fields, lambda params: choice.parse(params, results))
 
