@@ -14,5 +14,6 @@ if ROOT not in sys.path:
 
 st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
+inspect = st.Page("entries/inspect.py", title="Inspect", url_path="inspect")
 results = st.Page("entries/results.py", title="Results", url_path="results")
-st.navigation([explorer, results], position="top").run()
+st.navigation([explorer, inspect, results], position="top").run()

@@ -15,7 +15,7 @@ from core.ball import Ball
 from core.certificate import conclude
 from core.elbo import elbo
 from core.errors import InputError
-from core.inspection.layers import Layer, Units, describe_layers
+from core.inspection.layers import Layer, Units, describe_layers, layer_names
 from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
 from core.layers import LayerBounds
 from core.methods import MIXES, REPORT, Stage, stages
@@ -41,6 +41,7 @@ __all__ = [
     "Terms",
     "Units",
     "inspect_layers",
+    "layer_names",
 ]
 
 

@@ -88,6 +88,14 @@ def describe_layers(
     return tuple(layers)
 
 
+@torch.no_grad()
+def layer_names(vae: VAE) -> tuple[tuple[str, str], ...]:
+    """Names and kinds of the layers that `describe_layers` describes, in its order."""
+    home = next(vae.parameters())
+    x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
+    return tuple((name, kind) for name, kind, _ in _layers(vae, values_of(vae, x, noise)))
+
+
 def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
     """The values of every layer for B images, as intervals without width."""
 

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
+from dashboard.inspector import links
 from dashboard.jobs import Now
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
@@ -106,5 +107,6 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    links.to_inspect(state, compute.labels(tuple(core.list_models())))
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     refining.refine(cards, state, status, draw)
