@@ -86,12 +86,11 @@ def lost_figure(losses: Sequence[Lost], names: Mapping[str, str]) -> go.Figure:
 
 def key(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
     """What the colours mean, from left to right, as HTML: it wraps on a narrow screen."""
-    return wrapped(
-        [
-            f'<span style="color:{_colour(index)}">\N{BLACK SQUARE}</span> {escape(part_label(part, names))}'
-            for index, part in enumerate(order(losses))
-        ]
-    )
+    return wrapped([_entry(index, part_label(part, names)) for index, part in enumerate(order(losses))])
+
+
+def _entry(index: int, label: str) -> str:
+    return f'<span style="color:{_colour(index)}">\N{BLACK SQUARE}</span>&nbsp;{escape(label)}'
 
 
 def _colour(index: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,15 @@ from dashboard.inspector.compute import Lost, Posteriors, Seen, View
 from dashboard.inspector.state import Layout, Look, Question, default_look, parse, to_params
 
 NAMES = {"mu": "mu", "encoder 1 ReLU": "Encoder 1 ReLU"}
+
+
+def traces(figure: go.Figure) -> Any:
+    """plotly's figures have no types."""
+    return figure.data
+
+
+def looks_of(figure: go.Figure) -> Any:
+    return figure.layout
 
 
 def seen(
@@ -66,7 +77,7 @@ def others() -> Posteriors:
 def test_widths_are_drawn_and_said():
     layers = [seen()]
     figure = widths.width_figure(layers, NAMES)
-    assert [list(trace.y) for trace in figure.data] == [[8.0], [2.0], [0.15]]
+    assert [list(trace.y) for trace in traces(figure)] == [[8.0], [2.0], [0.15]]
     said = widths.describe(layers, NAMES)
     assert "mu: IBP 8, CROWN 2, reached by images 0.15" in said
 
@@ -77,10 +88,10 @@ def test_what_explodes_is_marked_at_the_frame_without_a_number(width: float):
     span = widths.frame(layers)
     assert span is not None
     figure = widths.width_figure(layers, NAMES)
-    assert figure.data[0].y == (span[1],)
-    assert figure.data[0].marker.symbol == ("arrow-up",)
-    assert "explodes" in figure.data[0].hovertext[0]
-    assert figure.layout.annotations[0].text.startswith("IBP explodes")
+    assert traces(figure)[0].y == (span[1],)
+    assert traces(figure)[0].marker.symbol == ("arrow-up",)
+    assert "explodes" in traces(figure)[0].hovertext[0]
+    assert looks_of(figure).annotations[0].text.startswith("IBP explodes")
     assert "mu: IBP explodes" in widths.describe(layers, NAMES)
 
 
@@ -88,15 +99,15 @@ def test_where_nothing_moves_or_nothing_ends_there_is_still_a_chart():
     for width in (0.0, np.inf):
         layer = replace(seen(ibp=width, crown=width), reached=0.0)
         figure = widths.width_figure([layer], NAMES)
-        assert len(figure.data) == 3
-        assert all(np.isfinite(figure.layout.yaxis.range))
+        assert len(traces(figure)) == 3
+        assert all(np.isfinite(looks_of(figure).yaxis.range))
 
 
 def test_units_are_shares():
     layer = replace(seen("relu"), name="encoder 1 ReLU")
     figure = widths.unit_figure([layer], NAMES)
-    assert [sum(trace.x[i] for trace in figure.data) for i in (0, 1)] == [pytest.approx(100)] * 2
-    assert len({trace.marker.pattern.shape for trace in figure.data}) == 3
+    assert [sum(trace.x[i] for trace in traces(figure)) for i in (0, 1)] == [pytest.approx(100)] * 2
+    assert len({trace.marker.pattern.shape for trace in traces(figure)}) == 3
     assert "by CROWN: 33 % stable active, 50 % dead, 17 % unstable" in widths.describe_units([layer], NAMES)
     assert widths.open_share([layer, seen()], "ibp") == "50 %"
 
@@ -106,14 +117,14 @@ def test_all_points_lie_in_the_frame_and_cut_bars_are_counted():
     units = shapes.widest(layer, 0)
     low, high = shapes.bar_frame(layer, 0, units)
     figure = shapes.bar_figure(layer, 0)
-    points = np.concatenate([np.asarray(trace.y) for trace in figure.data[2:]])
+    points = np.concatenate([np.asarray(trace.y) for trace in traces(figure)[2:]])
     assert points.min() > low
     assert points.max() < high
     assert shapes.leaving(layer, 0, units) == {"ibp": 6, "crown": 0}
     assert "6 by IBP" in text.bars(6, 6, shapes.leaving(layer, 0, units))
     endless = replace(layer, upper={**layer.upper, "ibp": layer.upper["ibp"] * np.inf})
     bars = shapes.bar_figure(endless, 0)
-    assert np.isfinite(np.asarray(bars.data[0].y)).all()
+    assert np.isfinite(np.asarray(traces(bars)[0].y)).all()
     assert "no end" in shapes.describe_bars(endless, 0, "mu")
 
 
@@ -168,7 +179,7 @@ def test_the_plane_frames_what_is_there_and_says_what_leaves(width: float):
     across, up = plane.frame(shown, others(), dims)
     assert np.isfinite([*across, *up]).all()
     figure = plane.plane_figure(shown, others(), dims)
-    for trace in figure.data:
+    for trace in traces(figure):
         if trace.mode in ("text", "markers", "lines+markers"):
             assert across[0] <= np.min(trace.x) <= np.max(trace.x) <= across[1]
             assert up[0] <= np.min(trace.y) <= np.max(trace.y) <= up[1]
@@ -183,7 +194,7 @@ def test_the_terms_add_up_to_the_gap():
     for method, parts in lost.gaps(shown).items():
         assert sum(parts) == pytest.approx(shown.attained.total - shown.separate[method].total)
     figure = lost.terms_figure(shown)
-    assert [list(trace.x) for trace in figure.data] == [[110.0, 20.0], [10.0, 2.0]]
+    assert [list(trace.x) for trace in traces(figure)] == [[110.0, 20.0], [10.0, 2.0]]
     vacuous = replace(shown, vacuous={"ibp": True, "crown": False})
     assert list(lost.gaps(vacuous)) == ["crown"]
     assert "IBP: vacuous" in text.terms(vacuous.vacuous)
@@ -192,7 +203,11 @@ def test_the_terms_add_up_to_the_gap():
 def test_the_parts_of_a_linear_bound_are_shares_of_the_whole():
     shown = view(seen())
     figure = lost.lost_figure(shown.losses, NAMES)
-    assert [trace.x[0] for trace in figure.data] == [80.0, pytest.approx(100 / 6), pytest.approx(100 / 30)]
+    assert [trace.x[0] for trace in traces(figure)] == [
+        80.0,
+        pytest.approx(100 / 6),
+        pytest.approx(100 / 30),
+    ]
     said = lost.sentence(shown.losses[0], NAMES, -110.0)
     assert "30.00 nats" in said
     assert "80 % likelihood" in said
