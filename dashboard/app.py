@@ -16,4 +16,5 @@ st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wid
 explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
 inspect = st.Page("entries/inspect.py", title="Inspect", url_path="inspect")
 results = st.Page("entries/results.py", title="Results", url_path="results")
-st.navigation([explorer, inspect, results], position="top").run()
+own = st.Page("entries/own.py", title="Your own", url_path="own")
+st.navigation([explorer, inspect, results, own], position="top").run()

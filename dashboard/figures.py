@@ -63,21 +63,12 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     """ELBO over eps in [0, most]: clean, attained, proved, the open gap, thresholds, eps as a cursor."""
     low, high = frame(lines, most)
     figure = go.Figure()
+    _add_cursor(figure, eps, most)
     for line in lines:
         _add_line(figure, line, low, high)
         _add_methods(figure, line, low, high, most)
     _add_thresholds(figure, lines)
     _add_exits(figure, lines, low, most)
-    figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
-    figure.add_annotation(
-        x=eps,
-        y=1,
-        yref="paper",
-        xanchor="right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center",
-        yanchor="bottom",
-        text=f"eps {eps:.6g}",
-        showarrow=False,
-    )
     figure.update_layout(
         height=410,
         margin={"l": 10, "r": 10, "t": 28, "b": 10},
@@ -88,6 +79,20 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
     figure.update_yaxes(title="ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
     return figure
+
+
+def _add_cursor(figure: go.Figure, eps: float, most: float) -> None:
+    """The first shape and the first annotation: by that stage/frontend/cursor.js finds them."""
+    figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
+    figure.add_annotation(
+        x=eps,
+        y=1,
+        yref="paper",
+        xanchor="right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center",
+        yanchor="bottom",
+        text=f"eps {eps:.6g}",
+        showarrow=False,
+    )
 
 
 def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:

@@ -17,9 +17,17 @@ def grey(image: np.ndarray, scale: int = 10) -> bytes:
 
 def diverging(change: np.ndarray, most: float, scale: int = 10) -> bytes:
     """A signed image (H, W): -most blue, 0 white, +most red."""
-    share = np.clip(change / most if most > 0 else np.zeros_like(change), -1, 1)[..., None]
-    end = np.where(share < 0, _BLUE, _RED)
-    return _png(np.round(_WHITE + (end - _WHITE) * np.abs(share)).astype(np.uint8), scale)
+    return _png(_colours(np.clip(change / most if most > 0 else np.zeros_like(change), -1, 1)), scale)
+
+
+def palette(steps: int) -> np.ndarray:
+    """The colours of `diverging` from -most to +most: (2 steps + 1, 3) uint8."""
+    return _colours(np.arange(-steps, steps + 1) / steps)
+
+
+def _colours(share: np.ndarray) -> np.ndarray:
+    end = np.where(share[..., None] < 0, _BLUE, _RED)
+    return np.round(_WHITE + (end - _WHITE) * np.abs(share)[..., None]).astype(np.uint8)
 
 
 def _png(pixels: np.ndarray, scale: int) -> bytes:

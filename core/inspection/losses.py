@@ -30,7 +30,7 @@ what was given up for rounding, and in an l_2 ball for the search."""
 class Losses:
     """One linear bound, nats: elbo - proved = the sum of the parts, each at least 0 but for rounding.
 
-    proved  the bound. elbo: ELBO(point), where the bound is lowest. attained by nobody but this point.
+    proved  the bound. point: where it is lowest, (1, C, H, W); elbo: ELBO(point).
     parts   relaxation -> its slack: LIKELIHOOD, layers by their names in Certificate.intervals, CODE, REST.
     """
 

@@ -16,6 +16,7 @@ from dashboard.compute import model, outside, samples
 from dashboard.digit import Digit, cached
 from dashboard.inspector.state import Layout, Question
 from dashboard.jobs import Now, Show, Tell, run
+from dashboard.models import Stamp, stamp
 
 STEPS, SAMPLES, ITERATIONS = 40, 16, 50
 """Of the attack, of the ball, of alpha-CROWN: as on the explorer, as far as it has them."""
@@ -124,20 +125,24 @@ def _inspect(name: str, digit: Digit, question: Question, _show: Show) -> View:
 def layout(name: str) -> Layout:
     """What the page can show of a model; nothing where the model cannot be read."""
     try:
-        return _layout(name)
+        return _layout(name, stamp(name))
     except CoreError:
         return Layout(0, ())
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _layout(name: str) -> Layout:
+def _layout(name: str, stamp: Stamp) -> Layout:
     vae = model(name)
     return Layout(vae.config.latent, tuple(_key(*layer) for layer in layer_names(vae)))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def posteriors(name: str) -> Posteriors:
     """The first digits of each class as the model's encoder sees them."""
+    return _posteriors(name, stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _posteriors(name: str, stamp: Stamp) -> Posteriors:
     images, labels = samples()
     index = np.sort(np.concatenate([np.flatnonzero(labels == label)[:EACH] for label in range(10)]))
     with torch.no_grad():

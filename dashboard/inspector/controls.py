@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,22 +16,24 @@ from dashboard.digit import own_name
 from dashboard.inspector import text
 from dashboard.inspector.compute import layout
 from dashboard.inspector.state import MOST_DRAWS, RADII, Look, default_look, parse, to_params
+from dashboard.own import store
 from dashboard.params import Message
-from dashboard.state import MOST_INDEX, MOST_SEED
+from dashboard.state import MOST_SEED
 from dashboard.text import EPS_LABELS, HELP, METHOD_NAMES, NORM_LABELS, TARGET_LABELS
-from dashboard.views import address
+from dashboard.views import address, digits
 from dashboard.views.address import touch
 
 PAGE = "inspect"
+PREFIX = f"{PAGE}-"
 FIELDS = (
     *("model", "index", "eps", "target", "norm", "draws", "seed"),
     *("layer", "draw", "bounds", "across", "up"),
 )
 
 
-def restore(models: Sequence[str], own: Mapping[str, bytes]) -> list[Message]:
+def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    read_ = partial(parse, models=models, layout=layout, own=own)
+    read_ = partial(parse, models=models, layout=layout, own=store.images())
     return address.restore(PAGE, read_, _write)
 
 
@@ -40,7 +42,7 @@ def publish(look: Look, models: Sequence[str]) -> None:
     address.publish(PAGE, to_params(look, models))
 
 
-def read(models: Sequence[str], own: Mapping[str, bytes]) -> tuple[Look, list[Message]]:
+def read(models: Sequence[str]) -> tuple[Look, list[Message]]:
     """The state that the controls show, checked again: a browser can send anything."""
     session = st.session_state
     values = {field: str(session[key(field)]) for field in FIELDS}
@@ -53,7 +55,7 @@ def read(models: Sequence[str], own: Mapping[str, bytes]) -> tuple[Look, list[Me
             values.pop(field)
     if session[key("own")]:
         values["own"] = session[key("own")]
-    look, messages = parse(values, models, layout, own)
+    look, messages = parse(values, models, layout, store.images())
     for field in ("layer", "draw", "across", "up"):
         session[key(field)] = getattr(look, field)
     return look, messages
@@ -71,7 +73,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             help=text.HELP["model"],
             on_change=touch,
         )
-        _digit(labels)
+        digits.choose(labels, PREFIX)
         norm = session[key("norm")]
         st.select_slider(
             EPS_LABELS[norm],
@@ -158,32 +160,6 @@ def _dimension(number: int, dim: int) -> str:
     return f"widest box (mu {dim + 1})" if number == 0 else f"mu {number}"
 
 
-def _digit(labels: np.ndarray) -> None:
-    session = st.session_state
-    if session[key("own")]:
-        st.caption(text.OWN)
-        st.button("Back to the shipped digits", on_click=_set, args=("own", ""))
-        return
-    index = int(session[key("index")])
-    session[key("digit")] = int(labels[index])
-    st.pills(
-        "Digit",
-        list(range(10)),
-        key=key("digit"),
-        required=True,
-        on_change=_take,
-        args=("index", lambda: int(np.flatnonzero(labels == session[key("digit")])[0])),
-    )
-    same = np.flatnonzero(labels == labels[index])
-    after = int(same[(np.searchsorted(same, index) + 1) % len(same)])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(compute.thumbnail(index))
-        st.button(f"Next {labels[index]}", on_click=_set, args=("index", after))
-    st.number_input(
-        "Test image number", 0, MOST_INDEX, step=1, key=key("index"), help=HELP["index"], on_change=touch
-    )
-
-
 def _write(look: Look) -> None:
     session = st.session_state
     values = vars(look) | vars(look.question)
@@ -199,15 +175,6 @@ def _change_norm() -> None:
     touch()
 
 
-def _set(field: str, value: object) -> None:
-    st.session_state[key(field)] = value
-    touch()
-
-
-def _take(field: str, value: Callable[[], object]) -> None:
-    _set(field, value())
-
-
 def _reset(models: Sequence[str]) -> None:
     _write(default_look(models))
     touch()
@@ -215,4 +182,4 @@ def _reset(models: Sequence[str]) -> None:
 
 def key(field: str) -> str:
     """The name of a control in the session."""
-    return f"inspect-{field}"
+    return PREFIX + field

@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 
 from dashboard.curves import PALETTE, wrapped
 from dashboard.inspector.compute import Lost, View
-from dashboard.inspector.text import part_label, share
+from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import hatched
 from dashboard.text import METHOD_NAMES, signed
 
+LINEAR = ("crown-ibp", "crown", "alpha-crown")
 TERMS = (
     ("reconstruction term", PALETTE[1], ""),
     ("KL term", PALETTE[4], "/"),
@@ -122,6 +123,12 @@ def sentence(loss: Lost, names: Mapping[str, str], attained: float) -> str:
         f"{_nats(loss.elbo)} (attack: {_nats(attained)}). Lost between the two: "
         f"{'too much to count' if loss.vacuous else f'{total:,.2f} nats'}{', ' + said if said else ''}."
     )
+
+
+def missing(losses: Sequence[Lost]) -> list[str]:
+    """The linear bounds that have nothing to divide."""
+    found = {loss.method for loss in losses}
+    return [f"**{METHOD_NAMES[method]}**: {NO_END}" for method in LINEAR if method not in found]
 
 
 def describe_lost(losses: Sequence[Lost], names: Mapping[str, str]) -> str:

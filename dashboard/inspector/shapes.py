@@ -15,7 +15,7 @@ from dashboard.inspector.widths import COLOURS
 from dashboard.text import METHOD_NAMES
 
 MOST_BARS = 40
-SIDE = 176
+SIDE = 168
 """Pixels of a heat map: two beside each other on a telephone."""
 BARS = {"ibp": (0.85, 0.25), "crown": (0.45, 0.75)}
 """How wide and how opaque the bars of a method are."""

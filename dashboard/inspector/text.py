@@ -21,8 +21,8 @@ HELP = {
     "widths": "Width of an interval: upper end minus lower end, here the mean over the units of a layer "
     "(and over the noise draws from z on). Reached: how far the values of the clean image, the attacked "
     "one and 16 other images of the ball lie apart; no true interval can be narrower. The distance "
-    "between the lines is what the bound gives away. Explodes: more than a million times as wide as the "
-    "widest below it, or without an end.",
+    "between the lines is what the bound gives away. Explodes: more than a million times as wide as what "
+    "images reach anywhere in the network, or without an end.",
     "layer": "Bars: the interval of a unit, wide and pale by IBP, narrow and dark by CROWN. Points: "
     "values of images that the adversary may choose. All of them lie inside, always: that is the proof's "
     "promise.",
@@ -124,7 +124,6 @@ def proved(method: str, value: float, vacuous: bool) -> str:
     return f"{METHOD_NAMES[method]}: {said}"
 
 
-OWN = "An image of your own, from the explorer."
 ELBO = "ELBO, both terms bounded one by one:"
 WIDTHS = (
     "From the input through encoder, latent code and decoder to the pixels: how wide are the intervals? "
@@ -134,7 +133,7 @@ UNITS = (
     "A ReLU that is never positive, or always, is a straight line, and a bound goes through it without "
     "loss. The unstable ones cost."
 )
-NOTHING_TO_DIVIDE = "Vacuous: some interval has no end, and there is nothing that could be divided."
+NO_END = "vacuous; its bound has no end, and nothing can be divided."
 PANELS = {"lower": "lower end", "clean": "clean", "attacked": "attacked", "upper": "upper end"}
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-import core
 from core.errors import CoreError
 from core.inspection import METHODS
 from dashboard import compute
@@ -15,13 +14,14 @@ from dashboard.inspector import controls, links, lost, plane, shapes, text, widt
 from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.state import Look
 from dashboard.jobs import Now
-from dashboard.text import METHOD_NAMES, nats
+from dashboard.models import available
+from dashboard.text import METHOD_NAMES, nats, plain
 
 QUIET = {"displayModeBar": False}
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error(text.NO_MODELS)
         return
@@ -30,10 +30,9 @@ def show() -> None:
     except CoreError as error:
         st.error(str(error))
         return
-    own: Mapping[str, bytes] = {}
-    messages = controls.restore(models, own)
+    messages = controls.restore(models)
     controls.sidebar(models, labels)
-    look, late = controls.read(models, own)
+    look, late = controls.read(models)
     controls.publish(look, models)
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
@@ -47,7 +46,7 @@ def show() -> None:
         view = looking.inspect(look.model, look.digit, look.question, progress)
     except CoreError as error:
         status.empty()
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     status.empty()
     _draw(look, view, name)
@@ -162,15 +161,14 @@ def _lost(view: View, names: Mapping[str, str]) -> None:
             lost.terms_figure(view), key="inspect-terms", config=QUIET, alt=lost.describe_terms(view)
         )
     st.markdown("###### Relaxation by relaxation", help=text.HELP["lost"])
-    if not view.losses:
-        st.markdown(text.NOTHING_TO_DIVIDE)
-        return
-    st.plotly_chart(
-        lost.lost_figure(view.losses, names),
-        key="inspect-lost",
-        config=QUIET,
-        alt=lost.describe_lost(view.losses, names),
-    )
-    st.html(lost.key(view.losses, names))
+    if view.losses:
+        st.plotly_chart(
+            lost.lost_figure(view.losses, names),
+            key="inspect-lost",
+            config=QUIET,
+            alt=lost.describe_lost(view.losses, names),
+        )
+        st.html(lost.key(view.losses, names))
     attained = view.attained.total
-    st.markdown("\n".join(f"- {lost.sentence(loss, names, attained)}" for loss in view.losses))
+    said = [lost.sentence(loss, names, attained) for loss in view.losses]
+    st.markdown("\n".join(f"- {sentence}" for sentence in [*said, *lost.missing(view.losses)]))

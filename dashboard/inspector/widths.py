@@ -20,7 +20,7 @@ SIZES = {"ibp": 13, "crown": 8, REACHED: 7}
 NAMES = {method: METHOD_NAMES[method] for method in METHODS} | {REACHED: "reached by images"}
 LINES = (*METHODS, REACHED)
 EXPLODES = 1e6
-"""So many times wider than the widest width by CROWN or reached is beyond the frame."""
+"""So many times as wide as what images reach anywhere is beyond the frame."""
 STATES = (
     ("active", "stable active", PALETTE[1], ""),
     ("dead", "dead", "#999999", "x"),
@@ -37,13 +37,13 @@ def widths(layer: Seen) -> dict[str, float]:
 def frame(layers: Sequence[Seen]) -> tuple[float, float] | None:
     """The widths that the axis spans; None where nothing moves, or nothing has an end."""
     shown = [widths(layer) for layer in layers]
-    calm = [w for row in shown for w in (row["crown"], row[REACHED]) if 0 < w < math.inf]
+    reached = [row[REACHED] for row in shown if 0 < row[REACHED] < math.inf]
+    # At eps 0 there is nothing but what rounding is allowed.
+    calm = reached or [row["crown"] for row in shown if 0 < row["crown"] < math.inf]
     if not calm:
         return None
-    # Rounding widens a point by next to nothing: that is not worth ten decades.
-    low = max(min(calm), max(calm) * 1e-9)
-    most = EXPLODES * max(calm)
-    high = max([w for row in shown for w in row.values() if w <= most], default=max(calm))
+    low, most = max(min(calm), max(calm) * 1e-9), EXPLODES * max(calm)
+    high = max(max(calm), *(w for row in shown for w in row.values() if w <= most))
     return low / 2, high * 2
 
 

@@ -25,7 +25,7 @@ def restore(
     # A click ahead of the browser's next URL must not be undone by the URL it still shows.
     touched = session.pop("touched", False) and not arrived
     if arrived:
-        url = url or session.get(_last(page), {})
+        url = url or last(page)
     if arrived or (not touched and url != session[_last(page)]):
         state, session["messages"] = parse(url)
         write(state)
@@ -50,6 +50,11 @@ def publish(page: str, url: dict[str, str]) -> None:
         st.query_params.from_dict(url)
         now = url
     session[_last(page)] = now
+
+
+def last(page: str) -> dict[str, str]:
+    """The URL of a page as this visitor left it; empty if it was not seen."""
+    return dict(st.session_state.get(_last(page), {}))
 
 
 def touch() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,17 +12,21 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Curve, Proof
-from dashboard import bars, compute, figures, text
-from dashboard.compute import Result
+from dashboard import bars, compute, figures, known, text
+from dashboard.result import Result
 from dashboard.state import State
 from dashboard.tighten import ROUNDS, STEPS
 from dashboard.views import panels
+
+# Proofs from the cache arrive at once: they are not drawn one by one.
+_STANDS = 0.2
 
 
 class Card:
     """Holds what is known of one model so far; drawn in the container that is current when it is made.
 
     model, name    its folder, and what people call it. headline: where its verdict goes.
+    show           draws the four numbers, at every radius.
     curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
     """
 
@@ -31,17 +36,16 @@ class Card:
         name: str,
         colour: str,
         headline: DeltaGenerator,
+        show: Callable[[Curve], None],
         state: State,
         result: Result,
         threshold: float,
     ) -> None:
         self.model, self.name, self.threshold = model, name, threshold
-        self.curve: Curve = result.curve
+        self.curve = result.curve.add(known.recall(model, state.digit, state.settings, state.method))
         self.sampled: Proof | None = None
         self._state, self._result, self._colour, self._headline = state, result, colour, headline
-        self._at = result.at(state.eps)
-        panels.pictures(result, self._at, state.settings.norm)
-        self._numbers = panels.blanks(4)
+        self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
         self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
         self._methods: DeltaGenerator | None = None
         self.draw(self.curve)
@@ -52,16 +56,24 @@ class Card:
         self.draw(self.curve)
 
     def add(self, proofs: Sequence[Proof]) -> None:
-        """Take in proofs on the draws, and show what they change."""
+        """Take in proofs on the draws, and show what they change, soon."""
         self.curve = self.curve.add(proofs)
+        known.remember(self.model, self._state.digit, self._state.settings, proofs)
+        if time.monotonic() - self._drawn > _STANDS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Show all that is known."""
         self.draw(self.curve)
 
     def draw(self, curve: Curve) -> None:
         """Show the verdict and the numbers of a curve."""
+        self._drawn = time.monotonic()
         hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
-        self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
-        panels.numbers(self._numbers, curve, self._at)
-        panels.statement(self._statement, curve, self._at, self.sampled, self._state.states)
+        # The first time into the container, then in place of what was written.
+        self._headline = self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
+        self._show(curve)
+        panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))
         if self._methods is not None:
             panels.methods(self._methods, f":{hue}[{self.name}]", curve, self._at, self._state.method)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.inspector import links
 from dashboard.jobs import Now
+from dashboard.models import available
+from dashboard.stage.view import Stage
 from dashboard.state import State
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = core.list_models()
+    models = available()
     if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
@@ -30,33 +32,48 @@ def show() -> None:
         return
     messages = controls.restore(models)
     controls.sidebar(models, labels)
-    with st.container(gap=None):
-        headlines = [st.empty() for _ in figures.COLOURS]
-    below = st.empty()
-    controls.eps_slider()
     state, late = controls.read(models)
     controls.publish(state, models)
-    below.caption(text.THRESHOLD[state.threshold is None])
+    # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
+    with st.container(gap=None):
+        headlines = [st.container() for _ in figures.COLOURS]
+    st.caption(text.THRESHOLD[state.threshold is None])
+    names = compute.labels(tuple(models))
+    both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
+    # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
+    stage = Stage(state, both, models, partial(controls.answer, models))
     if not compute.comparable(state.left, state.right):
         st.info(text.INCOMPARABLE)
     for message in {m.text: m for m in (*messages, *late)}.values():
         st.warning(message.text)
-    status = st.empty()
-    places = st.columns(2, gap="medium", border=True)
-    names, cards = compute.labels(tuple(models)), []
-    sides = zip((state.left, state.right), figures.COLOURS, places, headlines, strict=True)
-    for model, colour, place, headline in sides:
-        with place:
-            st.subheader(f":{text.HUES[colour]}[{names[model]}]", anchor=False)
-            card = _card(state, model, names[model], colour, headline, status)
+    # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
+    status, chart = st.progress(0.0, text.FIRST), st.container()
+    places, cards = st.columns(2, gap="medium"), []
+    for side, (model, colour) in enumerate(_sides(state)):
+        with places[side]:
+            card = _card(state, side, model, names[model], colour, headlines[side], stage, status)
         if card is not None:
             cards.append(card)
     if cards:
-        _charts(cards, state, status)
+        _charts(cards, state, chart, status)
+    else:
+        status.empty()
+
+
+def _sides(state: State) -> list[tuple[str, str]]:
+    """Model and colour, left and right."""
+    return list(zip((state.left, state.right), figures.COLOURS, strict=True))
 
 
 def _card(
-    state: State, model: str, name: str, colour: str, headline: DeltaGenerator, status: DeltaGenerator
+    state: State,
+    side: int,
+    model: str,
+    name: str,
+    colour: str,
+    headline: DeltaGenerator,
+    stage: Stage,
+    status: DeltaGenerator,
 ) -> Card | None:
     """Compute and draw what is known at once of one model; None if it cannot be."""
 
@@ -67,16 +84,19 @@ def _card(
         result = compute.explore(model, state.digit, state.settings, state.grid, progress)
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
-        st.error(str(error))
+        stage.film(side, None)
+        st.error(text.plain(str(error)))
         return None
-    return Card(model, name, colour, headline, state, result, threshold)
+    stage.film(side, result)
+    return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
 
 
-def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None:
-    """Everything below the cards; then proofs that get tighter, into the same places."""
-    st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
-    controls.chart_range()
-    curve, legend = st.empty(), st.empty()
+def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: DeltaGenerator) -> None:
+    """The chart, and everything below the cards; then proofs that get tighter, into the same places."""
+    with chart:
+        st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
+        controls.chart_range()
+        curve, legend = st.container(key="curve"), st.empty()
     st.subheader(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
     for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
         with place:
@@ -87,9 +107,10 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
     versions = itertools.count()
 
     def draw() -> None:
+        nonlocal curve
         version, lines = next(versions), [card.line for card in cards]
         axis = text.EPS_AXIS[state.settings.norm]
-        curve.plotly_chart(
+        curve = curve.plotly_chart(
             figures.curve_figure(lines, state.eps, state.most, axis),
             key=f"curve-{version}",
             config={"displayModeBar": False},
@@ -107,6 +128,6 @@ def _charts(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
-    links.to_inspect(state, compute.labels(tuple(core.list_models())))
+    links.to_inspect(state, compute.labels(tuple(available())))
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     refining.refine(cards, state, status, draw)

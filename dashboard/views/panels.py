@@ -1,66 +1,17 @@
-"""What is shown of one model: images, numbers, the bound of each method, the exact statement."""
+"""What is shown of one model below its pictures: the bound of each method, the exact statement, losses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Curve, Proof
 from core.methods import METHODS
-from dashboard import bars, images
-from dashboard.compute import Result
-from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, nats, signed
-
-WIDTH = 80
-
-
-def pictures(result: Result, i: int, norm: str) -> None:
-    """Input, attacked, perturbation, and both reconstructions."""
-    eps, change = result.curve.eps[i].item(), result.attacked[i] - result.image
-    most = eps if norm == "linf" else float(abs(change).max())
-    scale = f"Perturbation ×{1 / most:.3g}" if most > 0 else "Perturbation (none)"
-    limit = "each pixel changed by at most" if norm == "linf" else "changed in total by at most"
-    shown = (
-        ("Input", images.grey(result.image), "The clean digit"),
-        ("Attacked", images.grey(result.attacked[i]), f"The digit after the attack, {limit} {eps:g}"),
-        (scale, images.diverging(change, most), "What the attack changed; red: brighter, blue: darker"),
-        ("Recon of input", images.grey(result.recon_image), "The digit as the model decodes it"),
-        (
-            "Recon of attacked",
-            images.grey(result.recon_attacked[i]),
-            "The attacked digit as the model decodes it",
-        ),
-    )
-    with st.container(horizontal=True, gap="xsmall"):
-        for caption, png, alt in shown:
-            st.image(png, caption=caption, width=WIDTH, alt=alt)
-
-
-def numbers(places: Sequence[DeltaGenerator], curve: Curve, i: int) -> None:
-    """Clean, attained, proved, open in four places: unit and sign with each."""
-    clean, attained = curve.clean, curve.attained[i].item()
-    best = curve.best(curve.eps[i].item())
-    _metric(places[0], "Clean", nats(clean), "no attack", HELP["clean"] + "\n\n" + HELP["elbo"])
-    _metric(
-        places[1], "Attained", nats(attained), f"{signed(attained - clean)} from clean", HELP["attained"]
-    )
-    if best is None:
-        _metric(places[2], "Proved", "vacuous", "nothing proved", HELP["vacuous"] + "\n\n" + HELP["proved"])
-        _metric(places[3], "Open gap", "unbounded", "no limit", HELP["open"])
-    else:
-        _metric(places[2], "Proved", nats(best.lower), f"by {METHOD_NAMES[best.method]}", HELP["proved"])
-        gap = attained - best.lower
-        digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-        _metric(places[3], "Open gap", nats(gap, digits), "undecided", HELP["open"])
-
-
-def _metric(place: DeltaGenerator, label: str, value: str, note: str, help_: str) -> None:
-    place.metric(
-        label, value, delta=note, delta_color="off", delta_arrow="off", help=help_, width="stretch"
-    )
+from dashboard import bars
+from dashboard.result import Result
+from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, signed
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
@@ -93,12 +44,14 @@ def _exact(bound: float) -> str:
     return signed(math.floor(bound * 100) / 100, 2)
 
 
-def statement(place: DeltaGenerator, curve: Curve, i: int, sampled: Proof | None, states: str) -> None:
+def statement(
+    place: DeltaGenerator, name: str, curve: Curve, i: int, sampled: Proof | None, states: str
+) -> None:
     """Exactly what has been proved by the best certificate, and of the noise at large if asked for."""
     eps = curve.eps[i].item()
     # Where all are vacuous, the last one that tried.
     best = curve.best(eps) or [p for p in curve.proofs if p.eps == eps][-1]
-    said = f"**What is proved.** {minus(best.statement)}"
+    said = f"**{name}: what is proved.** {minus(best.statement)}"
     if states != "draws":
         waits = "Not computed yet."
         said += f"\n\n**{STATES_LABELS[states]}.** {waits if sampled is None else minus(sampled.statement)}"
@@ -141,9 +94,3 @@ def in_words(loss: bars.Loss) -> str:
     if loss.both:
         return f"{loss.name}: {signed(loss.both)} nats, both terms together"
     return f"{loss.name}: {signed(loss.recon)} nats reconstruction, {signed(loss.kl)} nats KL"
-
-
-def blanks(count: int) -> list[DeltaGenerator]:
-    """Places in a row that are filled, and filled again."""
-    with st.container(horizontal=True, gap="xsmall"):
-        return [st.empty() for _ in range(count)]

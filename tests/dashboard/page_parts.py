@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from streamlit.testing.v1 import AppTest
 
 NAMES = ("mnist-mlp-robust-0.1", "mnist-mlp-standard", "mnist-mlp-third")
@@ -35,6 +38,38 @@ HOSTILE = [
 """Values of the address that must be refused, one at a time."""
 
 
+def stage(app: AppTest) -> dict[str, Any]:
+    """What the stage was told."""
+    return _sent(app, "elbo_stage")[0]
+
+
+def feeds(app: AppTest, kind: str) -> list[dict[str, Any]]:
+    """The last news of a kind, "film" or "numbers", of the left model, then of the right one."""
+    found = {news["side"]: news for news in _sent(app, "elbo_feed") if news["kind"] == kind}
+    return [found[side] for side in sorted(found)]
+
+
 def metric(app: AppTest, label: str, side: int) -> str:
     """The number shown under a label; side 0 is the left model."""
-    return [m.value for m in app.metric if m.label == label][side]
+    return _shown(app, label, side)[0]
+
+
+def note(app: AppTest, label: str, side: int) -> str:
+    """What stands below that number."""
+    return _shown(app, label, side)[1]
+
+
+def count(app: AppTest) -> int:
+    """How many numbers are shown."""
+    return 4 * len(feeds(app, "numbers"))
+
+
+def _shown(app: AppTest, label: str, side: int) -> list[str]:
+    at = [name for name, _ in stage(app)["words"]["numbers"]].index(label)
+    radii = feeds(app, "film")[side]["radii"]
+    return feeds(app, "numbers")[side]["readings"][radii.index(stage(app)["eps"])][at]
+
+
+def _sent(app: AppTest, name: str) -> list[dict[str, Any]]:
+    elements = [element.proto for element in app.get("bidi_component")]
+    return [json.loads(proto.json) for proto in elements if proto.component_name == name]

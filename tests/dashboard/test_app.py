@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from page_parts import HOSTILE, NAMES, metric
+from page_parts import HOSTILE, NAMES, count, metric, stage
 from streamlit.testing.v1 import AppTest
 
 import core
@@ -26,10 +26,17 @@ def test_the_page_opens_with_two_models_and_a_verdict_each(opened: AppTest):
     assert not app.exception
     assert not app.warning
     assert not app.error
-    assert [m.label for m in app.metric] == ["Clean", "Attained", "Proved", "Open gap"] * 2
+    assert [label for label, _ in stage(app)["words"]["numbers"]] == [
+        "Clean",
+        "Attained",
+        "Proved",
+        "Open gap",
+    ]
+    assert count(app) == 8
     words = " ".join(m.value for m in app.markdown)
-    assert "Standard MLP" in words
-    assert "Robust MLP (eps 0.1)" in words
+    for name, side in zip(("Standard MLP", "Robust MLP (eps 0.1)"), stage(app)["sides"], strict=True):
+        assert name in words
+        assert name in side["name"]
     assert dict(app.query_params) == {}
 
 
@@ -65,7 +72,7 @@ def test_eps_moves_the_numbers_without_a_new_attack(app: AppTest, monkeypatch: p
     monkeypatch.setattr(core, "elbo_curve", lambda *a, **k: calls.append(1) or curve(*a, **k))
     app.run()
     before = metric(app, "Attained", 0)
-    app.slider(key="eps_slider").set_value(0.25).run()
+    app.number_input(key="eps_box").set_value(0.25).run()
     assert not app.exception
     assert metric(app, "Attained", 0) != before
     assert app.query_params["eps"] in ("0.25", ["0.25"])
@@ -113,23 +120,23 @@ def test_a_bad_address_gets_a_message_and_a_page(app: AppTest, field: str, value
     app.run()
     assert not app.exception
     assert [f"`{field}`" in w.value for w in app.warning] == [True]
-    assert len(app.metric) == 8
+    assert count(app) == 8
 
 
 def test_a_message_goes_when_a_control_is_used(app: AppTest):
     app.query_params["eps"] = "abc"
     app.run()
     assert app.warning
-    app.slider(key="eps_slider").set_value(0.05).run()
+    app.number_input(key="eps_box").set_value(0.05).run()
     assert not app.warning
 
 
 def test_back_in_the_browser_is_followed(app: AppTest):
     app.run()
-    app.slider(key="eps_slider").set_value(0.2).run()
+    app.number_input(key="eps_box").set_value(0.2).run()
     app.query_params.pop("eps")
     app.run()
-    assert app.slider(key="eps_slider").value == 0.1
+    assert stage(app)["eps"] == 0.1
 
 
 def test_reset_returns_to_the_default(app: AppTest):
@@ -140,7 +147,7 @@ def test_reset_returns_to_the_default(app: AppTest):
     next(b for b in app.button if b.label == "Reset").click().run()
     assert dict(app.query_params) == {}
     assert app.selectbox(key="left").value == "mnist-mlp-standard"
-    assert app.slider(key="eps_slider").value == 0.1
+    assert stage(app)["eps"] == 0.1
     assert app.radio(key="kind").value == "5 % quantile of each model"
     assert app.selectbox(key="method").value == "alpha-crown"
 
@@ -165,7 +172,7 @@ def test_a_damaged_model_is_a_sentence_and_the_other_is_shown(app: AppTest, mode
     app.run()
     assert not app.exception
     assert [("damaged" in e.value) for e in app.error] == [True]
-    assert len(app.metric) == 4
+    assert count(app) == 4
 
 
 def test_a_model_without_metrics_gets_its_threshold_from_the_samples(app: AppTest, models: Path):
@@ -174,7 +181,7 @@ def test_a_model_without_metrics_gets_its_threshold_from_the_samples(app: AppTes
     app.run()
     assert not app.exception
     assert not app.error
-    assert len(app.metric) == 8
+    assert count(app) == 8
 
 
 def test_models_of_different_likelihoods_are_said_to_be_incomparable(app: AppTest, models: Path):
@@ -211,7 +218,7 @@ def test_a_control_beyond_its_limits_is_brought_back(app: AppTest, key: str, val
     app.run()
     app.number_input(key=key).set_value(value).run()
     assert not app.exception
-    assert len(app.metric) == 8
+    assert count(app) == 8
     box = app.number_input(key=key)
     assert box.min is not None
     assert box.max is not None

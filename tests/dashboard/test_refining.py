@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from page_parts import NAMES, metric
+from page_parts import NAMES, count, metric, note, stage
 from streamlit.testing.v1 import AppTest
 
 import core
@@ -40,7 +40,7 @@ def test_the_page_ends_with_the_best_bound_and_says_which_it_is(opened: AppTest)
     assert not app.error
     best = exact(0.03, "alpha-crown")
     assert metric(app, "Proved", 0) == text.nats(best.lower.item())
-    assert next(m.delta for m in app.metric if m.label == "Proved") == "by alpha-CROWN"
+    assert note(app, "Proved", 0) == "by alpha-CROWN"
     assert text.minus(best.statement(0)) in words(app)
     chart, lost = (element.proto.alt for element in app.get("plotly_chart"))
     assert "by alpha-CROWN" in chart
@@ -148,12 +148,12 @@ def test_another_norm_has_its_own_radii(app: AppTest):
     app.run()
     app.button_group(key="norm").set_value("l2").run()
     assert not app.exception
-    assert app.slider(key="eps_slider").value == 0.2
-    assert app.slider(key="eps_slider").max == 0.6
+    assert stage(app)["eps"] == 0.2
+    assert stage(app)["grid"][-1] == 0.6
     assert "0.2 in Euclidean distance" in words(app)
     assert "eps" not in dict(app.query_params)
     app.button_group(key="norm").set_value("linf").run()
-    assert app.slider(key="eps_slider").value == 0.1
+    assert stage(app)["eps"] == 0.1
 
 
 def test_an_error_while_refining_leaves_the_page(app: AppTest, monkeypatch: pytest.MonkeyPatch):
@@ -165,7 +165,7 @@ def test_an_error_while_refining_leaves_the_page(app: AppTest, monkeypatch: pyte
     app.run()
     assert not app.exception
     assert [e.value for e in app.error] == ["no bound today"]
-    assert len(app.metric) == 8
+    assert count(app) == 8
 
 
 def test_when_time_is_over_the_page_says_so_and_keeps_the_cursor(
