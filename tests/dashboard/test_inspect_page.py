@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import numpy as np
 import pytest
 from page_parts import NAMES
 from streamlit.testing.v1 import AppTest
 
 import core
 from core.bounds.interval import Interval
+from dashboard.digit import Digit, own_name
 from dashboard.inspector import text
 
 PAGE = "entries/inspect.py"
@@ -116,10 +118,9 @@ def test_a_layer_is_chosen_and_kept_in_the_address(page: AppTest):
 def test_every_layer_of_the_list_can_be_shown(page: AppTest):
     page.query_params["draws"] = "2"
     page.run()
-    for key in page.selectbox(key="inspect-layer").options:
-        assert key
-    names = page.selectbox(key="inspect-layer")
-    for option in list(names.options):
+    options = list(page.selectbox(key="inspect-layer").options)
+    assert len(options) == 10
+    for option in options:
         page.selectbox(key="inspect-layer").select(option).run()
         assert not page.exception, option
         assert any(option in alt for alt in described(page)), option
@@ -193,8 +194,23 @@ def test_from_the_explorer_and_back(app: AppTest, page: AppTest):
     page.run()
     assert not page.exception
     assert not page.warning
-    (back,) = [found for _, found in links(page)]
+    (back,) = [found for _, found in links(page) if "right" in found]
     assert {"right": NAMES[2], "eps": "0.05", "index": "3", "seed": "4"}.items() <= back.items()
+
+
+def test_an_image_of_ones_own_is_looked_into(page: AppTest):
+    pixels = np.linspace(0, 1, 28 * 28, dtype=np.float32).tobytes()
+    page.session_state["own images"] = {own_name(pixels): pixels}
+    page.query_params["own"] = own_name(pixels)
+    page.run()
+    assert not page.exception
+    assert not page.warning
+    assert address(page) == {"own": own_name(pixels)}
+    vae = core.load_model(NAMES[0])
+    clean = core.elbo(vae, Digit(pixels=pixels).image(), core.sample_noise(vae)).total.item()
+    assert f"{abs(clean):,.1f} nats" in words(page)
+    next(b for b in page.button if b.label.startswith("Next ")).click().run()
+    assert "own" not in address(page)
 
 
 def test_a_damaged_model_is_a_sentence(page: AppTest, models: Path):
