@@ -13,6 +13,8 @@ from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import hatched
 from dashboard.text import METHOD_NAMES, signed
 
+ROUNDING = 1e-6
+"""Nats: what is less is what covers rounding."""
 LINEAR = ("crown-ibp", "crown", "alpha-crown")
 TERMS = (
     ("reconstruction term", PALETTE[1], ""),

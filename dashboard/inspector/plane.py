@@ -20,6 +20,8 @@ BEYOND = 0.6
 HUES = ("#8a8f98", *PALETTE, "#A6761D", "#7570B3", "#66A61E")
 """A colour a class; the digit itself is drawn, so that colour is not needed to tell them apart."""
 OWN, PATH = "#000000", PALETTE[4]
+NARROW = 1e-9
+"""A box that is no wider is one point, and rounding."""
 _TURN = np.linspace(0, 2 * np.pi, 48)
 
 
@@ -32,15 +34,15 @@ class Box:
     up: tuple[float, float]
 
 
-def choose(view: View, across: int, up: int) -> tuple[int, int]:
+def choose(view: View, others: Posteriors, across: int, up: int) -> tuple[int, int]:
     """The two dimensions, from 0: those asked for, from 1, or those with the widest box."""
     mu = view.layer("mu")
     for method in reversed(METHODS):
         width = mu.upper[method][0] - mu.lower[method][0]
-        if np.isfinite(width).all():
+        if np.isfinite(width).all() and width.max() > NARROW:
             break
-    else:
-        width = np.ptp(view.mu, axis=0)
+    else:  # where no box tells them apart
+        width = np.ptp(others.mu, axis=0)
     order = [int(i) for i in np.argsort(-width, kind="stable")]
     first = (
         across - 1 if 0 < across <= len(order) else next(i for i in order if i != up - 1 or len(order) == 1)

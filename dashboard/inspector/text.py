@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from dashboard.text import METHOD_NAMES, signed
+from dashboard.text import METHOD_NAMES, nats
 
 TITLE = "Inspect"
 SUBTITLE = (
@@ -111,6 +111,8 @@ def headline(
     eps: float, what: str, widths: Mapping[str, float], reached: float, open_: Mapping[str, str]
 ) -> str:
     """What the page has to say, in two sentences."""
+    if eps == 0:
+        return "At eps 0 nothing moves. What is left of the intervals covers rounding."
     first = (
         f"At eps {eps:.6g} the interval of {what} is on average **{wide(widths['ibp'])} by IBP, "
         f"{wide(widths['crown'])} by CROWN**; the images tried moved it by {number(reached)}."
@@ -118,13 +120,19 @@ def headline(
     return f"{first} Unstable ReLUs: **{open_['ibp']} by IBP, {open_['crown']} by CROWN**."
 
 
-def proved(method: str, value: float, vacuous: bool) -> str:
-    """A bound in a sentence."""
-    said = "vacuous" if vacuous else f"{signed(value, 1).replace('+', '')} nats"
-    return f"{METHOD_NAMES[method]}: {said}"
+def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: Mapping[str, bool]) -> str:
+    """What is attained and what is proved, in nats."""
+    bounds = ", ".join(
+        f"{'vacuous' if vacuous[method] else nats(value, 1)} by {METHOD_NAMES[method]}"
+        for method, value in proved.items()
+    )
+    return (
+        f"ELBO: clean {nats(clean, 1)}, attained {nats(attained, 1)}. Proved from these intervals, the two "
+        f"terms one by one: {bounds}."
+    )
 
 
-ELBO = "ELBO, both terms bounded one by one:"
+NOTHING = "Nothing is lost here but what covers rounding."
 WIDTHS = (
     "From the input through encoder, latent code and decoder to the pixels: how wide are the intervals? "
     "A steep climb is where the bound loses its grip."

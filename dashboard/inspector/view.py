@@ -15,7 +15,7 @@ from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.state import Look
 from dashboard.jobs import Now
 from dashboard.models import available
-from dashboard.text import METHOD_NAMES, nats, plain
+from dashboard.text import METHOD_NAMES, plain
 
 QUIET = {"displayModeBar": False}
 
@@ -61,12 +61,8 @@ def _draw(look: Look, view: View, name: str) -> None:
     st.markdown(
         f"##### {name}: {text.headline(look.question.eps, what, shown.widths, shown.reached, open_)}"
     )
-    bounds = ", ".join(
-        text.proved(method, terms.total, view.vacuous[method]) for method, terms in view.separate.items()
-    )
-    st.caption(
-        f"{text.ELBO} clean {nats(view.clean.total, 1)}, attained {nats(view.attained.total, 1)}; {bounds}."
-    )
+    proved = {method: terms.total for method, terms in view.separate.items()}
+    st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
     _widths(view, names)
     _layer(look, view, names)
     _units(view, names)
@@ -141,7 +137,7 @@ def _units(view: View, names: Mapping[str, str]) -> None:
 def _plane(look: Look, view: View) -> None:
     st.subheader("The latent plane", anchor=False, help=text.HELP["plane"])
     others = looking.posteriors(look.model)
-    dims = plane.choose(view, look.across, look.up)
+    dims = plane.choose(view, others, look.across, look.up)
     st.markdown(text.plane(view.best, plane.leaves(view, others, dims)))
     controls.plane_choice(others.mu.shape[1], dims)
     st.plotly_chart(
@@ -156,7 +152,11 @@ def _lost(view: View, names: Mapping[str, str]) -> None:
     st.subheader("Where the bound is lost", anchor=False)
     st.markdown("###### Term by term", help=text.HELP["terms"])
     st.markdown(text.terms(view.vacuous))
-    if lost.gaps(view):
+    gaps = lost.gaps(view)
+    if gaps and max(map(sum, gaps.values())) < lost.ROUNDING:
+        st.markdown(text.NOTHING)
+        return
+    if gaps:
         st.plotly_chart(
             lost.terms_figure(view), key="inspect-terms", config=QUIET, alt=lost.describe_terms(view)
         )

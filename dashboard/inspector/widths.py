@@ -55,7 +55,7 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
     for line in LINES:
         values = [widths(layer)[line] for layer in layers]
         dash, symbol = STYLES[line]
-        inside = [low <= value <= high for value in values]
+        inside = [value <= high for value in values]
         figure.add_scatter(
             x=ticks,
             y=[min(v, high) if v >= low else None for v in values],

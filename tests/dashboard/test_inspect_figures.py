@@ -165,12 +165,12 @@ def test_the_plane_shows_the_widest_box_or_what_was_asked_for():
     crown = np.array([[1, 9, 2, 5, 3, 4]], np.float32)
     mu = replace(mu, upper={**mu.upper, "crown": crown}, lower={**mu.lower, "crown": -crown})
     shown = view(mu)
-    assert plane.choose(shown, 0, 0) == (1, 3)
-    assert plane.choose(shown, 3, 0) == (2, 1)
-    assert plane.choose(shown, 0, 2) == (3, 1)
-    assert plane.choose(shown, 6, 5) == (5, 4)
+    assert plane.choose(shown, others(), 0, 0) == (1, 3)
+    assert plane.choose(shown, others(), 3, 0) == (2, 1)
+    assert plane.choose(shown, others(), 0, 2) == (3, 1)
+    assert plane.choose(shown, others(), 6, 5) == (5, 4)
     endless = replace(mu, upper={method: mu.upper[method] * np.inf for method in METHODS})
-    assert len(set(plane.choose(view(endless), 0, 0))) == 2
+    assert len(set(plane.choose(view(endless), others(), 0, 0))) == 2
 
 
 @pytest.mark.parametrize("width", [2.0, 1e6, np.inf])

@@ -198,6 +198,14 @@ def test_from_the_explorer_and_back(app: AppTest, page: AppTest):
     assert {"right": NAMES[2], "eps": "0.05", "index": "3", "seed": "4"}.items() <= back.items()
 
 
+def test_where_nothing_moves_the_page_says_so(page: AppTest):
+    page.query_params["eps"] = "0"
+    page.run()
+    assert not page.exception
+    assert "At eps 0 nothing moves" in words(page)
+    assert text.NOTHING in words(page)
+
+
 def test_an_image_of_ones_own_is_looked_into(page: AppTest):
     pixels = np.linspace(0, 1, 28 * 28, dtype=np.float32).tobytes()
     page.session_state["own images"] = {own_name(pixels): pixels}
