@@ -119,7 +119,7 @@ def _inspect(name: str, digit: Digit, question: Question, _show: Show) -> View:
         )
         return _arrays(found, vae.likelihood.floor(vae.config.pixels))
 
-    return run(work, _show)
+    return run(work, _show, model=name)
 
 
 def layout(name: str) -> Layout:

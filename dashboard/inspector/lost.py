@@ -8,6 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from dashboard.curves import PALETTE, wrapped
+from dashboard.ink import legible
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import hatched
@@ -84,7 +85,7 @@ def lost_figure(losses: Sequence[Lost], names: Mapping[str, str]) -> go.Figure:
     figure = _laid_out(figure, len(losses), "share of what the bound loses (%)", 0)
     figure.update_layout(showlegend=False)
     figure.update_xaxes(range=[0, 100])
-    return figure
+    return legible(figure)
 
 
 def key(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
@@ -185,4 +186,4 @@ def _laid_out(figure: go.Figure, rows: int, axis: str, room: int = 70) -> go.Fig
     )
     figure.update_xaxes(title=axis, fixedrange=True)
     figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return figure
+    return legible(figure)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.curves import PALETTE
 from dashboard.figures import faint
+from dashboard.ink import legible
 from dashboard.inspector.compute import Posteriors, View
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS, STYLES
@@ -155,7 +156,7 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
     )
     figure.update_xaxes(title=f"mu {dims[0] + 1}", range=across, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=f"mu {dims[1] + 1}", range=up, fixedrange=True, zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from core.inspection import METHODS
 from dashboard.figures import faint
+from dashboard.ink import legible
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS
@@ -98,7 +99,7 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
     )
     figure.update_xaxes(title="unit, widest interval first", type="category", fixedrange=True)
     figure.update_yaxes(title="value", range=[low, high], fixedrange=True, zeroline=True)
-    return figure
+    return legible(figure)
 
 
 def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, ticks: list[str]) -> None:
@@ -220,7 +221,7 @@ def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
     )
     figure.update_xaxes(visible=False, fixedrange=True, constrain="domain")
     figure.update_yaxes(visible=False, fixedrange=True, autorange="reversed", scaleanchor="x")
-    return figure
+    return legible(figure)
 
 
 def describe_map(name: str, values: np.ndarray, label: str) -> str:

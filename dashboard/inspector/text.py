@@ -178,7 +178,7 @@ def maps(count: int, endless: int) -> str:
 def plane(steps: int, leaving: Sequence[str]) -> str:
     """What happens in the latent plane."""
     moved = (
-        f"In {steps} steps the attack moves the mean of this digit's posterior along the orange line."
+        f"In {steps} steps the attack moves the mean of this digit's posterior along the line with dots."
         if steps
         else "The attack gained nothing: the digit stays where it is."
     )

@@ -14,7 +14,7 @@ from dashboard.inspector import controls, links, lost, plane, shapes, text, widt
 from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.state import Look
 from dashboard.jobs import Now
-from dashboard.models import available
+from dashboard.models import available, sentence
 from dashboard.text import METHOD_NAMES, plain
 
 QUIET = {"displayModeBar": False}
@@ -46,7 +46,7 @@ def show() -> None:
         view = looking.inspect(look.model, look.digit, look.question, progress)
     except CoreError as error:
         status.empty()
-        st.error(plain(str(error)))
+        st.error(plain(sentence(error)))
         return
     status.empty()
     _draw(look, view, name)

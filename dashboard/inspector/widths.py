@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from core.inspection import METHODS
 from dashboard.curves import PALETTE
+from dashboard.ink import legible
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import REACHED, number, share, wide
 from dashboard.text import METHOD_NAMES
@@ -100,7 +101,7 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
         fixedrange=True,
         zeroline=False,
     )
-    return figure
+    return legible(figure)
 
 
 def said(value: float, high: float = math.inf) -> str:
@@ -164,7 +165,7 @@ def unit_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
     )
     figure.update_xaxes(title="share of the units (%)", range=[0, 100], fixedrange=True)
     figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return figure
+    return legible(figure)
 
 
 def hatched(shape: str) -> dict[str, object]:
