@@ -42,7 +42,7 @@ def test_a_digit_a_pinned_one_and_the_gallery_that_leads_to_the_explorer(page: P
     page.get_by_role("spinbutton", name="Test image number").fill("5")
     page.get_by_role("spinbutton", name="Test image number").press("Enter")
     expect(page.locator("[aria-label*='Digit 5 (a 1). Line chart']")).to_have_count(1)
-    expect(page.locator("[aria-label*='Digit 0 (a 7). Line chart']")).to_have_count(1)
+    expect(page.locator("[aria-label*='Digit 0 (a 7), pinned. Line chart']")).to_have_count(1)
     assert asked(page)["against"] == "0"
     page.get_by_text("Gallery of digits").click()
     expect(page.get_by_text(re.compile("of 50 digits, "))).to_be_visible()
