@@ -1,4 +1,4 @@
-"""Run with `streamlit run dashboard/app.py`."""
+"""Run with `streamlit run dashboard/app.py`. The server, made once; what a visitor sees is in pages.py."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from starlette.routing import Route
 
 # `streamlit run` puts this file's folder on the path, not the folder above, where core is.
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
-explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
-results = st.Page("entries/results.py", title="Results", url_path="results")
-own = st.Page("entries/own.py", title="Your own", url_path="own")
-lessons = st.Page("entries/lessons.py", title="Lessons", url_path="lessons")
-present = st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden")
-st.navigation([explorer, lessons, results, own, present], position="top").run()
+from dashboard import health, logs  # noqa: E402
+
+app = st.App(
+    "pages.py",
+    lifespan=health.lifespan,
+    routes=[Route("/health", health.respond)],
+    on_script_error=logs.failed,
+)
