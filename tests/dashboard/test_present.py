@@ -18,7 +18,7 @@ from dashboard.present import text
 from dashboard.present.look import DESK, ROOM, enlarged
 from dashboard.text import nats
 
-APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "pages.py"
 
 
 @pytest.fixture
