@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from core import checkpoint
 from core.errors import Cancelled, InputError
-from dashboard import compute, health, logs
+from dashboard import health, logs
 from dashboard.jobs import TURNS
 
 
@@ -33,7 +33,6 @@ def test_a_server_that_can_work_is_healthy():
 def test_models_that_cannot_be_loaded_are_seen(models: Path):
     config = models / "mnist-mlp-standard" / "config.json"
     config.write_text("{")
-    compute.model.clear()
     health._load()
     assert "cannot be loaded (CheckpointError)" in health.state()[1][0]
     assert status() == 503
