@@ -10,7 +10,7 @@ proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <=
 
 from core.attacks import attack
 from core.checkpoint import list_models, load_model
-from core.claim import make_claim, read_claim, verify_claim
+from core.claim import make_claim, read_claim
 from core.curve import elbo_curve
 from core.data import load_samples
 from core.elbo import elbo, sample_noise
@@ -19,6 +19,7 @@ from core.prove import certify, refine
 from core.radius import certified_radius
 from core.suite import run_suite
 from core.train import train
+from core.verify import verify_claim
 
 __all__ = [
     "attack",

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from core.attacks import attack
 from core.certificate import over_draws, shown_bound, shown_radius
 from core.checkpoint import load_config, load_model
-from core.claim import MOST_BYTES, make_claim, read_claim, verify_claim
+from core.claim import MOST_BYTES, make_claim, read_claim
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import SHAPES, load_image, load_samples, load_test, save_image
 from core.elbo import elbo, sample_noise
@@ -31,6 +31,7 @@ from core.settings import TrainSettings
 from core.suite.command import evaluate_suite
 from core.train import EpochReport, train
 from core.validate import check_count
+from core.verify import verify_claim
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ class Proof:
     """One image, one radius, one method: `lower` nats are proved, -inf where vacuous.
 
     recon, kl  bounds on the two terms alone, as in Certificate. statement: what is proved, in words.
-    margin     nats given up to cover rounding.
+    margin     nats given up to cover rounding. iterations: what it takes to find it again, see certify.
     """
 
     eps: float
@@ -33,6 +33,7 @@ class Proof:
     kl: float
     statement: str
     margin: float
+    iterations: int = 0
 
 
 def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:

@@ -24,6 +24,8 @@ Clock = Callable[[], float]
 """Seconds since some moment, as time.monotonic."""
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
+OPTIMISING = METHODS[3:]
+"""Those that get tighter with iterations."""
 
 # Optimisation steps between two bounds that are reported.
 REPORT = 10
@@ -73,7 +75,7 @@ def stages(
     bounds = relaxation.tighten(bounds)
     stage = _planes(stage, relaxation, bounds, "crown")
     yield stage
-    if method not in ("alpha-crown", "quadratic", "bab"):
+    if method not in OPTIMISING:
         return
     slopes = default_slopes(relaxation, bounds)
     for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, clock, "alpha-crown"):

@@ -13,7 +13,7 @@ from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
 from core.errors import Cancelled
 from core.layers import LayerInterval
-from core.methods import METHODS, QUADRATIC, REPORT, Clock, Stage, stages
+from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
 from core.model import VAE
 from core.problem import Problem, pose
 from core.robust import separate_terms
@@ -141,7 +141,7 @@ class _Run:
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
         steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
         reports = -(-iterations // REPORT)
-        if method in ("alpha-crown", "quadratic", "bab"):
+        if method in OPTIMISING:
             steps += reports
         if method in ("quadratic", "bab"):
             # Sharpening: the encoder's layers, then two of the decoder's draw by draw, a chunk or two each.

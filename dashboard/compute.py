@@ -36,6 +36,8 @@ from dashboard.stage import shipped
 from dashboard.state import Settings
 from dashboard.text import model_label
 
+ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
+"""Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
 SAMPLE_PIXELS = 1200
 """About how wide pictures of many digits are made."""
 
@@ -205,11 +207,20 @@ def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, 
     return digit.image(), core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
 
 
-def claim(name: str, digit: Digit, settings: Settings, proof: Proof, iterations: int) -> str:
+def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
     """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
-    asked: dict[str, Any] = {"draws": settings.draws, "seed": settings.seed, "iterations": iterations}
     return claim_of_proof(
-        models.folder(name), digit.image(), proof, target=settings.target, norm=settings.norm, **asked
+        models.folder(name),
+        digit.image(),
+        proof,
+        target=settings.target,
+        norm=settings.norm,
+        draws=settings.draws,
+        seed=settings.seed,
+        states=states,
+        alpha=ALPHA,
+        delta=DELTA,
+        sample=SAMPLE,
     ).to_json()
 
 

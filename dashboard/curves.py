@@ -11,10 +11,12 @@ import plotly.graph_objects as go
 
 from core.results import Mean
 from dashboard.figures import GREY
+from dashboard.ink import legible
 from dashboard.text import QUANTITY_NAMES, interval, nats, of_images
 
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe-Ito, the explorer's two colours first; yellow and black do not show on one of the themes."""
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#782DFF", "#7878FF")
+"""The four of Okabe-Ito that show on both themes, the explorer's two first; then two that are far from them
+for people with a colour deficiency too."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star")
 GLYPHS = ("●", "■", "◆", "▲", "▼", "★")
 """The same for the legend."""
@@ -89,7 +91,7 @@ def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> 
     )
     figure.update_xaxes(title=axis, range=[-0.01 * most, 1.02 * most], fixedrange=True)
     figure.update_yaxes(title="mean ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 TITLE = "ELBO under attack"
 EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
+COMPARE_PAGE = "entries/compare.py"
 OWN_PAGE = "entries/own.py"
 """Files of the pages, beside pages.py."""
 SUBTITLE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import shutil
@@ -16,9 +17,10 @@ import torch
 import core
 from core import checkpoint
 from core.checkpoint import save_model
-from core.claim import FORMAT, MOST_BYTES, Claim, make_claim, read_claim, verify_claim
+from core.claim import FORMAT, MOST_BYTES, Claim, make_claim, read_claim
 from core.cli import main
 from core.errors import ClaimError, InputError
+from core.verify import verify_claim
 from tests.conftest import make_images, make_vae
 
 EPS, DRAWS, SEED = 0.03, 2, 5
@@ -79,6 +81,51 @@ def test_the_claim_is_the_sentence() -> None:
     made = claim()
     assert f"{made.bound:.2f} nats" in made.statement
     assert (made.eps, made.draws, made.seed, made.model) == (EPS, DRAWS, SEED, "small")
+    for part in (f"seed {SEED}", "model small", made.weights[:16], f"eps {EPS}", made.versions):
+        assert part in made.statement
+
+
+@pytest.mark.parametrize(
+    ("question", "zero"),
+    [
+        ({}, ("sample", "alpha", "delta", "iterations")),
+        ({"method": "alpha-crown"}, ("sample", "alpha", "delta")),
+        ({"states": "expectation", "draws": 500}, ("draws", "delta", "iterations", "margin")),
+        ({"states": "coverage", "draws": 500}, ("draws", "iterations", "margin")),
+    ],
+)
+def test_what_plays_no_part_is_0(question: dict[str, Any], zero: tuple[str, ...]) -> None:
+    made = claim(**question)
+    numbers = ("draws", "sample", "alpha", "delta", "iterations", "margin")
+    assert {name for name in numbers if getattr(made, name) == 0} == set(zero)
+    for name in zero:
+        changed = replace(made, **{name: getattr(made, name) + 1})
+        with contextlib.suppress(ClaimError):
+            assert not verify_claim(signed(changed)).holds
+
+
+def test_a_radius_is_rounded_to_the_safe_side() -> None:
+    made = claim(eps=0.0312345678)
+    assert made.eps == 0.0312345678
+    assert claim(eps=0.0312341234).eps == 0.0312341
+    assert verify_claim(made).holds
+
+
+def test_a_field_that_is_there_twice_is_refused() -> None:
+    text = claim().to_json()
+    with pytest.raises(ClaimError, match="twice"):
+        read_claim(text.replace('"eps": 0.03', '"eps": 0.3, "eps": 0.03'))
+
+
+def test_an_image_that_is_written_in_another_way_is_refused() -> None:
+    made = claim()
+    assert made.image.endswith("==")
+    at = len(made.image) - 3
+    other = made.image[:at] + chr(ord(made.image[at]) + 1) + "=="
+    assert base64.b64decode(other) == base64.b64decode(made.image)
+    verdict = verify_claim(signed(replace(made, image=other)))
+    assert not verdict.holds
+    assert "its image is" in verdict.sentence
 
 
 @pytest.mark.parametrize("name", [*NAMES, "format"])
@@ -178,7 +225,7 @@ def test_a_claim_opens_no_folder_that_is_not_shipped(name: str) -> None:
         {"states": "always"},
         {"side": "left"},
         {"arithmetic": "float8"},
-        {"iterations": 0},
+        {"method": "alpha-crown", "iterations": 0},
         {"draws": 0},
         {"states": "expectation", "alpha": 2.0},
     ],

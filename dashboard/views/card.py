@@ -15,7 +15,6 @@ from core.curve import Curve, Proof
 from dashboard import bars, compute, figures, known, text
 from dashboard.result import Result
 from dashboard.state import State
-from dashboard.tighten import ROUNDS, STEPS
 from dashboard.views import panels
 
 # Proofs from the cache arrive at once: they are not drawn one by one.
@@ -28,6 +27,7 @@ class Card:
     model, name    its folder, and what people call it. headline: where its verdict goes.
     show           draws the four numbers, at every radius.
     curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
+    result         what the curve started from.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Card:
         self.curve = result.curve.add(known.recall(model, state.digit, state.settings, state.method))
         self.sampled: Proof | None = None
         self._state, self._result, self._colour, self._headline = state, result, colour, headline
+        self.result, self.colour = result, colour
         self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
         self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
         self._methods: DeltaGenerator | None = None
@@ -83,8 +84,8 @@ class Card:
         if proof is None:
             self._file.empty()
             return
-        state, rounds = self._state, ROUNDS.get(proof.method, STEPS)
-        make = partial(compute.claim, self.model, state.digit, state.settings, proof, rounds)
+        state = self._state
+        make = partial(compute.claim, self.model, state.digit, state.settings, proof)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self._colour}-{next(self._files)}"
         panels.certificate(self._file, make, f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json", key)

@@ -11,10 +11,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
+from dashboard.compare import links
 from dashboard.jobs import Now
 from dashboard.models import available
+from dashboard.present.links import onward
 from dashboard.stage.view import Stage
-from dashboard.state import State
+from dashboard.state import State, to_params
+from dashboard.takeaway import view as takeaway
 from dashboard.views import controls, panels, refining
 from dashboard.views.card import Card
 
@@ -102,6 +105,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
             card.table()
     st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
     lost = st.empty()
+    take = takeaway.offer(cards, state, to_params(state, available()))
     # A chart that is drawn again needs a key of its own.
     versions = itertools.count()
 
@@ -123,9 +127,12 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
             config={"displayModeBar": False},
             alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
         )
+        take()
 
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
+    onward(state, available())
     refining.refine(cards, state, status, draw)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from page_parts import NAMES
+from page_parts import NAMES, count, metric
 from streamlit.testing.v1 import AppTest
 
 import core
@@ -160,7 +160,7 @@ def test_the_explorer_shows_a_model_of_a_root_and_offers_its_certificate(root: P
     assert not app.warning
     vae, (x, _) = core.load_model(root / "mine"), core.load_samples("mnist")
     wanted = core.elbo(vae, x[:1], core.sample_noise(vae, 4, 0)).total.item()
-    assert app.metric[4].value == text.nats(wanted)
+    assert metric(app, "Clean", 1) == text.nats(wanted)
 
 
 @pytest.mark.parametrize("damage", ["weights", "config", "empty"])
@@ -174,6 +174,6 @@ def test_a_damaged_folder_gives_its_sentence_and_the_other_model_stays(
     app.run()
     assert not app.exception
     assert len(app.error) == 1
-    assert len(app.metric) == 4
+    assert count(app) == 4
     with pytest.raises(CheckpointError):
         compute.model("runs/mine")

@@ -1,0 +1,138 @@
+"""The check of a certificate in a file: it is computed again, from the file alone and the weights."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.certificate import Certificate, shown_bound
+from core.checkpoint import find_model, list_models, load_model, model_digest
+from core.claim import Claim, make_claim, worded
+from core.elbo import sample_noise
+from core.errors import ClaimError
+from core.methods import OPTIMISING
+from core.model import VAE
+from core.prove import certify
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds; the bound that was computed again, in nats; and a sentence that says so."""
+
+    holds: bool
+    bound: float
+    sentence: str
+
+
+def verify_claim(
+    claim: Claim, model: str | Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> Verdict:
+    """Compute the bound again, from the claim alone and the weights.
+
+    model     folder with the weights, where they are not those of a shipped model.
+    progress  see `core.certify`.
+
+    Methods that optimise may fall short by a rounding on another machine: they get a second chance with
+    twice the steps. Every other field, and the sentence, has to be the one that this question gives; what
+    the file says of its margin and versions is not computed again, it has to be what its sentence says.
+
+    What this cannot see: a claim that was rewritten as a whole, sentence and checksum included, to say
+    something else that is true, or was made by other versions; and, for states "expectation" and
+    "coverage", a seed that was chosen by looking at what it proves.
+
+    Raises ClaimError for a model that is not there or a question that cannot be asked.
+    """
+    if model is None and claim.model not in list_models():
+        raise ClaimError(
+            f"No shipped model is called {claim.model[:80]!r}; name the folder of its weights."
+        )
+    folder = find_model(claim.model if model is None else model)
+    if model_digest(folder) != claim.weights:
+        return Verdict(
+            False, math.nan, f"Not verified: {folder.name} has other weights than were certified."
+        )
+    vae = load_model(folder)
+    x, bound, short = _image(vae, claim), math.nan, ""
+    for iterations in dict.fromkeys((claim.iterations, 2 * claim.iterations)):
+        proved = _again(vae, x, replace(claim, iterations=iterations), progress)
+        bound = proved.bound[0].item()
+        if bound >= claim.bound if claim.side == "lower" else bound <= claim.bound:
+            wrong = _differs(claim, _expected(claim, folder, x, proved))
+            said = "Holds." if wrong is None else f"Not verified: {wrong}"
+            return Verdict(wrong is None, bound, f"{said} {proved.statement()}")
+        short = "vacuous" if proved.vacuous[0] else f"{shown_bound(bound, claim.side)} nats"
+    return Verdict(
+        False, bound, f"Not verified: {claim.bound:.2f} nats are claimed, {short} is what can be proved."
+    )
+
+
+def _expected(claim: Claim, folder: Path, x: Tensor, proved: Certificate) -> Claim:
+    """The claim that this question gives, with the bound, margin, name and versions that are claimed."""
+    asked = {"draws": claim.draws, "seed": claim.seed, "iterations": claim.iterations}
+    made = make_claim(folder, x, proved, **asked)
+    margin = float(f"{claim.margin:.2g}") if claim.states == "draws" else 0.0
+    said = replace(
+        made, bound=float(f"{claim.bound:.2f}"), margin=margin, model=claim.model, versions=claim.versions
+    )
+    return worded(replace(said, statement=_sentence(proved, said)))
+
+
+def _sentence(proved: Certificate, claim: Claim) -> str:
+    """The sentence for what was computed again, with the claim's own bound and margin."""
+    computed = f"{shown_bound(proved.bound[0], proved.side)} nats", f"{proved.margin[0].item():.2g} nats"
+    stated = f"{claim.bound:.2f} nats", f"{claim.margin:.2g} nats"
+    bound, margin = zip(computed, stated, strict=True)
+    return proved.statement().replace(*bound, 1).replace(f"; {margin[0]}", f"; {margin[1]}")
+
+
+def _differs(claim: Claim, expected: Claim) -> str | None:
+    """What a claim has that it should not, in words; None if there is nothing."""
+    for name in (field.name for field in fields(Claim)):
+        found, right = getattr(claim, name), getattr(expected, name)
+        if found == right:
+            continue
+        if name == "statement":
+            return "its sentence says something else than its numbers, which give:"
+        return f"its {name} is {str(found)[:40]!r}, where {str(right)[:40]!r} is right. Computed:"
+    return None
+
+
+def _image(vae: VAE, claim: Claim) -> Tensor:
+    try:
+        raw = bytearray(base64.b64decode(claim.image, validate=True))
+        return torch.frombuffer(raw, dtype=torch.float32).view(1, *vae.config.shape)
+    except (ValueError, RuntimeError, binascii.Error) as error:
+        raise ClaimError(f"The certificate asks what cannot be asked: {error}") from error
+
+
+def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], None] | None) -> Certificate:
+    # What plays no part in a proof is 0 in a claim; certify wants numbers that make sense all the same.
+    drawn, searched = claim.states == "draws", claim.method in OPTIMISING
+    try:
+        return certify(
+            vae,
+            x,
+            sample_noise(vae, claim.draws if drawn else 1, claim.seed),
+            eps=claim.eps,
+            target=claim.target,
+            method=claim.method,
+            norm=claim.norm,
+            side=claim.side,
+            states=claim.states,
+            arithmetic=claim.arithmetic,
+            alpha=claim.alpha,
+            delta=claim.delta,
+            draws=1 if drawn else claim.sample,
+            seed=claim.seed,
+            iterations=claim.iterations if searched and drawn else 1,
+            progress=progress,
+        )
+    except (ValueError, RuntimeError) as error:  # InputError is a ValueError
+        raise ClaimError(f"The certificate asks what cannot be asked: {error}") from error

@@ -1,0 +1,1 @@
+"""What a visitor takes home from the explorer: the figure, the rows, certificates, a link."""
