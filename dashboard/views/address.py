@@ -54,6 +54,11 @@ def publish(page: str, url: dict[str, str]) -> None:
     session[_last(page)] = now
 
 
+def arrive(page: str) -> None:
+    """A page that has no settings in its URL was opened: the others will see that they were left."""
+    st.session_state["page"] = page
+
+
 def last(page: str) -> dict[str, str]:
     """The URL of a page as this visitor left it; empty if it was not seen."""
     return dict(st.session_state.get(_last(page)) or {})

@@ -13,7 +13,7 @@ from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.compare import links
 from dashboard.jobs import Now
-from dashboard.models import available
+from dashboard.models import available, sentence
 from dashboard.present.links import onward
 from dashboard.stage.view import Stage
 from dashboard.state import State, to_params
@@ -23,8 +23,8 @@ from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = available()
-    if not models:
+    available = models.available()
+    if not available:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
     try:
@@ -87,7 +87,7 @@ def _card(
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         stage.film(side, None)
-        st.error(text.plain(str(error)))
+        st.error(text.plain(sentence(error)))
         return None
     stage.film(side, result)
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
