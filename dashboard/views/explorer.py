@@ -23,8 +23,8 @@ from dashboard.views.card import Card
 
 
 def show() -> None:
-    available = models.available()
-    if not available:
+    models = available()
+    if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
     try:
@@ -129,7 +129,6 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         )
         take()
 
-    draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
     links.to_compare(state, available())
