@@ -130,7 +130,6 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         )
         take()
 
-    draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
     to_inspect(state, compute.labels(tuple(available())))
