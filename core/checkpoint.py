@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.config import VAEConfig
+from core.config import MOST_WEIGHTS, VAEConfig
 from core.data import ASSETS
 from core.errors import CheckpointError, ConfigError, ModelNotFoundError
 from core.files import write_bytes
@@ -26,6 +26,7 @@ FORMAT = 1
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 MODELS = ASSETS / "models"
 _MOST_CONFIG_BYTES = 1_000_000
+_MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
 
 def list_models() -> list[str]:
@@ -54,13 +55,13 @@ def load_model(name: str | Path) -> VAE:
     """A shipped model by name, or the model in a folder; in evaluation mode, on the CPU.
 
     Raises ModelNotFoundError for an unknown name, CheckpointError for a folder that is incomplete,
-    damaged, of another version or does not match its configuration.
+    damaged, too large, of another version or does not match its configuration.
     """
     folder = find_model(name)
-    config = load_config(folder)
-    vae = VAE(model_config(config, folder))
-    weights = read_tensors(folder / WEIGHTS)
-    _fill(vae, weights, folder)
+    config = model_config(load_config(folder), folder)
+    with torch.device("meta"):  # sizes alone: no memory is taken on a configuration's word
+        vae = VAE(config)
+    _fill(vae, read_tensors(_weights_of(folder)), folder)
     return vae.eval().requires_grad_(False)
 
 
@@ -98,9 +99,21 @@ def model_digest(folder: Path) -> str:
     config = model_config(load_config(folder), folder)
     known = json.dumps(config.to_dict(), sort_keys=True).encode()
     try:
-        return hashlib.sha256(known + (folder / WEIGHTS).read_bytes()).hexdigest()
+        return hashlib.sha256(known + _weights_of(folder).read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error.strerror}).") from error
+
+
+def _weights_of(folder: Path) -> Path:
+    """The file of a model's weights. Raises CheckpointError unless it is a file of a size that we read."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no {WEIGHTS}; the checkpoint is incomplete.")
+    if path.stat().st_size > _MOST_WEIGHT_BYTES:
+        raise CheckpointError(
+            f"{path} is over {_MOST_WEIGHT_BYTES // 1_000_000} MB, larger than any model that is read here."
+        )
+    return path
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -131,7 +144,7 @@ def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
             )
         if not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{folder / WEIGHTS}: {key} contains NaN or infinite values.")
-    vae.load_state_dict(weights)
+    vae.to_empty(device="cpu").load_state_dict(weights)
 
 
 def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from core.errors import ConfigError
@@ -12,6 +13,8 @@ ARCHITECTURES = ("mlp", "conv")
 LIKELIHOODS = ("bernoulli", "gaussian")
 SIZES = (28, 32)
 DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (16, 32, 128)}
+MOST_WEIGHTS = 50_000_000
+"""No model is larger (200 MB): what cannot be loaded is not trained, and a hostile file gets no memory."""
 
 
 def _whole(value: object) -> bool:
@@ -64,6 +67,11 @@ class VAEConfig:
         number = isinstance(self.sigma, (int, float)) and not isinstance(self.sigma, bool)
         if not number or not 1e-3 <= self.sigma <= 10:  # False for NaN too
             raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
+        if self.weights > MOST_WEIGHTS:
+            raise ConfigError(
+                f"The model would have {self.weights:,} weights, more than {MOST_WEIGHTS:,}; "
+                "choose smaller widths."
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -74,6 +82,19 @@ class VAEConfig:
     def pixels(self) -> int:
         """Number of values d in one image."""
         return self.channels * self.size * self.size
+
+    @property
+    def weights(self) -> int:
+        """Number of weights and biases of both networks."""
+        if self.arch == "mlp":
+            encoder = (self.pixels, *self.widths, 2 * self.latent)
+            decoder = (self.latent, *reversed(self.widths), self.pixels)
+            return sum((a + 1) * b for sizes in (encoder, decoder) for a, b in pairwise(sizes))
+        first, second, hidden = self.widths
+        flat, kernel = second * (self.size // 4) ** 2, 4 * 4
+        convolutions = 2 * kernel * first * (self.channels + second) + 2 * first + second + self.channels
+        encoder, decoder = (flat, hidden, 2 * self.latent), (self.latent, hidden, flat)
+        return convolutions + sum((a + 1) * b for sizes in (encoder, decoder) for a, b in pairwise(sizes))
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"widths": list(self.widths)}

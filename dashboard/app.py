@@ -1,4 +1,4 @@
-"""Run with `streamlit run dashboard/app.py`."""
+"""Run with `streamlit run dashboard/app.py`. The server, made once; what a visitor sees is in pages.py."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from starlette.routing import Route
 
 # `streamlit run` puts this file's folder on the path, not the folder above, where core is.
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-explorer = st.Page("entries/explorer.py", title="Explorer", default=True)
-results = st.Page("entries/results.py", title="Results", url_path="results")
-page = st.navigation([explorer, results], position="top")
-NAME, ICON = "ELBO under attack", f"{ROOT}/assets/favicon.svg"
-# After the pages: what they are called would otherwise be the whole title.
-title = NAME if page == explorer else f"{page.title}: {NAME}"
-st.set_page_config(page_title=title, page_icon=ICON, layout="wide", initial_sidebar_state=300)
-page.run()
+from dashboard import health, logs  # noqa: E402
+
+app = st.App(
+    "pages.py",
+    lifespan=health.lifespan,
+    routes=[Route("/health", health.respond)],
+    on_script_error=logs.failed,
+)

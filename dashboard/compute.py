@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextvars
+import math
 from collections import Counter
 from typing import Any
 
@@ -18,21 +19,23 @@ import core
 from core import results_files
 from core.checkpoint import load_config
 from core.claim import claim_of_proof
+from core.config import ARCHITECTURES
 from core.curve import Proof
 from core.errors import CoreError
 from core.latent import reparameterise
 from core.metrics import model_metrics
 from core.model import VAE
 from core.results import Results
+from dashboard import models
 from dashboard.digit import Digit, cached
 from dashboard.images import grey
 from dashboard.jobs import Now, Show, Tell, run
+from dashboard.models import Stamp
 from dashboard.result import Result, Terms
 from dashboard.stage import shipped
 from dashboard.state import Settings
 from dashboard.text import model_label
 
-Stamp = tuple[object, ...]
 ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
 """Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
 SAMPLE_PIXELS = 1200
@@ -53,33 +56,44 @@ def thumbnail(index: int) -> str:
     return f"![test image {index}](data:image/png;base64,{png})"
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
 def model(name: str) -> VAE:
-    """A shipped model; shared by all sessions, so nobody may change it."""
-    return core.load_model(name)
+    """A model that is available; shared by all sessions, so nobody may change it. Raises CoreError."""
+    return _model(name, models.stamp(name))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _model(name: str, stamp: Stamp) -> VAE:
+    return core.load_model(models.folder(name))
+
+
+def labels(names: tuple[str, ...]) -> dict[str, str]:
+    """Models' names for people, no two the same: a list of choices tells them apart by these."""
+    return _labels(names, tuple(map(models.stamp, names)))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def labels(names: tuple[str, ...]) -> dict[str, str]:
-    """Models' names for people, no two the same: a list of choices tells them apart by these."""
+def _labels(names: tuple[str, ...], stamps: tuple[Stamp, ...]) -> dict[str, str]:
     short = {name: _label(name) for name in names}
     often = Counter(short.values())
     return {name: text if often[text] == 1 else f"{text}, {name}" for name, text in short.items()}
 
 
 def _label(name: str) -> str:
-    """What the configuration says of the model."""
+    """What the configuration says of the model; of one that is not shipped, where it is too."""
     try:
-        config = load_config(name)
-        return model_label(config["model"], config["training"])
+        config = load_config(models.folder(name))
+        if config["model"]["arch"] not in ARCHITECTURES:  # it would be shown as it is
+            return name
+        label = model_label(config["model"], config["training"])
     except (CoreError, KeyError, TypeError, ValueError):
         return name
+    return f"{label}, {name}" if models.is_own(name) else label
 
 
 def comparable(left: str, right: str) -> bool:
     """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
     try:
-        kinds = {load_config(name)["model"]["likelihood"] for name in (left, right)}
+        kinds = {load_config(models.folder(name))["model"]["likelihood"] for name in (left, right)}
     except (CoreError, KeyError, TypeError):
         return True
     return len(kinds) == 1
@@ -123,15 +137,22 @@ def _stamp() -> Stamp:
         return (str(folder),)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def usual_threshold(name: str) -> float:
     """The 5 % quantile of the ELBO of clean test digits, nats."""
-    metrics: Any = load_config(name).get("metrics")
+    return _usual_threshold(name, models.stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _usual_threshold(name: str, stamp: Stamp) -> float:
+    metrics: Any = load_config(models.folder(name)).get("metrics")
     try:
-        return float(metrics["elbo_quantiles"]["0.05"])
-    except (KeyError, TypeError, ValueError):
-        x, _ = core.load_samples("mnist")
-        return model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]
+        known = float(metrics["elbo_quantiles"]["0.05"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        known = math.nan
+    if math.isfinite(known):
+        return known
+    x, _ = core.load_samples("mnist")
+    return model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]
 
 
 def outside(show: Show) -> Show:
@@ -145,7 +166,7 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     return _explore(name, digit, settings, grid, outside(show))
 
 
-@cached(256)
+@cached(1000)
 def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
     if (found := shipped.result(name, digit, settings, grid)) is not None:
         return found
@@ -178,7 +199,7 @@ def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...
             terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
         )
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
@@ -189,7 +210,7 @@ def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, 
 def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
     """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
     return claim_of_proof(
-        name,
+        models.folder(name),
         digit.image(),
         proof,
         target=settings.target,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
 import torch
 
 import core
+from dashboard.models import Stamp, stamp
 
 OWN_ENTRIES = 64
 """Results kept of the images of one visitor's own."""
@@ -51,14 +53,20 @@ def cached(
     entries: int,
 ) -> Callable[[Callable[Concatenate[str, Digit, P], T]], Callable[Concatenate[str, Digit, P], T]]:
     """Cache of a function of a model and a digit: one for all visitors, and one in each visitor's session
-    for images of one's own, which nobody else's request can reach and which end with the session."""
+    for images of one's own, which nobody else's request can reach and which end with the session. What is
+    kept of a model is forgotten when its files change."""
 
     def decorate(work: Callable[Concatenate[str, Digit, P], T]) -> Callable[Concatenate[str, Digit, P], T]:
-        shared = st.cache_data(max_entries=entries, show_spinner=False)(work)
-        private = st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session")(work)
+        # Streamlit leaves parameters that begin with _ out of the key: by their names in `work`.
+        @functools.wraps(work)
+        def keyed(name: str, digit: Digit, *args: Any, stamp: Stamp, **kwargs: Any) -> T:
+            return work(name, digit, *args, **kwargs)
+
+        shared = st.cache_data(max_entries=entries, show_spinner=False)(keyed)
+        private = st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session")(keyed)
 
         def call(name: str, digit: Digit, *args: P.args, **kwargs: P.kwargs) -> T:
-            return (private if digit.pixels else shared)(name, digit, *args, **kwargs)
+            return (private if digit.pixels else shared)(name, digit, *args, stamp=stamp(name), **kwargs)
 
         return call
 

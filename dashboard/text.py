@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 TITLE = "ELBO under attack"
 EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
-"""Files of the two pages, beside app.py."""
+COMPARE_PAGE = "entries/compare.py"
+OWN_PAGE = "entries/own.py"
+"""Files of the pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "
@@ -56,7 +59,8 @@ HELP = {
     "It is a fact: the attacked image is shown. Below it: the change from clean.",
     "proved": "Proved: a certificate shows that no image within eps has an ELBO below this, whatever the "
     "attack. It is the best bound that has come in yet; the method below it found it.",
-    "certificate": "Certificate: this statement with the digit, the noise and a fingerprint of the model. "
+    "certificate": "Certificate: this statement with the digit (yours, if it is your own), the noise and a "
+    "fingerprint of the model. "
     "`python -m core verify FILE` computes the bound again and says whether it holds.",
     "vacuous": "Vacuous: the proof fails to say anything. The bound is below what the worst imaginable "
     "reconstruction would score.",
@@ -276,6 +280,11 @@ def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 def recipe_label(kind: str) -> str:
     return RECIPE_LABELS.get(kind, kind)
+
+
+def plain(sentence: str) -> str:
+    """A sentence that may quote what anyone wrote, as Markdown that says just that."""
+    return re.sub(r"([\\`*_{}\[\]()<>#!|~$:&])", r"\\\1", sentence)
 
 
 def nats(value: float, digits: int = 0) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import core
-from core.checkpoint import load_config, read_tensors, save_model, write_tensors
+from core.checkpoint import load_config, model_digest, read_tensors, save_model, write_tensors
 from core.errors import CheckpointError, ModelNotFoundError, OutputError
 from core.model import VAE
 from tests.conftest import make_images, make_vae
@@ -101,6 +101,26 @@ def test_a_pickle_as_weights_is_refused_unexecuted(folder: Path, tmp_path: Path)
     with pytest.raises(CheckpointError, match="damaged"):
         core.load_model(folder)
     assert not exploded(tmp_path)
+
+
+def test_weights_that_are_too_large_are_not_read(folder: Path) -> None:
+    with (folder / WEIGHTS).open("ab") as file:
+        file.truncate(300_000_000)  # a hole: nothing is written
+    with pytest.raises(CheckpointError, match="over 201 MB"):
+        core.load_model(folder)
+    with pytest.raises(CheckpointError, match="over 201 MB"):
+        model_digest(folder)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
+def test_devices_and_pipes_are_not_read(name: str, folder: Path) -> None:
+    for make in (os.mkfifo, lambda path: os.symlink("/dev/zero", path)):
+        (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(CheckpointError, match=f"has no {name}"):
+            core.load_model(folder)
+        with pytest.raises(CheckpointError, match=f"has no {name}"):
+            model_digest(folder)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, CONFIG])

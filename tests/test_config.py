@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.config import VAEConfig
 from core.errors import ConfigError
+from core.model import VAE
 from core.settings import TrainSettings
 
 BAD: list[tuple[str, Any]] = [
@@ -39,13 +40,30 @@ def test_conv_needs_three_widths(widths: tuple[int, ...]) -> None:
         VAEConfig(arch="conv", widths=widths)
 
 
+@pytest.mark.parametrize(("arch", "widths"), [("mlp", (5,)), ("mlp", (5, 7, 9)), ("conv", (3, 4, 5))])
+@pytest.mark.parametrize(("channels", "size", "latent"), [(1, 28, 2), (3, 32, 5)])
+def test_the_weights_are_counted(
+    arch: str, widths: tuple[int, ...], channels: int, size: int, latent: int
+) -> None:
+    config = VAEConfig(arch, channels=channels, size=size, latent=latent, widths=widths)
+    assert config.weights == sum(parameter.numel() for parameter in VAE(config).parameters())
+
+
+@pytest.mark.parametrize(("arch", "widths"), [("mlp", (8192,) * 8), ("conv", (8192,) * 3)])
+def test_a_model_that_would_not_fit_is_refused_before_it_is_built(
+    arch: str, widths: tuple[int, ...]
+) -> None:
+    with pytest.raises(ConfigError, match=r"would have \d[\d,]+ weights, more than 50,000,000"):
+        VAEConfig(arch, widths=widths)
+
+
 @given(
     arch=st.sampled_from(["mlp", "conv"]),
     likelihood=st.sampled_from(["bernoulli", "gaussian"]),
     channels=st.sampled_from([1, 3]),
     size=st.sampled_from([28, 32]),
     latent=st.integers(1, 1024),
-    widths=st.lists(st.integers(1, 8192), min_size=3, max_size=3),
+    widths=st.lists(st.integers(1, 500), min_size=3, max_size=3),
     sigma=st.floats(1e-3, 10),
 )
 def test_round_trip_through_json(**values: Any) -> None:

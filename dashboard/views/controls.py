@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,12 +13,13 @@ from core.certificate import STATES
 from core.methods import METHODS
 from core.validate import TARGETS
 from dashboard import compute
+from dashboard.digit import own_name
+from dashboard.own import store
 from dashboard.params import Message
 from dashboard.stage import view as stage
 from dashboard.state import (
     ATTACKS,
     MOST_DRAWS,
-    MOST_INDEX,
     MOST_NATS,
     MOST_RESTARTS,
     MOST_SEED,
@@ -39,12 +39,11 @@ from dashboard.text import (
     STATES_LABELS,
     TARGET_LABELS,
 )
-from dashboard.views import address
+from dashboard.views import address, digits
 from dashboard.views.address import touch
 
 PAGE = "explorer"
 OWN, COMMON = "5 % quantile of each model", "The same for both"
-THUMBNAILS = 10
 _NAMES = (
     *("left", "right", "index", "upto", "method", "states"),
     *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
@@ -53,7 +52,7 @@ _NAMES = (
 
 def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    return address.restore(PAGE, partial(parse, models=models), _write)
+    return address.restore(PAGE, partial(parse, models=models, own=store.images()), _write)
 
 
 def publish(state: State, models: Sequence[str]) -> None:
@@ -67,13 +66,15 @@ def read(models: Sequence[str]) -> tuple[State, list[Message]]:
     values = {name: str(session[name]) for name in _NAMES} | {"eps": str(session["eps"])}
     if session["kind"] == COMMON:
         values["threshold"] = str(session["threshold"])
-    return parse(values, models)
+    if session["own"]:
+        values["own"] = session["own"]
+    return parse(values, models, store.images())
 
 
 def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
     """Everything but eps."""
     with st.sidebar:
-        _digit(labels)
+        digits.choose(labels)
         _models(models)
         st.radio(
             "Question",
@@ -119,39 +120,6 @@ def chart_range() -> None:
     """How far the chart goes."""
     st.segmented_control(
         "Chart up to eps", _scale().ranges, key="upto", required=True, help=HELP["upto"], on_change=touch
-    )
-
-
-def _digit(labels: np.ndarray) -> None:
-    session = st.session_state
-    index = int(session["index"])
-    session["digit"] = int(labels[index])
-    st.pills(
-        "Digit",
-        list(range(10)),
-        key="digit",
-        required=True,
-        on_change=_take,
-        args=("index", lambda: int(np.flatnonzero(labels == session["digit"])[0])),
-    )
-    same = np.flatnonzero(labels == labels[index])
-    session["which"] = index
-    first = max(0, min(int(np.searchsorted(same, index)) - THUMBNAILS // 2, len(same) - THUMBNAILS))
-    st.pills(
-        f"Which {labels[index]}",
-        [int(i) for i in same[first : first + THUMBNAILS]],
-        key="which",
-        required=True,
-        format_func=compute.thumbnail,
-        on_change=_take,
-        args=("index", lambda: session["which"]),
-    )
-    after = int(same[(np.searchsorted(same, index) + 1) % len(same)])
-    with st.container(horizontal=True):
-        st.button(f"Next {labels[index]}", on_click=_set, args=("index", after))
-        st.button("Random", on_click=_set, args=("index", random.randrange(len(labels))))
-    st.number_input(
-        "Test image number", 0, MOST_INDEX, step=1, key="index", help=HELP["index"], on_change=touch
     )
 
 
@@ -222,6 +190,7 @@ def _write(state: State) -> None:
     values = vars(state) | vars(state.settings)
     for name in _NAMES:
         session[name] = values[name]
+    session["own"] = own_name(state.own) if state.own else ""
     session["eps"] = state.eps
     session["kind"] = OWN if state.threshold is None else COMMON
     session["threshold"] = -150.0 if state.threshold is None else state.threshold

@@ -9,10 +9,12 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-import core
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
+from dashboard.compare import links
 from dashboard.jobs import Now
+from dashboard.models import available, sentence
+from dashboard.present.links import onward
 from dashboard.stage.view import Stage
 from dashboard.state import State, to_params
 from dashboard.takeaway import view as takeaway
@@ -21,8 +23,8 @@ from dashboard.views.card import Card
 
 
 def show() -> None:
-    models = core.list_models()
-    if not models:
+    available = models.available()
+    if not available:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
     try:
@@ -85,7 +87,7 @@ def _card(
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         stage.film(side, None)
-        st.error(str(error))
+        st.error(text.plain(sentence(error)))
         return None
     stage.film(side, result)
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
@@ -103,7 +105,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
             card.table()
     st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
     lost = st.empty()
-    take = takeaway.offer(cards, state, to_params(state, core.list_models()))
+    take = takeaway.offer(cards, state, to_params(state, available()))
     # A chart that is drawn again needs a key of its own.
     versions = itertools.count()
 
@@ -130,5 +132,7 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
+    onward(state, available())
     refining.refine(cards, state, status, draw)

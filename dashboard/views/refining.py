@@ -24,7 +24,7 @@ _STANDS = 2.0
 def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: Callable[[], None]) -> None:
     """Prove more and more until all is in; every control of the page interrupts it."""
     total, drawn = plan.expected(len(cards), state), time.monotonic()
-    end = drawn + SECONDS
+    end, old = drawn + SECONDS, False
     for done, step in enumerate(plan.steps(cards, state, end)):
         card, share = step.card, min(1.0, done / total)
         seen: tuple[Proof, ...] = ()
@@ -48,11 +48,13 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
             card.draw(card.curve)
         else:
             card.add(proofs)
-        if time.monotonic() - drawn > _STANDS:
-            chart()
-            drawn = time.monotonic()
+        if old := time.monotonic() - drawn < _STANDS:
+            continue
+        chart()
+        drawn = time.monotonic()
     _settle(cards)
-    chart()
+    if old:
+        chart()
     late = state.method not in FAST and time.monotonic() > end
     said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "All proofs are in"
     status.progress(1.0, f"{said}, up to {text.METHOD_NAMES[state.method]}.")

@@ -50,7 +50,7 @@ def test_from_the_explorer_to_the_results_and_back_by_a_point(page: Page, result
     expect(page.get_by_role("heading", name="ELBO under attack")).to_be_visible()
     expect(page).to_have_url(f"{results_server}/?{wanted.replace('0.05', '0.1')}")
     expect(page.get_by_role("radio", name="Reconstruction of the clean image")).to_be_checked()
-    expect(page.get_by_test_id("stMetricValue")).to_have_count(8)
+    expect(page.get_by_test_id("number")).to_have_count(8)
     # Back again, to the results as they were left.
     page.go_back()
     expect(page.get_by_role("heading", name="Results")).to_be_visible()

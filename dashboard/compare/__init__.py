@@ -1,0 +1,1 @@
+"""The page that holds models, and digits, against each other."""

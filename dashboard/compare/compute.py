@@ -1,0 +1,127 @@
+"""Thin adapters around core for the page of comparisons, with caches. What is shown of one digit comes from
+the explorer's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+import core
+from core.checkpoint import load_config
+from core.curve import Curve
+from core.errors import CoreError
+from core.verdicts import Finding, find_verdicts
+from dashboard import models, tighten
+from dashboard.compare.state import CLASSES, PROOF, Comparison
+from dashboard.compute import Result, explore, model, outside, samples, usual_threshold
+from dashboard.digit import Digit
+from dashboard.jobs import Now, Show, Tell, run
+from dashboard.state import Settings
+
+CHUNK = 16
+"""Images whose verdicts are searched together; a chunk that is done is kept."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model and one digit: what is attained and proved over the grid.
+
+    place  of the model among those compared: its colour and symbol. name: what people call it.
+    """
+
+    model: str
+    name: str
+    place: int
+    digit: Digit
+    result: Result
+    curve: Curve
+    threshold: float
+
+
+def kinds(names: Sequence[str]) -> dict[str, str]:
+    """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
+    return _kinds(tuple(names), tuple(map(models.stamp, names)))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _kinds(names: tuple[str, ...], stamps: tuple[models.Stamp, ...]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
+        except (CoreError, KeyError, TypeError):
+            found[name] = ""
+    return found
+
+
+def threshold(comparison: Comparison, name: str) -> float:
+    """The one that is asked for, or the model's own; nats."""
+    asked = comparison.asked.threshold
+    return usual_threshold(name) if asked is None else asked
+
+
+def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Show) -> Entry:
+    """Attack and prove one model on one digit; shares its caches with the explorer. Raises CoreError."""
+    asked = comparison.asked
+    result = explore(name, digit, asked.settings, asked.grid, show)
+    proofs = tighten.grid(name, digit, asked.settings, PROOF, asked.grid, show)
+    place = comparison.models.index(name)
+    curve = result.curve.add(proofs)
+    return Entry(name, label, place, digit, result, curve, threshold(comparison, name))
+
+
+def chosen(comparison: Comparison) -> tuple[int, ...]:
+    """The digits of the gallery, by number."""
+    _, labels = samples()
+    wanted = comparison.classes or CLASSES
+    return tuple(i for i, label in enumerate(labels) if str(label) in wanted)[: comparison.count]
+
+
+def chunks(comparison: Comparison) -> list[tuple[int, ...]]:
+    """The same, in the portions in which they are computed."""
+    indices = chosen(comparison)
+    return [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
+
+
+def findings(comparison: Comparison, name: str, chunk: tuple[int, ...], show: Show) -> tuple[Finding, ...]:
+    """What is found of these digits; from the cache if it was done before. Raises CoreError."""
+    asked, level = comparison.asked, threshold(comparison, name)
+    return _findings(name, chunk, asked.settings, asked.grid, level, models.stamp(name), outside(show))
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def _findings(
+    name: str,
+    indices: tuple[int, ...],
+    settings: Settings,
+    grid: tuple[float, ...],
+    level: float,
+    stamp: models.Stamp,
+    _show: Show,
+) -> tuple[Finding, ...]:
+    vae, s = model(name), settings
+    x = core.load_samples("mnist")[0][list(indices)]
+    noise = core.sample_noise(vae, draws=s.draws, seed=s.seed)
+
+    def work(tell: Tell) -> tuple[Finding, ...]:
+        return find_verdicts(
+            vae,
+            x,
+            noise,
+            grid,
+            threshold=level,
+            target=s.target,
+            norm=s.norm,
+            method=s.attack,
+            steps=s.steps,
+            restarts=s.restarts,
+            seed=s.seed,
+            certificate=PROOF,
+            progress=lambda done, total: tell(
+                Now(done / total, f"digits {indices[0]} to {indices[-1]}, {done / total:.0%}")
+            ),
+        )
+
+    return run(work, _show)

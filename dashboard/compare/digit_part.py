@@ -1,0 +1,139 @@
+"""The same digit under several models, and a second digit beside it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import CoreError
+from dashboard import images
+from dashboard.compare import controls, figures, rows, text
+from dashboard.compare.compute import Entry, entry
+from dashboard.compare.state import Comparison
+from dashboard.figures import describe, frame
+from dashboard.jobs import Now
+from dashboard.text import EPS_AXIS, nats
+
+_STANDS = 2.0
+"""Seconds that charts stand before they are drawn again; the browser rebuilds them each time."""
+_WIDTH = 72
+
+
+def show_digits(comparison: Comparison, names: Mapping[str, str], labels: Sequence[int]) -> None:
+    """Chart, table and pictures; drawn as far as they are known while the rest is computed."""
+    status = st.empty()
+    controls.chart_range()
+    charts = st.empty()
+    controls.pin_model(comparison, {name: names[name] for name in comparison.models})
+    below = st.empty()
+    versions, drawn, entries = itertools.count(), -_STANDS, list[Entry]()
+    asked = [(name, digit) for name in comparison.models for digit in comparison.digits]
+    for done, (name, digit) in enumerate(asked):
+
+        def progress(now: Now, name: str = name, done: int = done) -> None:
+            share = (done + now.share) / len(asked)
+            status.progress(share, f"{names[name]}: {now.what}. Any control cancels it.")
+
+        try:
+            entries.append(entry(comparison, name, names[name], digit, progress))
+        except CoreError as error:
+            st.error(str(error))
+            continue
+        if time.monotonic() - drawn > _STANDS and done + 1 < len(asked):
+            _charts(charts, entries, comparison, labels, next(versions))
+            drawn = time.monotonic()
+    status.empty()
+    if not entries:
+        return
+    _charts(charts, entries, comparison, labels, next(versions))
+    with below.container():
+        _tables(entries, comparison, labels)
+        _pictures(entries, comparison, labels)
+
+
+def _charts(
+    place: DeltaGenerator,
+    entries: Sequence[Entry],
+    comparison: Comparison,
+    labels: Sequence[int],
+    version: int,
+) -> None:
+    """One chart a digit, with a common axis."""
+    asked = comparison.asked
+    lines = {id(e): figures.line(e) for e in entries}
+    span = frame(list(lines.values()), asked.most)
+    digits = [digit for digit in comparison.digits if any(e.digit == digit for e in entries)]
+    with place.container():
+        for number, (digit, column) in enumerate(
+            zip(digits, st.columns(len(digits), gap="medium"), strict=True)
+        ):
+            mine = [lines[id(e)] for e in entries if e.digit == digit]
+            with column:
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    image = next(e.result.image for e in entries if e.digit == digit)
+                    said = f"Digit {text.digit(digit, labels)}"
+                    st.image(images.grey(image, scale=4), width=48, alt=said)
+                    st.subheader(said, anchor=False)
+                st.plotly_chart(
+                    figures.curve_figure(mine, asked.eps, asked.most, span, EPS_AXIS[asked.settings.norm]),
+                    key=f"compare-chart-{version}-{number}",
+                    config={"displayModeBar": False},
+                    alt=f"{said}. {describe(mine, asked.eps)}",
+                )
+                st.html(figures.legend(mine, span[0], asked.most))
+        st.caption(text.STROKES)
+
+
+def _tables(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
+    """The numbers, and those against the pinned model; both to take away."""
+    eps, pin = comparison.asked.eps, comparison.pin
+    st.subheader(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
+    _table(rows.table(entries, eps, labels))
+    if pin and len(comparison.models) > 1:
+        name = next((e.name for e in entries if e.model == pin), pin)
+        st.subheader(f"Against {name}", anchor=False, help=text.AGAINST_HELP)
+        _table(rows.against(entries, pin, eps, labels))
+    st.download_button(
+        "Rows (CSV)",
+        rows.as_csv(rows.entry_rows(entries, comparison)),
+        f"compare-{comparison.asked.digit.name}-eps-{eps:g}.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _table(found: Sequence[Mapping[str, str]]) -> None:
+    if found:
+        st.table(pd.DataFrame(found).set_index("Model"))
+
+
+def _pictures(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
+    """What the attack made of each digit, and what each model makes of that."""
+    eps = comparison.asked.eps
+    st.subheader(f"Attacked at eps {eps:.6g}, and decoded", anchor=False)
+    for digit in comparison.digits:
+        if len(comparison.digits) > 1:
+            st.markdown(f"**Digit {text.digit(digit, labels)}**")
+        with st.container(horizontal=True, gap="medium"):
+            for e in (e for e in entries if e.digit == digit):
+                _pair(e, eps)
+
+
+def _pair(shown: Entry, eps: float) -> None:
+    result = shown.result
+    i = result.at(eps)
+    attained = nats(result.curve.attained[i].item())
+    with st.container(border=True, width=2 * _WIDTH + 60, gap="xsmall"):
+        st.html(figures.names([(shown.place, shown.name)]))
+        with st.container(horizontal=True, gap="xsmall"):
+            for caption, image, alt in (
+                ("Attacked", result.attacked[i], f"The digit attacked against {shown.name}, {attained}"),
+                ("Recon", result.recon_attacked[i], f"What {shown.name} decodes from the attacked digit"),
+            ):
+                st.image(images.grey(image, scale=4), caption=caption, width=_WIDTH, alt=alt)

@@ -1,0 +1,202 @@
+"""The charts of the page of comparisons, from plain values. No Streamlit in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import starmap
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dashboard.compare.compute import Entry
+from dashboard.curves import GLYPHS, PALETTE, SYMBOLS
+from dashboard.figures import GREY, Line, faint, hover, leaves
+from dashboard.text import nats
+
+_MARKS = 0.05
+"""Every how much of the chart's width a marker is drawn."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A model's digits over the radii eps: which share is certified, which is not broken; in [0, 1]."""
+
+    name: str
+    place: int
+    eps: Sequence[float]
+    certified: Sequence[float]
+    unbroken: Sequence[float]
+
+
+def line(entry: Entry) -> Line:
+    """What the explorer draws of a model, in the colour that it has here."""
+    curve = entry.curve
+    best = [curve.best(eps) for eps in curve.eps.tolist()]
+    return Line(
+        name=entry.name,
+        colour=PALETTE[entry.place],
+        eps=curve.eps.numpy(),
+        clean=curve.clean,
+        attained=curve.attained.numpy(),
+        proved=curve.proved().numpy(),
+        how=["" if proof is None else proof.method for proof in best],
+        by_method={},
+        threshold=entry.threshold,
+    )
+
+
+def curve_figure(
+    lines: Sequence[Line], eps: float, most: float, span: tuple[float, float], axis: str
+) -> go.Figure:
+    """ELBO over eps in [0, most] of up to six models; span: the y axis, common to charts side by side."""
+    low, high = span
+    figure = go.Figure()
+    for shown in lines:
+        _add(figure, shown, most, low - 3 * (high - low))
+    levels = {shown.threshold: shown.colour for shown in lines}
+    for level, colour in levels.items():
+        ink = {"color": GREY if len(levels) == 1 else colour, "width": 1, "dash": "longdashdot"}
+        figure.add_hline(y=level, line=ink)
+    _frame(figure, eps, most, axis)
+    figure.update_yaxes(title="ELBO (nats)", range=[low, high])
+    return figure
+
+
+def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
+    """Clean, attained, proved of one model. What leaves the frame is drawn leaving it."""
+    ink, symbol = {"color": shown.colour, "width": 2.5}, SYMBOLS[PALETTE.index(shown.colour)]
+    quiet = {"hoverinfo": "skip"}
+    # Markers where they can be told apart: each model's begin somewhere else.
+    step = max(1, round(_MARKS * most / (shown.eps[1] - shown.eps[0]))) if len(shown.eps) > 1 else 1
+    clean = np.full_like(shown.eps, shown.clean)
+    figure.add_scatter(x=shown.eps, y=clean, mode="lines", line=ink | {"dash": "dot", "width": 1}, **quiet)
+    figure.add_scatter(
+        x=shown.eps,
+        y=shown.attained,
+        mode="lines+markers",
+        line=ink,
+        marker={"size": 8, "symbol": symbol},
+        customdata=[hover(shown, i) for i in range(len(shown.eps))],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    proved = np.maximum(shown.proved, floor)
+    figure.add_scatter(
+        x=shown.eps,
+        y=proved,
+        mode="lines",
+        line=ink | {"dash": "dash", "width": 2},
+        fill="tonexty",
+        fillcolor=faint(shown.colour, 0.08),
+        **quiet,
+    )
+    figure.add_scatter(
+        x=shown.eps[::step],
+        y=proved[::step],
+        mode="markers",
+        marker={"size": 7, "symbol": f"{symbol}-open", "color": shown.colour},
+        **quiet,
+    )
+
+
+def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) -> go.Figure:
+    """Share of digits over eps in [0, most]: certified and not broken, the open ones between."""
+    figure = go.Figure()
+    for share in shares:
+        colour, symbol = PALETTE[share.place], SYMBOLS[share.place]
+        said = [share_words(share, i) for i in range(len(share.eps))]
+        # What is broken is broken at every larger eps; what is certified, at every smaller one.
+        figure.add_scatter(
+            x=list(share.eps),
+            y=list(share.unbroken),
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5, "shape": "hv"},
+            marker={"size": 6, "symbol": symbol},
+            customdata=said,
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=list(share.eps),
+            y=list(share.certified),
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": "dash", "shape": "vh"},
+            marker={"size": 6, "symbol": f"{symbol}-open"},
+            fill="tonexty",
+            fillcolor=faint(colour, 0.1),
+            hoverinfo="skip",
+        )
+    _frame(figure, eps, most, axis)
+    figure.update_layout(height=300)
+    figure.update_yaxes(title="share of digits", range=[-0.03, 1.05], tickformat=".0%")
+    return figure
+
+
+def _frame(figure: go.Figure, eps: float, most: float, axis: str) -> None:
+    """What both charts have in common; eps as a cursor."""
+    figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
+    side = "right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center"
+    figure.add_annotation(
+        x=eps, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
+    )
+    figure.update_layout(
+        height=400,
+        margin={"l": 10, "r": 10, "t": 28, "b": 10},
+        hovermode="x unified",
+        showlegend=False,
+        dragmode=False,
+    )
+    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
+    figure.update_yaxes(fixedrange=True, zeroline=False)
+
+
+def legend(lines: Sequence[Line], low: float, most: float) -> str:
+    """Which colour and symbol is which model, its threshold, and what left the frame, as HTML: it wraps."""
+    return _wrapped(
+        [
+            (
+                PALETTE.index(shown.colour),
+                shown.name,
+                [f"threshold {nats(shown.threshold)}", *_left(shown, low, most)],
+            )
+            for shown in lines
+        ]
+    )
+
+
+def _left(shown: Line, low: float, most: float) -> list[str]:
+    said = leaves(shown, low, most)
+    return [] if said is None else [said]
+
+
+def names(places: Sequence[tuple[int, str]]) -> str:
+    """Which colour and symbol is which model, as HTML."""
+    return _wrapped([(place, name, []) for place, name in places])
+
+
+def _wrapped(parts: Sequence[tuple[int, str, Sequence[str]]]) -> str:
+    style = "display:flex;flex-wrap:wrap;gap:0.1rem 1.2rem;font-size:0.9rem"
+    return f'<div style="{style}">{"".join(starmap(_part, parts))}</div>'
+
+
+def _part(place: int, name: str, notes: Sequence[str]) -> str:
+    said = f" ({escape('; '.join(notes))})" if notes else ""
+    glyph = f'<span style="color:{PALETTE[place]}">{GLYPHS[place]}</span>'
+    return f"<span>{glyph}&nbsp;{escape(name)}{said}</span>"
+
+
+def share_words(share: Share, i: int) -> str:
+    """The shares at one radius, in words."""
+    open_ = share.unbroken[i] - share.certified[i]
+    return (
+        f"{share.name}: {share.certified[i]:.0%} certified, {open_:.0%} open, "
+        f"{1 - share.unbroken[i]:.0%} broken"
+    )
+
+
+def describe_shares(shares: Sequence[Share], eps: float) -> str:
+    """The chart for those who cannot see it."""
+    said = "; ".join(
+        share_words(share, int(np.abs(np.array(share.eps) - eps).argmin())) for share in shares
+    )
+    return f"Line chart of the share of digits over eps. At eps {eps:.6g}: {said}."

@@ -1,0 +1,21 @@
+"""From the explorer to the page of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.compare import text
+from dashboard.compare.compute import kinds
+from dashboard.compare.state import address
+from dashboard.state import State
+from dashboard.text import COMPARE_PAGE
+
+
+def to_compare(state: State, models: Sequence[str]) -> None:
+    """The explorer's digit and question, for its two models and others."""
+    url = address(state, kinds(models))
+    st.page_link(
+        COMPARE_PAGE, label=text.TO_COMPARE, icon=":material/arrow_forward:", query_params=url or None
+    )

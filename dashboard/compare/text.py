@@ -1,0 +1,136 @@
+"""The words of the page of comparisons. It must not need torch: the page says its first words from here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+TITLE = "Compare"
+SUBTITLE = (
+    "Models against each other on the same digit, or digits against each other under the same models: what "
+    "an attack **attained**, what is **proved** that none can go below, and what is **open** between."
+)
+PARTS = {"digit": "Same digit, several models", "gallery": "Gallery of digits"}
+MOST = "Models (up to 6)"
+MODELS_HELP = (
+    "Two to six models. Only models with the same likelihood can be compared: the nats of grey values as "
+    "probabilities and of grey values as real numbers have no common scale."
+)
+PIN_HELP = (
+    "Pinned: the model that the others are held against. A second table shows their numbers minus those of "
+    "the pinned one, and it orders the gallery when that shows all models."
+)
+ORDER = {1: "higher, proved", -1: "lower, proved", 0: "open"}
+AGAINST_HELP = (
+    "Numbers of each model minus those of the pinned one, in nats. Worst case: the lowest ELBO that any "
+    "attack could reach lies between proved and attained. Higher, proved: this model's proof is above what "
+    "the attack attained on the pinned one, so no attack can turn the order. Lower, proved: the other way "
+    "round. Open: the two ranges overlap. The difference of two proofs is no proof of a difference."
+)
+TABLE_HELP = (
+    "Proved: the best bound that covers this eps, rounded down. Certified up to: the largest radius of the "
+    "grid with a proof that the ELBO stays at or above the threshold. Broken from: the smallest radius at "
+    "which the attack went below it. A dash: there is none on the grid."
+)
+TOO_FEW = "Choose a second model in the sidebar to compare."
+NONE_CHOSEN = "No model is chosen: choose some in the sidebar."
+STROKES = "┄┄ clean; ─── attained; ╍╍ proved by IBP and CROWN-IBP; ▒ open; ─ ─ ▪ thresholds."
+SHARE_STROKES = "─── not broken; ╍╍ certified; ▒ open."
+SHARE_HELP = (
+    "Of the digits in the gallery, the share that is certified at each eps (dashed) and the share that the "
+    "attack did not break (solid). What lies between is open: neither proved nor broken."
+)
+VERDICT_HELP = (
+    "Certified: it is proved that no image within eps of the digit has an ELBO below the threshold. "
+    "Broken: the attack found one that has. Open: neither. Each is about this model and these noise draws."
+)
+VERDICTS = {"all": "All", "certified": "Certified", "open": "Open", "broken": "Broken"}
+BADGES = {
+    "certified": ":green-badge[:material/verified_user: certified]",
+    "open": ":gray-badge[:material/help: open]",
+    "broken": ":red-badge[:material/gpp_bad: broken]",
+}
+"""A verdict as a word, a symbol and a colour."""
+SORTS = {
+    "radius": "Certified radius, largest first",
+    "weakest": "Certified radius, smallest first",
+    "broken": "Broken first",
+    "number": "Number",
+    "class": "Class",
+}
+EVERY = "All compared"
+THRESHOLD = {
+    True: "Threshold: each model's own, below which 5 % of clean test digits score; an anomaly detector "
+    "would reject them.",
+    False: "Threshold: the one you set, for all models; an anomaly detector would reject what is below.",
+}
+NOTHING_PASSES = "No digit passes the filter."
+GO_ON = "Go on"
+TO_COMPARE = "More models, more digits: compare"
+TO_EXPLORER = "This digit in the explorer"
+
+
+class _Digit(Protocol):
+    @property
+    def index(self) -> int: ...
+    @property
+    def pixels(self) -> bytes: ...
+
+
+def digit(shown: _Digit, labels: Sequence[int]) -> str:
+    """Which digit: "12 (a 3)"."""
+    return "your own" if shown.pixels else numbered(shown.index, labels[shown.index])
+
+
+def numbered(index: int, label: int) -> str:
+    return f"{index} (a {label})"
+
+
+def left_out(count: int) -> str:
+    """Why some models are not on offer."""
+    which = (
+        "1 model has another likelihood and is"
+        if count == 1
+        else f"{count} models have another likelihood and are"
+    )
+    return f"{which} left out: their nats have no common scale with these."
+
+
+def summary(name: str, counts: dict[str, int], eps: float, threshold: float, whole: int) -> str:
+    """ "Of 100 digits 61 certified, 32 open, 7 broken"."""
+    total = sum(counts.values())
+    of = f"{total} digits" if total == whole else f"{total} digits of {whole} so far"
+    level = f"{threshold:,.1f}".replace("-", "\N{MINUS SIGN}")
+    return (
+        f"**{name}**: of {of}, **{counts['certified']} certified**, **{counts['open']} open**, "
+        f"**{counts['broken']} broken** at eps {eps:.6g}, threshold {level} nats."
+    )
+
+
+def radii(certified: str, broken: str) -> str:
+    """The two radii of a digit."""
+    return f"to {certified}, from {broken}"
+
+
+def under(lead: str | None) -> str:
+    """What stands on the cards; lead: the model that orders them, if there are several."""
+    said = "Under each verdict: certified up to this eps, broken from that one; a dash where there is none."
+    return said if lead is None else f"{said} Ordered and filtered by {lead}."
+
+
+def method(grid: Sequence[float], attack: str, draws: int) -> str:
+    """How the radii of the gallery were found."""
+    step, most = grid[1] - grid[0], grid[-1]
+    each = "1 noise draw" if draws == 1 else f"{draws} noise draws"
+    return (
+        f"Radii by bisection on the explorer's grid of eps, 0 to {most:g} in steps of {step:.2g}: proofs "
+        f"by CROWN-IBP, attacks by {attack}, for {each}. Every radius has a proof, or an attacked image, "
+        "of its own. The explorer proves more, by slower methods."
+    )
+
+
+def stopped(done: int, whole: int, seconds: float) -> str:
+    return (
+        f"{seconds:g} seconds are over: {done} of {whole} verdicts are in, and are kept. The rest is "
+        "computed when you ask for it."
+    )

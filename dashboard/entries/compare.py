@@ -1,0 +1,15 @@
+"""The page of comparisons, at "/compare". The browser gets its first words while torch is still loading."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.compare import text
+
+st.title(text.TITLE, anchor=False)
+st.markdown(text.SUBTITLE)
+
+# Late on purpose: these lines take seconds in a fresh process.
+from dashboard.compare import view  # noqa: E402
+
+view.show()

@@ -1,0 +1,16 @@
+"""The page for images and models of one's own, at "/own". The browser gets its first words while torch is
+still loading."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.own import text
+
+st.title(text.TITLE, anchor=False)
+st.markdown(text.SUBTITLE)
+
+# Late on purpose: these lines take seconds in a fresh process.
+from dashboard.own import view  # noqa: E402
+
+view.show()

@@ -1,0 +1,107 @@
+"""The page of lessons: one lesson at a time, in words, formulas and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+import core
+from core.errors import CoreError
+from dashboard import state as explorer
+from dashboard.jobs import Now, Show
+from dashboard.lessons import clean, controls, descent, draw, explosion, limits, pixels, price, text
+from dashboard.lessons.board import Board
+from dashboard.lessons.state import Place, missing
+from dashboard.present import large
+from dashboard.present.look import DESK, ROOM
+from dashboard.text import EXPLORER_PAGE, plain
+
+BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
+    clean.board,
+    pixels.board,
+    descent.board,
+    explosion.board,
+    price.board,
+    limits.board,
+)
+"""What computes lesson 1, 2, ..."""
+
+
+def show() -> None:
+    models = core.list_models()
+    if absent := missing(models):
+        st.error(text.MISSING.format(", ".join(absent)))
+        return
+    messages = controls.restore()
+    place = controls.read()
+    controls.publish(place)
+    for message in messages:
+        st.warning(message.text)
+    status = st.empty()
+
+    def progress(now: Now) -> None:
+        status.progress(now.share, f"{now.what}. Any control cancels it.")
+
+    try:
+        (_room if place.present else _desk)(place, progress)
+        status.empty()
+    except CoreError as error:
+        st.error(plain(str(error)))
+    _links(place, models)
+
+
+def _desk(place: Place, progress: Show) -> None:
+    """Words and formulas beside what they are about."""
+    lesson = text.LESSONS[place.lesson - 1]
+    controls.overview(place)
+    st.subheader(f"{place.lesson} · {lesson.title}", anchor=False)
+    words, seen = st.columns((4, 5), gap="large")
+    with words:
+        st.markdown(lesson.words)
+    with seen:
+        controls.control(place)
+    board = BOARDS[place.lesson - 1](place, progress)
+    with words:
+        draw.formulas(board, DESK)
+    with seen:
+        st.markdown(f"**{board.finding}**")
+        draw.numbers(board, DESK)
+        draw.pictures(board, DESK)
+        draw.charts(board, DESK)
+    draw.question(lesson, board, DESK)
+    controls.turns(place)
+    controls.locked(place, core.list_models())
+
+
+def _room(place: Place, progress: Show) -> None:
+    """What is seen, in large type; the words are the lecturer's."""
+    lesson = text.LESSONS[place.lesson - 1]
+    large.say(f"{place.lesson} · {lesson.title}", 1)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        with st.container(width="content"):
+            controls.control(place)
+        with st.container(width="content"):
+            controls.turns(place)
+    board = BOARDS[place.lesson - 1](place, progress)
+    large.say(board.finding)
+    draw.numbers(board, ROOM)
+    words, seen = st.columns((4, 5), gap="large")
+    with words:
+        draw.formulas(board, ROOM)
+    with seen:
+        draw.pictures(board, ROOM)
+        draw.charts(board, ROOM)
+    draw.question(lesson, board, ROOM)
+
+
+def _links(place: Place, models: Sequence[str]) -> None:
+    """To the same question in the explorer, to the other look and back."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        st.page_link(
+            EXPLORER_PAGE,
+            label=text.OPEN,
+            icon=":material/arrow_forward:",
+            query_params=explorer.to_params(place.explorer(), models),
+        )
+        controls.look(place)

@@ -1,0 +1,100 @@
+"""Lesson 5: what robust training costs, and the decoder that is certified without being of any use."""
+
+from __future__ import annotations
+
+from core.checkpoint import load_config
+from core.errors import CoreError, DataError
+from core.evaluate import CONSTANT as DECODER
+from dashboard import compute as pages
+from dashboard import curves, pareto, shown
+from dashboard.choice import parse, radii
+from dashboard.jobs import Show
+from dashboard.lessons import compute, text
+from dashboard.lessons.board import Board, Chart, Number, captioned, filled, floor, grey, safe, tex
+from dashboard.lessons.state import ROBUST, SETTINGS, STANDARD, Place
+from dashboard.text import CONSTANT, nats, of_images
+
+
+def board(place: Place, show: Show) -> Board:
+    eps, digit = place.eps, place.digit
+    clean = {name: compute.score(name, digit, show).total.item() for name in (STANDARD, ROBUST)}
+    proved = {name: compute.explosion(name, digit, eps, show)["crown"].bound for name in clean}
+    constant, worst = compute.constant_scores(ROBUST, digit, eps)
+    kappa, trained = _recipe()
+    worth = proved[ROBUST] - worst
+    than = "above" if worth >= 0 else "below"
+    charts, problem = (), None
+    try:
+        charts = (_chart(eps),)
+    except CoreError as error:
+        problem = error
+    return Board(
+        finding=f"On this digit the robust model gives up {nats(clean[STANDARD] - clean[ROBUST])} of clean "
+        f"ELBO. What is proved at eps {eps:g} is {nats(abs(worth), 1)} {than} the constant decoder.",
+        formulas=filled(
+            text.PRICE,
+            kappa=tex(kappa, 2),
+            rest=tex(1 - kappa, 2),
+            trained=f"{trained:g}",
+            clean=tex(clean[ROBUST]),
+            proved=tex(floor(proved[ROBUST])),
+            both=tex(floor(kappa * clean[ROBUST] + (1 - kappa) * proved[ROBUST])),
+            constant=tex(floor(worst)),
+        ),
+        numbers=(
+            Number("Standard, clean", nats(clean[STANDARD], 1), f"proved: {safe(proved[STANDARD])}"),
+            Number("Robust, clean", nats(clean[ROBUST], 1), f"proved: {safe(proved[ROBUST])}"),
+            Number("Constant, clean", nats(constant, 1), f"proved: {safe(worst)}"),
+        ),
+        pictures=(
+            grey(digit.image()[0, 0].numpy(), "The digit", "The clean digit"),
+            *(
+                grey(
+                    compute.parts(name, digit, show).means.mean(0).numpy(),
+                    captioned(f"{title} recon", clean[name]),
+                    f"What the {title.lower()} model reconstructs",
+                )
+                for name, title in ((STANDARD, "Standard"), (ROBUST, "Robust"))
+            ),
+            grey(
+                compute.constant(ROBUST, eps)[1].numpy(),
+                captioned("Constant", constant),
+                f"The one picture that the constant decoder for eps {eps:g} draws for every digit",
+            ),
+        ),
+        charts=charts,
+        problem=problem,
+    )
+
+
+def _recipe() -> tuple[float, float]:
+    """kappa and eps that the robust model was trained with. Raises DataError where nothing says so."""
+    training = load_config(ROBUST)["training"]
+    try:
+        return float(training["kappa"]), float(training["eps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"The configuration of {ROBUST} does not say how it was trained.") from error
+
+
+def _chart(eps: float) -> Chart:
+    """All models over the test images. Raises DataError if there are no results for eps."""
+    results = pages.results()
+    if eps not in radii(results):
+        raise DataError(f"The evaluation of all models has no eps {eps:g}; look at another one.")
+    choice, _ = parse(
+        {"eps": f"{eps:g}", "target": SETTINGS.target, "models": f"{STANDARD},{ROBUST}"}, results
+    )
+    names = pages.labels(tuple(entry.model for entry in results.entries))
+    lines = shown.points(results, choice, names | {DECODER: CONSTANT})
+    attacked, certified = shown.sizes(results, choice)
+    over = of_images(certified or attacked or 0, results.suite.images)
+    coloured = [line for line in lines if line.place is not None]
+    legend = "\u2003 ".join(
+        f"{curves.GLYPHS[line.place or 0]} {line.name}".replace(" ", "\u00a0") for line in coloured
+    )
+    return Chart(
+        f"All models at eps {eps:g}, means over {over}",
+        pareto.pareto_figure(lines, eps),
+        pareto.describe(lines, eps),
+        f"{legend}\u2003 {text.FRONTIER}",
+    )

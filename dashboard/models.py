@@ -1,0 +1,109 @@
+"""Which models there are: those that are shipped, and folders that whoever runs the server allows.
+
+A name from an address is looked up in this list and never becomes a path by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import core
+from core.checkpoint import CONFIG, WEIGHTS, find_model
+from core.errors import ModelNotFoundError
+
+ROOTS = "ELBO_MODEL_ROOTS"
+"""Environment variable: folders, separated as in PATH, whose subfolders with a config.json are models."""
+DEFAULT_ROOT = "runs"
+"""Taken where the variable is not set: where README's trainings write to."""
+MOST_MODELS = 64
+"""Models of all roots together."""
+_MOST_ENTRIES = 1000
+# No name that is also Markdown, a path of its own, or hidden.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
+
+Stamp = tuple[object, ...]
+
+
+def roots() -> dict[str, Path]:
+    """The allowed folders that exist, resolved, by the names that addresses call them."""
+    found: dict[str, Path] = {}
+    for text in os.environ.get(ROOTS, DEFAULT_ROOT).split(os.pathsep):
+        path = Path(text).expanduser().resolve()
+        name = path.name if _NAME.fullmatch(path.name) else "models"
+        if text and path.is_dir() and path not in found.values():
+            taken = sum(other.split(":")[0] == name for other in found)
+            found[f"{name}:{taken + 1}" if taken else name] = path
+    return found
+
+
+def available() -> list[str]:
+    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted."""
+    return [*core.list_models(), *_own()]
+
+
+def is_own(name: str) -> bool:
+    """Whether a name that is available is of a folder in the roots."""
+    return "/" in name
+
+
+def folder(name: str) -> Path:
+    """The folder of a model that is available. Raises ModelNotFoundError for any other name."""
+    if name in core.list_models():
+        return find_model(name)
+    own = _own()
+    if name not in own:
+        raise ModelNotFoundError(
+            f"There is no model {name[:80]!r} among those that are shipped or allowed on this server."
+        )
+    return own[name]
+
+
+def stamp(name: str) -> Stamp:
+    """Changes when the files of a model do: part of the key of whatever is kept of it."""
+    try:
+        files = (folder(name) / CONFIG, folder(name) / WEIGHTS)
+        return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+    except (ModelNotFoundError, OSError):  # reading it will say what is wrong
+        return ()
+
+
+def sentence(error: Exception) -> str:
+    """What is wrong with a model, in the names that visitors know: no paths of this server."""
+    said = str(error)
+    for name, root in roots().items():
+        said = said.replace(f"{root}{os.sep}", f"{name}/")
+    return said
+
+
+def _own() -> dict[str, Path]:
+    """Folders of the models in the roots, by name."""
+    found = ((f"{name}/{path.name}", path) for name, root in roots().items() for path in _inside(root))
+    return dict(islice(found, MOST_MODELS))
+
+
+def _inside(root: Path) -> Iterator[Path]:
+    """Folders directly in a root that look like models; links that lead out of the root do not count."""
+    try:
+        with os.scandir(root) as entries:
+            names = sorted(entry.name for entry in islice(entries, _MOST_ENTRIES))
+    except OSError:
+        return
+    for name in names:
+        path = root / name
+        files = (path, path / CONFIG, path / WEIGHTS)
+        if not _NAME.fullmatch(name) or not all(_leads_into(root, file) for file in files):
+            continue
+        if (path / CONFIG).is_file():
+            yield path
+
+
+def _leads_into(root: Path, path: Path) -> bool:
+    """Whether a path is inside of a root after all links; one that leads in circles is not."""
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False

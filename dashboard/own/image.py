@@ -1,0 +1,158 @@
+"""The bytes of an uploaded file, which anyone may have made -> light on a page. The file is not kept."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from core.errors import DataError
+
+MOST_BYTES = 5_000_000
+MOST_PIXELS, MOST_SIDE = 16_000_000, 8192
+"""Telephones take 12 megapixels; what a file says of its size is checked before it is decoded."""
+# Pixels a side. Larger images are averaged down to this first.
+_ENOUGH = 1024
+_MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
+_END_OF_PNG = b"IEND\xaeB`\x82"
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Share of the ink's darkness that a JPEG may blur around it.
+_DUST = 0.05
+# Paper varies up to so many times what nine tenths of its edge do.
+_NOISE = 3.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A grey image. light: (H, W) float32 in [0, 1], 0 black. lossy: whether it comes from a JPEG."""
+
+    light: np.ndarray
+    lossy: bool = False
+
+    @property
+    def paper(self) -> float:
+        """The light of the paper: what most of the edge has."""
+        return float(np.median(self._edge))
+
+    @property
+    def dark_on_light(self) -> bool:
+        """Whether it looks like dark ink on light paper, which MNIST turns round."""
+        return self.paper > 0.5
+
+    def ink(self, invert: bool) -> np.ndarray:
+        """How much brighter than its paper each pixel is, (H, W) in [0, 1]: 0 paper, 1 the brightest.
+
+        invert  dark ink on light paper: how much darker. What varies as the paper does is paper.
+        """
+        light, edge = (1 - self.light, 1 - self._edge) if invert else (self.light, self._edge)
+        paper, high = float(np.median(edge)), float(light.max())
+        noise = _NOISE * float(np.quantile(np.abs(edge - paper), 0.9))
+        if self.lossy:
+            noise = max(noise, _DUST * (high - paper))
+        low = paper + min(noise, 0.5 * (high - paper))
+        return np.clip((light - low) / (high - low), 0, 1) if high > low else np.zeros_like(light)
+
+    def grey(self, invert: bool) -> np.ndarray:
+        """As it is, (H, W) in [0, 1], or its negative."""
+        return 1 - self.light if invert else self.light
+
+    @property
+    def _edge(self) -> np.ndarray:
+        light = self.light
+        return np.concatenate([light[0], light[-1], light[1:-1, 0], light[1:-1, -1]])
+
+
+def read_page(content: bytes) -> Page:
+    """One PNG or JPEG file as the grey page that it shows, turned as its camera was held, transparency as
+    paper; of an animation the first frame. Raises DataError with a sentence."""
+    kind = _check(content)
+    # A decoder of hostile bytes raises whatever they lead it to; all of it means the same.
+    try:
+        with Image.open(io.BytesIO(content), formats=(kind,)) as image:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
+                raise DataError(
+                    f"The image has {image.width:,} x {image.height:,} pixels; at most "
+                    f"{MOST_PIXELS // 1_000_000} million are taken, at most {MOST_SIDE:,} on a side."
+                )
+            turn = _TURNS.get(_orientation(image))
+            image.draft("L", (_ENOUGH, _ENOUGH))
+            light, alpha = _planes(image)
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"The image has more pixels than the {MOST_PIXELS // 1_000_000} million that are taken."
+        ) from error
+    except Exception as error:
+        raise DataError(
+            f"The file begins like a {kind} image but cannot be read as one: it is damaged or incomplete. "
+            "Save it again, or choose another one."
+        ) from error
+    planes = [np.asarray(plane, dtype=np.float32) for plane in (_turned(light, turn), _turned(alpha, turn))]
+    return Page(_on_paper(*planes), lossy=kind == "JPEG")
+
+
+def _check(content: bytes) -> str:
+    """The format of a file by its first bytes, whatever it is called."""
+    if not content:
+        raise DataError("The file is empty.")
+    if len(content) > MOST_BYTES:
+        raise DataError(f"The file is over {MOST_BYTES // 1_000_000} MB; make the image smaller.")
+    kind = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), None)
+    if kind is None:
+        raise DataError("The file is neither a PNG nor a JPEG image, whatever its name says.")
+    if kind == "PNG" and not content.endswith(_END_OF_PNG):
+        raise DataError(
+            "The PNG image is cut off, or something else is attached to it. Save it again, or choose "
+            "another one."
+        )
+    return kind
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held; 1, as it is, where the file does not say so in a way that can be read."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # as in read_page: EXIF is a format of its own, and not worth refusing a picture for
+        return 1
+
+
+def _planes(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Light and opacity as images of floats in [0, 1], not much larger than needed."""
+    factor = -(-max(image.size) // _ENOUGH)
+    if image.mode.startswith("I"):  # 16 bits; Pillow would cut them off
+        values = np.clip(np.asarray(image, dtype=np.float32) / 65535, 0, 1)
+        light = Image.fromarray(values).reduce(factor)
+        return light, Image.new("F", light.size, 1.0)
+    both = image.convert("RGBA").convert("LA") if image.has_transparency_data else None
+    grey = image.convert("L") if both is None else both.getchannel("L")
+    light = _floats(grey.reduce(factor))
+    if both is None:
+        return light, Image.new("F", light.size, 1.0)
+    return light, _floats(both.getchannel("A").reduce(factor))
+
+
+def _floats(plane: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(plane, dtype=np.float32) / 255)
+
+
+def _turned(plane: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return plane if turn is None else plane.transpose(turn)
+
+
+def _on_paper(light: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What is transparent becomes paper: white if what can be seen is dark, else black."""
+    seen = float(alpha.sum())
+    paper = 1.0 if seen > 0 and float((light * alpha).sum()) < seen / 2 and seen < alpha.size else 0.0
+    return alpha * light + (1 - alpha) * np.float32(paper)

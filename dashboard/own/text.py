@@ -1,0 +1,59 @@
+"""The words for images and models of a visitor's own."""
+
+from __future__ import annotations
+
+TITLE = "Bring your own"
+SUBTITLE = (
+    "Draw a digit or upload a picture of one, and see in the explorer what an attack does to it and what "
+    "is proved of it. Your image is kept in the memory of this browser session, never on a disk and for "
+    "nobody else: reload the page, and it is gone."
+)
+CERTIFICATE = (
+    "A certificate that you download there contains the image: without it, nobody could verify it. Labels "
+    "are known of shipped digits only, so yours has none."
+)
+DRAW, UPLOAD, MODELS = "Draw a digit", "Upload an image", "Models of your own"
+PAD = (
+    "Page to draw on with mouse, finger or pen. By keyboard, upload an image here or choose a shipped "
+    "digit in the explorer instead."
+)
+DRAW_HELP = (
+    "The ink is scaled to fit into 20 x 20 pixels and its centre of mass is put in the middle of 28 x 28, "
+    "as it was for all digits of MNIST: where and how large you draw makes no difference."
+)
+EMPTY = "Draw with mouse, finger or pen. By keyboard, upload an image instead."
+NO_FILE = "The file goes to the memory of this server only; what is used of it is 28 x 28 grey values."
+FILE = "PNG or JPEG, up to 5 MB and 16 megapixels"
+INVERT = "Dark ink on light paper"
+INVERT_HELP = "MNIST is white on black: such a picture is turned into its negative. Found by its edge."
+CENTRE = "Centre and scale like MNIST"
+CENTRE_HELP = (
+    "On: paper becomes black, and what is brighter than it is cut out, fitted into 20 x 20 pixels and "
+    "centred. Off: the whole picture as it is, made 28 x 28."
+)
+SEEN = "What the models see: 28 x 28"
+USE_DRAWING, USE_IMAGE = "Use this digit", "Use this image"
+YOURS = "Your own"
+YOURS_HELP = "Images of this browser session, the newest last. Reload the page, and they are gone."
+TO_OWN = "Draw or upload your own"
+KEPT = "Yours so far"
+FORGET = "Forget them all"
+NO_MODELS = (
+    "None yet. Train one with `python -m core train --out runs/mine`: folders in `runs` appear here and in "
+    "the explorer's lists. Whoever runs this server can name other folders in the environment variable "
+    "`ELBO_MODEL_ROOTS`, separated as in `PATH`."
+)
+ROOTS = (
+    "Folders with a `config.json` in `runs`, or in the folders that whoever runs this server named in "
+    "`ELBO_MODEL_ROOTS`. Nothing in them is ever unpickled."
+)
+OPEN = "Open in the explorer"
+
+
+def seen_alt(inked: int) -> str:
+    """Of the preview, for those who cannot see it."""
+    return f"The image as the models see it: 28 x 28 pixels, {inked} of them brighter than half"
+
+
+def image_alt(number: int) -> str:
+    return f"your image {number}"

@@ -1,0 +1,134 @@
+"""The page: draw, upload, and what models there are besides the shipped ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from core.checkpoint import load_config, model_config
+from core.errors import CoreError
+from dashboard import compute, models
+from dashboard.digit import own_name
+from dashboard.images import grey
+from dashboard.own import image, mnist, store, text
+from dashboard.own.draw import draw
+from dashboard.own.strokes import render
+from dashboard.text import EXPLORER_PAGE, plain
+from dashboard.views import address, controls
+
+PREVIEW = 196
+"""Pixels on the screen, 7 for each of the image's."""
+
+
+def show() -> None:
+    address.arrive("own")
+    drawing, file = st.columns(2, gap="medium", border=True)
+    with drawing:
+        st.subheader(text.DRAW, anchor=False, help=text.DRAW_HELP)
+        _draw()
+    with file:
+        st.subheader(text.UPLOAD, anchor=False)
+        _upload()
+    st.caption(text.CERTIFICATE)
+    if store.images():
+        _kept(store.images())
+    st.subheader(text.MODELS, anchor=False)
+    _models()
+
+
+def _draw() -> None:
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=320):
+            try:
+                strokes = draw()
+            except CoreError as error:
+                st.error(str(error))
+                return
+        with st.container(width=PREVIEW):
+            if strokes:
+                _offer(mnist.like_mnist(render(strokes)), text.USE_DRAWING)
+            else:
+                st.caption(text.EMPTY)
+
+
+def _upload() -> None:
+    # By MIME type: names of files with other endings would end the page before it can say so.
+    file = st.file_uploader(text.FILE, type=["image/png", "image/jpeg"], key="upload")
+    if file is None:
+        st.caption(text.NO_FILE)
+        return
+    try:
+        content = file.getvalue()
+        page = _page(content)
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=PREVIEW):
+                place = st.container()
+            with st.container(width=300):
+                # Another file has toggles of its own, which begin as it suggests.
+                name = own_name(content)
+                invert = st.toggle(
+                    text.INVERT, page.dark_on_light, key=f"invert-{name}", help=text.INVERT_HELP
+                )
+                centre = st.toggle(text.CENTRE, True, key=f"centre-{name}", help=text.CENTRE_HELP)
+        ready = mnist.like_mnist(page.ink(invert)) if centre else mnist.whole(page.grey(invert))
+        with place:
+            _offer(ready, text.USE_IMAGE)
+    except CoreError as error:
+        st.error(str(error))
+
+
+@st.cache_data(max_entries=1, show_spinner=False, scope="session")
+def _page(content: bytes) -> image.Page:
+    """The decoded file, in its visitor's session; large ones take half a second."""
+    return image.read_page(content)
+
+
+def _offer(ready: np.ndarray, label: str) -> None:
+    """The image as it will be used, and the button that uses it."""
+    alt = text.seen_alt(int((ready > 0.5).sum()))
+    st.image(grey(ready, scale=2 * PREVIEW // mnist.SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
+    if st.button(label, width="stretch"):
+        _explore(store.add(ready))
+
+
+def _explore(name: str) -> None:
+    """Go on in the explorer as it was left, with an image of one's own."""
+    st.switch_page(EXPLORER_PAGE, query_params=address.last(controls.PAGE) | {"own": name})
+
+
+def _kept(images: Mapping[str, bytes]) -> None:
+    st.subheader(text.KEPT, anchor=False, help=text.YOURS_HELP)
+    with st.container(horizontal=True, gap="small"):
+        for number, (name, pixels) in enumerate(images.items(), 1):
+            with st.container(width=84):
+                st.image(grey(store.picture(pixels), scale=6), width=84, alt=text.image_alt(number))
+                if st.button("Use", key=f"use-{name}", width="stretch"):
+                    _explore(name)
+    st.button(text.FORGET, on_click=store.clear, icon=":material/delete:")
+
+
+def _models() -> None:
+    own = [name for name in models.available() if models.is_own(name)]
+    st.caption(text.ROOTS if own else text.NO_MODELS)
+    names = compute.labels(tuple(own))
+    for name in own:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(names[name], width="content")
+            problem = _problem(name)
+            if problem is None:
+                url = address.last(controls.PAGE) | {"right": name}
+                st.page_link(EXPLORER_PAGE, label=text.OPEN, query_params=url, width="content")
+        if problem is not None:
+            st.error(plain(problem))
+
+
+def _problem(name: str) -> str | None:
+    """What is wrong with a folder, as far as its configuration says; the rest is seen when it is loaded."""
+    try:
+        folder = models.folder(name)
+        model_config(load_config(folder), folder)
+    except CoreError as error:
+        return models.sentence(error)
+    return None

@@ -1,0 +1,90 @@
+"""One model's half of the presenter's page: pictures, numbers, verdict, in large type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from core.curve import Curve, Proof
+from dashboard import figures, images, text
+from dashboard.compute import Result
+from dashboard.present import large
+from dashboard.present.look import ROOM
+from dashboard.present.text import DRAWS
+from dashboard.state import State
+from dashboard.text import METHOD_NAMES, nats, signed
+
+
+class Side:
+    """Drawn in the container that is current when it is made; again when a better proof is in."""
+
+    def __init__(
+        self, model: str, name: str, colour: str, state: State, result: Result, threshold: float
+    ) -> None:
+        self.model, self.name, self.colour, self.threshold = model, name, colour, threshold
+        self.curve: Curve = result.curve
+        self._state, self._at = state, result.at(state.eps)
+        self._verdict = st.empty()
+        _pictures(result, self._at)
+        self._numbers = st.empty()
+        self.add(())
+
+    def add(self, proofs: Sequence[Proof]) -> None:
+        """Take in proofs, and say what they change."""
+        self.curve = self.curve.add(proofs)
+        hue, verdict = text.HUES[self.colour], self.curve.verdict(self.threshold).sentence()
+        with self._verdict:
+            large.say(f":{hue}[{self.name}]: {text.minus(verdict)}")
+        with self._numbers.container(horizontal=True, gap="large"):
+            _numbers(self.curve, self._at)
+
+    @property
+    def statement(self) -> str:
+        """What the best certificate says, or why there is none."""
+        best = self.curve.best(self._state.eps)
+        tried = [proof for proof in self.curve.proofs if proof.eps == self._state.eps]
+        return text.minus((best or tried[-1]).statement)
+
+    @property
+    def line(self) -> figures.Line:
+        best = [self.curve.best(eps) for eps in self.curve.eps.tolist()]
+        return figures.Line(
+            name=self.name,
+            colour=self.colour,
+            eps=self.curve.eps.numpy(),
+            clean=self.curve.clean,
+            attained=self.curve.attained.numpy(),
+            proved=self.curve.proved().numpy(),
+            how=["" if proof is None else proof.method for proof in best],
+            # Which method gave which bound is for the explorer: here the best of them is enough.
+            by_method=dict[str, tuple[np.ndarray, np.ndarray]](),
+            threshold=self.threshold,
+        )
+
+
+def _pictures(result: Result, i: int) -> None:
+    shown = (
+        ("Input", result.image, "The clean digit"),
+        ("Attacked", result.attacked[i], f"The digit after the attack, eps {result.curve.eps[i]:g}"),
+        ("Recon of attacked", result.recon_attacked[i], "The attacked digit as the model decodes it"),
+    )
+    with st.container(horizontal=True, gap="small"):
+        for caption, image, alt in shown:
+            with st.container(width=ROOM.picture, gap=None):
+                st.image(images.grey(image), width=ROOM.picture, alt=alt)
+                large.say(caption, 4)
+
+
+def _numbers(curve: Curve, i: int) -> None:
+    attained, best = curve.attained[i].item(), curve.best(curve.eps[i].item())
+    large.number("Clean", nats(curve.clean), "no attack")
+    large.number("Attained", nats(attained), f"{signed(attained - curve.clean)} from clean")
+    if best is None:
+        large.number("Proved", "vacuous", "nothing is proved")
+    else:
+        # Rounded to the safe side: what is printed is proved too.
+        by = f"{DRAWS}, by {METHOD_NAMES[best.method]}"
+        large.number("Proved", nats(math.floor(best.lower)), by)

@@ -1,0 +1,13 @@
+"""Words of the presenter's page."""
+
+from __future__ import annotations
+
+PAGE = "entries/present.py"
+"""File of the page, beside app.py."""
+PRESENT = "Presenter view: large type, few controls"
+LEAVE = "Leave presenter view"
+NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
+BEFORE, AFTER = "Previous digit", "Next digit"
+LEFT, RIGHT = "Left model", "Right model"
+STATEMENTS = "What exactly is proved"
+DRAWS = "of these draws"

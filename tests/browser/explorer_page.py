@@ -1,0 +1,46 @@
+"""The explorer as tests use it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Locator, Page, expect
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+CHEAP = "steps=5&draws=1&method=ibp"
+
+
+def visit(page: Page, address: str, query: str = CHEAP) -> None:
+    """Open the page and wait until it is complete."""
+    page.goto(f"{address}/?{query}")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def numbers(page: Page) -> list[str]:
+    """Clean, attained, proved, open of the left model, then of the right one."""
+    return page.get_by_test_id("number").all_inner_texts()
+
+
+def slider(page: Page) -> Locator:
+    return page.get_by_role("slider", name=re.compile("eps"))
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick from a list of the sidebar."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    # A list that is opened while the sidebar still scrolls closes again.
+    box.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    box.click()
+    page.get_by_role("option", name=re.compile(option)).click()
+
+
+def address_of(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
