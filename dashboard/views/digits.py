@@ -90,14 +90,14 @@ def choose(labels: np.ndarray, prefix: str = "") -> None:
 
 def _own(prefix: str) -> None:
     """The images of this session beside the shipped ones."""
-    session, images = st.session_state, store.images()
+    session, thumbnails = st.session_state, store.thumbnails()
     session[prefix + "mine"] = session[prefix + "own"] or None
     st.pills(
         own_text.YOURS,
-        list(images),
+        list(thumbnails),
         key=prefix + "mine",
         required=True,
-        format_func=store.thumbnail,
+        format_func=thumbnails.__getitem__,
         help=own_text.YOURS_HELP,
         on_change=_mine,
         args=(prefix,),
