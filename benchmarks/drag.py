@@ -1,8 +1,9 @@
 """How long a movement of eps takes in the browser: `python -m benchmarks.drag http://localhost:8501`.
 
 The explorer must run there (`make run`). Drags eps over its range and prints, in milliseconds, what the
-handler takes, what the frame takes after it (style, layout, paint), both, and how far frames are apart; and how
-often the server was asked meanwhile. Needs Chromium, as the browser tests do ($CHROMIUM, or on the path).
+handler takes, what the rest of its frame takes (style, layout, paint), and how far frames are apart; and
+how often the server was asked meanwhile. Needs Chromium, as the browser tests do ($CHROMIUM, or on the
+path).
 """
 
 from __future__ import annotations
