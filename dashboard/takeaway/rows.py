@@ -77,7 +77,7 @@ def as_csv(found: Sequence[Row]) -> str:
     """A header and a line a row; numbers with all their digits, text that no spreadsheet takes for a
     formula."""
     out = io.StringIO()
-    write = csv.writer(out, lineterminator="\n").writerow
+    write = csv.writer(out).writerow
     write(field.name for field in fields(Row))
     for row in found:
         write(_cell(value) for value in astuple(row))
