@@ -20,12 +20,13 @@ def choose(comparison: Comparison, labels: Sequence[int]) -> None:
     index, own, array = comparison.asked.index, get("own"), np.asarray(labels)
     if store.images():
         put("mine", own or None)
+        thumbnails = store.thumbnails()
         st.pills(
             own_text.YOURS,
-            list(store.images()),
+            list(thumbnails),
             key=key("mine"),
             required=True,
-            format_func=store.thumbnail,
+            format_func=thumbnails.__getitem__,
             help=own_text.YOURS_HELP,
             on_change=take,
             args=("own", lambda: get("mine")),
