@@ -23,8 +23,8 @@ from dashboard.views.card import Card
 
 
 def show() -> None:
-    available = models.available()
-    if not available:
+    models = available()
+    if not models:
         st.error("There is no model in assets/models. Restore that folder, or train a model.")
         return
     try:
