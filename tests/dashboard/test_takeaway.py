@@ -99,7 +99,8 @@ def test_no_text_is_a_formula(name: str):
         if "str" not in str(field.type)
     }
     empty: dict[str, Any] = dict.fromkeys((field.name for field in fields(Row)), "")
-    row = Row(**empty | numbers | {"model": name})
+    values: dict[str, Any] = empty | numbers | {"model": name}
+    row = Row(**values)
     (_, cells) = csv.reader(io.StringIO(rows.as_csv([row]), newline=""))
     assert cells[0].removeprefix("'") == name.removeprefix("'")
     assert not cells[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
