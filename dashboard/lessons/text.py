@@ -166,7 +166,8 @@ EXPLOSION = (
     r"c \mapsto W c + b, \quad r \mapsto |W|\, r",
     r"\text{standard, first layer: } <x> \to <standard>",
     r"\text{robust, first layer: } <x> \to <robust>",
-    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z>,\text{ robust } <robust_z>",
+    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z>\text{ standard},\ <robust_z>"
+    r"\text{ robust}",
 )
 PRICE = (
     r"\max_\theta\ \kappa\, \mathrm{ELBO}(x) + (1 - \kappa)\, L(x; \varepsilon)",
