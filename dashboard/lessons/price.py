@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from core.checkpoint import load_config
 from core.errors import CoreError, DataError
 from core.evaluate import CONSTANT as DECODER
@@ -22,7 +24,8 @@ def board(place: Place, show: Show) -> Board:
     constant, worst = compute.constant_scores(ROBUST, digit, eps)
     kappa = _kappa()
     worth = floor(proved[ROBUST] - worst)
-    than = "above" if worth >= 0 else "below"
+    than = f"{nats(abs(worth), 1)} {'above' if worth >= 0 else 'below'} the constant decoder"
+    than = than if math.isfinite(worth) else "vacuous"
     charts, problem = (), None
     try:
         charts = (_chart(eps),)
@@ -30,7 +33,7 @@ def board(place: Place, show: Show) -> Board:
         problem = error
     return Board(
         finding=f"On this digit the robust model gives up {nats(clean[STANDARD] - clean[ROBUST])} of clean "
-        f"ELBO. What IBP proves at eps {eps:g} is {nats(abs(worth), 1)} {than} the constant decoder.",
+        f"ELBO. What IBP proves at eps {eps:g} is {than}.",
         formulas=filled(
             text.PRICE,
             kappa=tex(kappa, 2),
@@ -67,7 +70,7 @@ def board(place: Place, show: Show) -> Board:
 
 
 def _kappa() -> float:
-    """The weight of the clean ELBO in the robust model's training. Raises DataError where nothing says it."""
+    """Weight of the clean ELBO in the robust model's training. Raises DataError where nothing says it."""
     try:
         return float(load_config(ROBUST)["training"]["kappa"])
     except (KeyError, TypeError, ValueError) as error:
