@@ -34,7 +34,7 @@ QUADRATIC = {"quadratic": 4, "bab": 6}
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
-_MIXES = (0.5, 1.0, 0.0)
+MIXES = (0.5, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
 
 def _planes(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
     """The best of the planes with default slopes, per image."""
-    mixes = bounds.decoder[-1].lower.new_tensor(_MIXES).view(-1, 1, 1, 1, 1)
+    mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
     return _better(stage, relaxation, bounds, Slopes(), mixes, method)
 
 

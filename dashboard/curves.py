@@ -198,12 +198,12 @@ def legend(lines: Sequence[Lines], most: float, near: bool) -> str:
     """What colours and strokes mean, and what left the frame, as HTML: it wraps on a narrow screen."""
     low, _ = frame(lines, most, near)
     parts = [_entry(line, [] if line.constant else leaves(line, low, most)) for line in lines]
-    return _wrapped([*parts, *(stroke.replace(" ", "&nbsp;") for stroke in STROKES)])
+    return wrapped([*parts, *(stroke.replace(" ", "&nbsp;") for stroke in STROKES)])
 
 
 def key(lines: Sequence[Lines]) -> str:
     """What colours mean, as HTML; nothing of those in grey."""
-    return _wrapped([_entry(line, []) for line in lines if line.place is not None])
+    return wrapped([_entry(line, []) for line in lines if line.place is not None])
 
 
 def _entry(line: Lines, notes: Sequence[str]) -> str:
@@ -212,7 +212,7 @@ def _entry(line: Lines, notes: Sequence[str]) -> str:
     return f'<span style="color:{line.colour}">{glyph}</span>&nbsp;{escape(line.name)}{said}'
 
 
-def _wrapped(parts: Sequence[str]) -> str:
+def wrapped(parts: Sequence[str]) -> str:
     style = "display:flex;flex-wrap:wrap;gap:0.1rem 1.2rem;font-size:0.9rem"
     return f'<div style="{style}">{"".join(f"<span>{part}</span>" for part in parts)}</div>'
 

@@ -9,6 +9,7 @@ import streamlit as st
 from core.curve import Proof
 from core.methods import METHODS
 from dashboard.digit import Digit
+from dashboard.models import stamp
 from dashboard.state import Settings
 
 MOST = 16
@@ -40,4 +41,4 @@ def recall(model: str, digit: Digit, settings: Settings, method: str) -> tuple[P
 
 def _question(model: str, digit: Digit, settings: Settings) -> Question:
     """What a proof depends on: not the attack."""
-    return model, digit, settings.target, settings.norm, settings.draws, settings.seed
+    return model, stamp(model), digit, settings.target, settings.norm, settings.draws, settings.seed

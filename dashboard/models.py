@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import core
-from core.checkpoint import CONFIG, WEIGHTS, find_model
+from core.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
 from core.errors import ModelNotFoundError
 
 ROOTS = "ELBO_MODEL_ROOTS"
@@ -52,7 +52,7 @@ def is_own(name: str) -> bool:
 
 def folder(name: str) -> Path:
     """The folder of a model that is available. Raises ModelNotFoundError for any other name."""
-    if name in core.list_models():
+    if is_shipped(name):
         return find_model(name)
     own = _own()
     if name not in own:

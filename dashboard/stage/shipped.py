@@ -33,6 +33,7 @@ FORMAT = 1
 _MOST_BYTES = 20_000_000
 _NUMBERS = ("eps", "lower", "recon", "kl", "margin")
 """Columns of the array of proofs."""
+_WORDS = ("method", "iterations", "statement")
 _IMAGES = ("image", "attacked", "recon_image", "recon_attacked")
 
 Radii = tuple[float, ...]
@@ -117,7 +118,8 @@ def write(view: View, folder: Path, command: str) -> None:
         first = len(rows)
         rows.extend([float(getattr(proof, name)) for name in _NUMBERS] for proof in proofs)
         return [
-            {"row": first + i, "method": p.method, "statement": p.statement} for i, p in enumerate(proofs)
+            {"row": first + i} | {name: getattr(proof, name) for name in _WORDS}
+            for i, proof in enumerate(proofs)
         ]
 
     names = list(view.results)
@@ -184,8 +186,7 @@ def _result(name: str, words: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
 def _proofs(words: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> tuple[Proof, ...]:
     return tuple(
         Proof(
-            method=str(said["method"]),
-            statement=str(said["statement"]),
+            **{name: said[name] for name in _WORDS},
             **dict(zip(_NUMBERS, arrays["proofs"][said["row"]].tolist(), strict=True)),
         )
         for said in words

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Curve
 from dashboard.images import palette
+from dashboard.models import stamp
 from dashboard.result import Result
 from dashboard.stage import text
 from dashboard.stage.ask import Ask, read_ask
@@ -110,7 +111,7 @@ def asked(models: Sequence[str], most: float) -> Ask:
 
 def _question(model: str, state: State) -> str:
     """Changes when pictures and attained numbers do."""
-    said = repr((model, state.digit, state.settings, state.grid))
+    said = repr((model, stamp(model), state.digit, state.settings, state.grid))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

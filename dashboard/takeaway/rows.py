@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
-from core.checkpoint import find_model, model_digest
+from core.checkpoint import model_digest
 from core.curve import Curve, Proof
+from dashboard import models
 from dashboard.compute import SAMPLE
 from dashboard.result import Result
 from dashboard.state import State
@@ -77,7 +78,7 @@ def as_csv(found: Sequence[Row]) -> str:
     """A header and a line a row; numbers with all their digits, text that no spreadsheet takes for a
     formula."""
     out = io.StringIO()
-    write = csv.writer(out, lineterminator="\n").writerow
+    write = csv.writer(out).writerow
     write(field.name for field in fields(Row))
     for row in found:
         write(_cell(value) for value in astuple(row))
@@ -147,7 +148,7 @@ def _asked(side: Side, state: State, label: str) -> dict[str, Any]:
     question = asdict(state.settings)
     return question | {
         "model": side.model,
-        "weights": model_digest(find_model(side.model)),
+        "weights": model_digest(models.folder(side.model)),
         "digit": state.digit.name,
         "label": label,
         "threshold": side.threshold,

@@ -114,6 +114,8 @@ def answer(models: Sequence[str]) -> None:
     for name in ("eps", "index", "left", "right"):
         if (value := getattr(asked, name)) is not None:
             _set(name, value)
+    if asked.index is not None:
+        st.session_state["own"] = ""
 
 
 def chart_range() -> None:

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.compare import links
+from dashboard.inspector.links import to_inspect
 from dashboard.jobs import Now
 from dashboard.models import available, sentence
 from dashboard.present.links import onward
@@ -129,9 +130,9 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         )
         take()
 
-    draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    to_inspect(state, compute.labels(tuple(available())))
     links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     onward(state, available())

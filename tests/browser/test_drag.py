@@ -10,26 +10,11 @@ import pytest
 from explorer_page import CHEAP, address_of, choose, numbers, settle, slider, visit
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.drag import MOST, drag, move
+
 CURSOR = ".st-key-curve .shapelayer path[data-index='0']"
 LABEL = ".st-key-curve .annotation[data-index='0']"
-MOST = 0.3
 WHOLE_RANGE = [round(0.01 * i, 2) for i in (*range(10, 31), *range(30, -1, -1), *range(11))]
-FRAMES = """() => {
-  const found = (window.frames_ = { handler: [], paint: [], between: [] });
-  let began = 0, last = 0;
-  addEventListener("input", () => (began = performance.now()), { capture: true });
-  addEventListener("input", () => {
-    found.handler.push(performance.now() - began);
-    requestAnimationFrame((frame) => {
-      if (last) found.between.push(frame - last);
-      last = frame;
-      const start = performance.now(), after = new MessageChannel();
-      after.port1.onmessage = () => found.paint.push(performance.now() - start);
-      after.port2.postMessage(0);
-    });
-  });
-}"""
-"""Times the work of each movement: its handler, then style, layout and paint of the frame it is in."""
 
 
 class Hand:
@@ -46,12 +31,8 @@ class Hand:
         self.to(eps)
         self.page.mouse.down()
 
-    def to(self, eps: float, steps: int = 1) -> None:
-        box = slider(self.page).bounding_box()
-        assert box is not None
-        half = 8  # of the thumb, whose middle stays inside the track
-        x = box["x"] + half + (box["width"] - 2 * half) * eps / MOST
-        self.page.mouse.move(x, box["y"] + box["height"] / 2, steps=steps)
+    def to(self, eps: float) -> None:
+        move(self.page, eps)
 
     def drop(self) -> None:
         self.page.mouse.up()
@@ -109,14 +90,9 @@ def test_nothing_is_asked_of_the_server_while_eps_is_dragged(page: Page, server:
     assert page.evaluate("window.runs") > 0
 
 
-def test_a_frame_takes_less_than_50_ms(page: Page, server: str, hand: Hand):
+def test_a_frame_takes_less_than_50_ms(page: Page, server: str):
     visit(page, server)
-    page.evaluate(FRAMES)
-    hand.grab(0.1)
-    for eps in WHOLE_RANGE:
-        hand.to(eps)
-    page.wait_for_timeout(300)
-    times = {name: sorted(values) for name, values in page.evaluate("window.frames_").items()}
+    times = drag(page)
     late = {name: values[int(0.95 * len(values))] for name, values in times.items()}
     print(f"{len(times['handler'])} movements; 95 % within, ms:", late)
     assert len(times["handler"]) > 25

@@ -24,6 +24,7 @@ from dashboard.stage import film as films
 from dashboard.stage.ask import Ask, read_ask
 from dashboard.stage.film import LEVELS, film, readings
 from dashboard.state import MOST_INDEX, Settings
+from dashboard.views import controls
 
 GRID = (0.0, 0.05, 0.1, 0.3)
 
@@ -118,6 +119,22 @@ def test_what_is_valid_is_taken():
         3, 0.0, None, NAMES[2]
     )
     assert read_ask({"eps": 1e-320}, NAMES, 1.0).eps is not None
+
+
+def test_what_is_asked_moves_the_controls(monkeypatch: pytest.MonkeyPatch):
+    ask = {"serial": 1, "eps": 0.2, "index": 4, "right": NAMES[2], "left": "../x"}
+    session = {"norm": "linf", "own": "mine", "left": NAMES[0], "stage": {"ask": ask}}
+    monkeypatch.setattr(st, "session_state", session)
+    controls.answer(NAMES)
+    assert session == session | {"eps": 0.2, "index": 4, "right": NAMES[2], "left": NAMES[0]}
+    assert session["own"] == ""
+    assert session["touched"]
+    session |= {"own": "mine", "stage": {"ask": {"serial": 2, "eps": 0.1}}}
+    controls.answer(NAMES)
+    assert (session["eps"], session["index"], session["own"]) == (0.1, 4, "mine")
+    session["stage"] = None
+    controls.answer(NAMES)
+    assert session["eps"] == 0.1
 
 
 def test_numbers_and_pictures_are_of_the_question_that_is_asked(app: AppTest):

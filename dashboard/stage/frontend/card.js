@@ -27,6 +27,8 @@ function label(card, side, words) {
   card.section.setAttribute("aria-label", side.name);
   words.numbers.forEach(([name, help], i) => {
     setText(card.labels[i], name);
+    card.tips[i].id = `tip-${side.hue}-${i}`;
+    card.terms[i].setAttribute("aria-describedby", card.tips[i].id);
     card.terms[i].setAttribute("aria-label", `What does ${name} mean?`);
     setText(card.tips[i], help);
   });
