@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.figures import COLOURS, GREY
-from dashboard.ink import legible
+from dashboard.ink import INK, legible
 
 STROKES = {"ibp": "solid", "crown": "dash"}
 
@@ -45,7 +45,11 @@ def map_figure(drop: np.ndarray) -> go.Figure:
     figure.add_heatmap(
         z=drop,
         colorscale="Cividis",
-        colorbar={"title": {"text": "drop (nats)", "side": "right"}, "thickness": 14},
+        colorbar={
+            "title": {"text": "drop (nats)", "side": "right", "font": {"color": INK}},
+            "tickfont": {"color": INK},
+            "thickness": 14,
+        },
         hovertemplate="row %{y}, column %{x}: %{z:.2f} nats lower<extra></extra>",
     )
     _plain(figure, 340)
@@ -124,6 +128,7 @@ def strip_figure(rows: Sequence[Row], bound: float) -> go.Figure:
 
 
 def _plain(figure: go.Figure, height: int) -> None:
+    legible(figure)
     figure.update_layout(
         height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False, dragmode=False
     )
