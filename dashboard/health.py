@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse
 
 from dashboard import logs
 
-STUCK = 120.0
-"""Seconds without a word after which a running computation counts as stuck; one step takes some at most."""
+STUCK = 300.0
+"""Seconds without a word after which a running computation counts as stuck; a step takes some, or many on a
+busy machine."""
 FULL = 0.9
 """Share of the memory that there is."""
 _STATUS = Path("/proc/self/status")

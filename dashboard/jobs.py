@@ -99,4 +99,4 @@ def _waiting(before: int) -> str:
 
 def _kind(work: Callable[[Tell], T]) -> str:
     """The function that work is written in."""
-    return work.__qualname__.split(".")[0].lstrip("_")
+    return getattr(work, "__qualname__", "").split(".")[0].lstrip("_")

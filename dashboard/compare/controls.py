@@ -173,14 +173,14 @@ def pin_model(comparison: Comparison, names: Mapping[str, str]) -> None:
 def _models(comparison: Comparison, kinds: Mapping[str, str]) -> None:
     names = compute.labels(tuple(kinds))
     offered = alike(kinds, comparison.models)
-    st.multiselect(
+    # Not st.multiselect: the text of its tags cannot be read on a dark theme.
+    st.pills(
         text.MOST,
         offered,
         key=key("models"),
+        selection_mode="multi",
         format_func=names.__getitem__,
         help=text.MODELS_HELP,
-        max_selections=MOST_MODELS,
-        placeholder="None",
         on_change=_change_models,
     )
     others = {kind: model for model, kind in kinds.items() if model not in offered}

@@ -11,8 +11,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.compare.compute import Entry
-from dashboard.curves import GLYPHS, PALETTE, SYMBOLS
+from dashboard.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
 from dashboard.figures import GREY, Line, faint, hover, leaves
+from dashboard.ink import legible
 from dashboard.text import nats
 
 _MARKS = 0.05
@@ -61,7 +62,7 @@ def curve_figure(
         figure.add_hline(y=level, line=ink)
     _frame(figure, eps, most, axis)
     figure.update_yaxes(title="ELBO (nats)", range=[low, high])
-    return figure
+    return legible(figure)
 
 
 def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
@@ -129,7 +130,7 @@ def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) ->
     _frame(figure, eps, most, axis)
     figure.update_layout(height=300)
     figure.update_yaxes(title="share of digits", range=[-0.03, 1.05], tickformat=".0%")
-    return figure
+    return legible(figure)
 
 
 def _frame(figure: go.Figure, eps: float, most: float, axis: str) -> None:
@@ -175,14 +176,13 @@ def names(places: Sequence[tuple[int, str]]) -> str:
 
 
 def _wrapped(parts: Sequence[tuple[int, str, Sequence[str]]]) -> str:
-    style = "display:flex;flex-wrap:wrap;gap:0.1rem 1.2rem;font-size:0.9rem"
-    return f'<div style="{style}">{"".join(starmap(_part, parts))}</div>'
+    return wrapped(list(starmap(_part, parts)))
 
 
 def _part(place: int, name: str, notes: Sequence[str]) -> str:
     said = f" ({escape('; '.join(notes))})" if notes else ""
     glyph = f'<span style="color:{PALETTE[place]}">{GLYPHS[place]}</span>'
-    return f"<span>{glyph}&nbsp;{escape(name)}{said}</span>"
+    return f"{glyph}&nbsp;{escape(name)}{said}"
 
 
 def share_words(share: Share, i: int) -> str:

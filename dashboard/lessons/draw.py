@@ -37,7 +37,7 @@ def pictures(board: Board, look: Look) -> None:
             with st.container(width=look.picture, gap="xsmall"):
                 st.image(picture.png, width=look.picture, alt=picture.alt)
                 if look is ROOM:
-                    large.say(picture.caption, 4)
+                    large.note(picture.caption)
                 else:
                     st.caption(picture.caption)
 
@@ -55,7 +55,7 @@ def charts(board: Board, look: Look) -> None:
             alt=chart.alt,
         )
         if chart.legend and look is ROOM:
-            large.say(chart.legend, 4)
+            large.note(chart.legend)
         elif chart.legend:
             st.caption(chart.legend)
     if board.problem is not None:
@@ -71,6 +71,6 @@ def question(lesson: Lesson, board: Board, look: Look) -> None:
     with st.expander(text.ANSWER):
         answer = f"{lesson.answer}\n\n{board.answer}".strip()
         if look is ROOM:
-            large.say(answer.replace("\n\n> ", " "), 4)
+            large.say(answer.replace("\n\n> ", " "), 3)
         else:
             st.markdown(answer)

@@ -43,7 +43,7 @@ def board(place: Place, show: Show) -> Board:
             x=tex(standard["input"], 3),
             standard=tex(standard[FIRST], 3),
             robust=tex(robust[FIRST], 3),
-            standard_z=tex(standard["z"] / standard["input"], 2),
+            standard_z=tex(standard["z"] / standard["input"], 0),
             robust_z=tex(robust["z"] / robust["input"], 2),
         ),
         numbers=tuple(numbers),

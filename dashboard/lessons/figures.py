@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.figures import COLOURS, GREY
+from dashboard.ink import INK, legible
 
 STROKES = {"ibp": "solid", "crown": "dash"}
 
@@ -35,7 +36,7 @@ def kl_figure(kl: np.ndarray) -> go.Figure:
     _plain(figure, 260)
     figure.update_xaxes(title="latent dimension", dtick=max(1, len(kl) // 8))
     figure.update_yaxes(title="KL (nats)", rangemode="tozero")
-    return figure
+    return legible(figure)
 
 
 def map_figure(drop: np.ndarray) -> go.Figure:
@@ -44,13 +45,17 @@ def map_figure(drop: np.ndarray) -> go.Figure:
     figure.add_heatmap(
         z=drop,
         colorscale="Cividis",
-        colorbar={"title": {"text": "drop (nats)", "side": "right"}, "thickness": 14},
+        colorbar={
+            "title": {"text": "drop (nats)", "side": "right", "font": {"color": INK}},
+            "tickfont": {"color": INK},
+            "thickness": 14,
+        },
         hovertemplate="row %{y}, column %{x}: %{z:.2f} nats lower<extra></extra>",
     )
     _plain(figure, 340)
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
-    return figure
+    return legible(figure)
 
 
 def steps_figure(right: np.ndarray, wrong: np.ndarray) -> go.Figure:
@@ -69,7 +74,7 @@ def steps_figure(right: np.ndarray, wrong: np.ndarray) -> go.Figure:
     _plain(figure, 340)
     figure.update_xaxes(title="gradient step", rangemode="tozero")
     figure.update_yaxes(title="ELBO (nats)", zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def widths_figure(widths: Mapping[tuple[str, str], Mapping[str, float]]) -> go.Figure:
@@ -87,7 +92,7 @@ def widths_figure(widths: Mapping[tuple[str, str], Mapping[str, float]]) -> go.F
     _plain(figure, 380)
     figure.update_xaxes(tickangle=-60)
     figure.update_yaxes(title="mean width of the intervals", type="log", exponentformat="power")
-    return figure
+    return legible(figure)
 
 
 def short(layer: str) -> str:
@@ -119,10 +124,11 @@ def strip_figure(rows: Sequence[Row], bound: float) -> go.Figure:
     figure.update_layout(margin_t=30)
     figure.update_xaxes(title="ELBO (nats)", zeroline=False)
     figure.update_yaxes(autorange="reversed", automargin=True)
-    return figure
+    return legible(figure)
 
 
 def _plain(figure: go.Figure, height: int) -> None:
+    legible(figure)
     figure.update_layout(
         height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False, dragmode=False
     )

@@ -55,7 +55,7 @@ def _desk(place: Place, progress: Show) -> None:
     """Words and formulas beside what they are about."""
     lesson = text.LESSONS[place.lesson - 1]
     controls.overview(place)
-    st.subheader(f"{place.lesson} · {lesson.title}", anchor=False)
+    st.header(f"{place.lesson} · {lesson.title}", anchor=False)
     words, seen = st.columns((4, 5), gap="large")
     with words:
         st.markdown(lesson.words)

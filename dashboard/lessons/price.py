@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from core.checkpoint import load_config
 from core.errors import CoreError, DataError
 from core.evaluate import CONSTANT as DECODER
@@ -18,11 +20,12 @@ from dashboard.text import CONSTANT, nats, of_images
 def board(place: Place, show: Show) -> Board:
     eps, digit = place.eps, place.digit
     clean = {name: compute.score(name, digit, show).total.item() for name in (STANDARD, ROBUST)}
-    proved = {name: compute.explosion(name, digit, eps, show)["crown"].bound for name in clean}
+    proved = {name: compute.explosion(name, digit, eps, show)["ibp"].bound for name in clean}
     constant, worst = compute.constant_scores(ROBUST, digit, eps)
-    kappa, trained = _recipe()
+    kappa = _kappa()
     worth = floor(proved[ROBUST] - worst)
-    than = "above" if worth >= 0 else "below"
+    than = f"{nats(abs(worth), 1)} {'above' if worth >= 0 else 'below'} the constant decoder"
+    than = than if math.isfinite(worth) else "vacuous"
     charts, problem = (), None
     try:
         charts = (_chart(eps),)
@@ -30,12 +33,11 @@ def board(place: Place, show: Show) -> Board:
         problem = error
     return Board(
         finding=f"On this digit the robust model gives up {nats(clean[STANDARD] - clean[ROBUST])} of clean "
-        f"ELBO. What is proved at eps {eps:g} is {nats(abs(worth), 1)} {than} the constant decoder.",
+        f"ELBO. What IBP proves at eps {eps:g} is {than}.",
         formulas=filled(
             text.PRICE,
             kappa=tex(kappa, 2),
             rest=tex(1 - kappa, 2),
-            trained=f"{trained:g}",
             clean=tex(clean[ROBUST]),
             proved=tex(floor(proved[ROBUST])),
             both=tex(floor(kappa * clean[ROBUST] + (1 - kappa) * proved[ROBUST])),
@@ -67,11 +69,10 @@ def board(place: Place, show: Show) -> Board:
     )
 
 
-def _recipe() -> tuple[float, float]:
-    """kappa and eps that the robust model was trained with. Raises DataError where nothing says so."""
-    training = load_config(ROBUST)["training"]
+def _kappa() -> float:
+    """Weight of the clean ELBO in the robust model's training. Raises DataError where nothing says it."""
     try:
-        return float(training["kappa"]), float(training["eps"])
+        return float(load_config(ROBUST)["training"]["kappa"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"The configuration of {ROBUST} does not say how it was trained.") from error
 

@@ -37,7 +37,7 @@ PLANS = (
     Plan("eps", (STANDARD,), 0.1),
     Plan("eps", (STANDARD,), 0.1),
     Plan("eps", BOTH, 0.02, "crown"),
-    Plan("eps", BOTH, 0.1, "crown"),
+    Plan("eps", BOTH, 0.1),
     Plan("move", (ROBUST,), 0.01, "crown-ibp"),
 )
 """Of lesson 1, 2, ..."""

@@ -71,11 +71,11 @@ LESSONS = (
         "One pixel of freedom",
         "Now an adversary may change the digit. What can a single pixel do? The map shows it: each of the "
         "784 pixels is moved alone, by at most $\\varepsilon$, and the image is scored again. No pixel "
-        "does much. But the adversary may move **all** of them by $\\varepsilon$, and you would hardly "
-        "see it. Were the ELBO linear, the drops would add up, to $\\varepsilon$ times the sum of all "
-        "slopes, however small each of them is. The **fast gradient sign method** (FGSM) tries just that: "
-        "one gradient, one step of $\\varepsilon$ against its sign in every pixel, cut to $[0, 1]$ by "
-        "$\\Pi$. Many small things are a large thing: that is what high dimension does.",
+        "does much. But the adversary may move **all** of them by $\\varepsilon$, and you would hardly see "
+        "it. Were the ELBO linear, the drops would add up: over all pixels, slope times reach $r_j$, which "
+        "is $\\varepsilon$, or less where black or white ends the way. The **fast gradient sign method** "
+        "(FGSM) tries just that: one gradient, one step of $\\varepsilon$ against its sign in every pixel, "
+        "cut to $[0, 1]$ by $\\Pi$. Many small things are a large thing: that is what high dimension does.",
         "The slope promises one drop, FGSM attains another. Which of the two is a fact, and is it the "
         "worst that can happen?",
         "What FGSM attained is a fact: the image is there and its score was computed. The promise is what "
@@ -153,7 +153,7 @@ CLEAN = (
 PIXELS = (
     r"\max_{j,\,\pm}\ \mathrm{ELBO}(x) - \mathrm{ELBO}(x \pm \varepsilon e_j) = <best>",
     r"x' = \Pi\big(x - \varepsilon\, \mathrm{sign}\, \nabla \mathrm{ELBO}(x)\big)",
-    r"\text{promised: } \textstyle\sum_j \varepsilon\, |\partial_j \mathrm{ELBO}| = <promised>",
+    r"\text{promised: } \textstyle\sum_j r_j\, |\partial_j \mathrm{ELBO}| = <promised>",
     r"\text{attained: } \mathrm{ELBO}(x) - \mathrm{ELBO}(x') = <attained>",
 )
 DESCENT = (
@@ -166,7 +166,8 @@ EXPLOSION = (
     r"c \mapsto W c + b, \quad r \mapsto |W|\, r",
     r"\text{standard, first layer: } <x> \to <standard>",
     r"\text{robust, first layer: } <x> \to <robust>",
-    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z>,\text{ robust } <robust_z>",
+    r"\frac{\text{width of } z}{\text{width of } x} = <standard_z>\text{ standard},\ <robust_z>"
+    r"\text{ robust}",
 )
 PRICE = (
     r"\max_\theta\ \kappa\, \mathrm{ELBO}(x) + (1 - \kappa)\, L(x; \varepsilon)",

@@ -6,13 +6,18 @@ import streamlit as st
 
 
 def say(sentence: str, level: int = 2) -> None:
-    """A sentence as a heading of that level; 1 is the largest."""
+    """A sentence as a heading of level 1, the largest, to 3; those below are no larger than text."""
     st.markdown(f"{'#' * level} {sentence}", anchors=False)
 
 
-def number(label: str, value: str, note: str) -> None:
+def note(words: str) -> None:
+    """Words that go with something larger."""
+    st.markdown(f"**{words}**")
+
+
+def number(label: str, value: str, more: str) -> None:
     """A number with its label and a note, the number largest."""
     with st.container(gap=None, width="content"):
-        say(label, 3)
+        say(label)
         say(value, 1)
-        say(note, 4)
+        note(more)

@@ -60,7 +60,7 @@ def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: D
     """The chart, the statements and the way back; then better proofs, into the same places."""
     chart, versions = st.empty(), itertools.count()
     legend = figures.legend([side.line for side in sides])
-    large.say(legend, 4)
+    large.note(legend)
     with st.expander(words.STATEMENTS):
         statements = st.empty()
     st.page_link(

@@ -75,7 +75,7 @@ def _pictures(result: Result, i: int) -> None:
         for caption, image, alt in shown:
             with st.container(width=ROOM.picture, gap=None):
                 st.image(images.grey(image), width=ROOM.picture, alt=alt)
-                large.say(caption, 4)
+                large.note(caption)
 
 
 def _numbers(curve: Curve, i: int) -> None:

@@ -119,14 +119,14 @@ def test_a_pinned_model_and_a_pinned_digit(page: AppTest):
 def test_who_is_not_compared_is_not_pinned(page: AppTest):
     page.query_params["pin"] = NAMES[0]
     page.run()
-    page.multiselect(key="compare-models").set_value([NAMES[1], NAMES[2]]).run()
+    page.button_group(key="compare-models").set_value([NAMES[1], NAMES[2]]).run()
     assert not page.exception
     assert not page.warning
     assert "pin" not in address(page)
-    page.multiselect(key="compare-models").set_value([NAMES[2]]).run()
+    page.button_group(key="compare-models").set_value([NAMES[2]]).run()
     assert [info.value for info in page.info] == [text.TOO_FEW]
     assert len(page.table) == 1
-    page.multiselect(key="compare-models").set_value([]).run()
+    page.button_group(key="compare-models").set_value([]).run()
     assert not page.exception
     assert [info.value for info in page.info] == [text.NONE_CHOSEN]
     press(page, "Reset")
@@ -138,12 +138,12 @@ def test_models_of_another_likelihood_are_left_out_and_said(page: AppTest, model
     vae = VAE(VAEConfig(latent=4, widths=(8,), likelihood="gaussian"))
     checkpoint.save_model(vae, models / "gauss", {"training": {"eps": 0.0, "target": "likelihood"}})
     page.run()
-    assert page.multiselect(key="compare-models").options != []
+    assert page.button_group(key="compare-models").options != []
     assert text.left_out(1) in [caption.value for caption in page.caption]
-    assert "gauss" not in str(page.multiselect(key="compare-models").options)
+    assert "gauss" not in str(page.button_group(key="compare-models").options)
     press(page, "Compare Gaussian models instead")
     assert not page.exception
-    assert page.multiselect(key="compare-models").value == ["gauss"]
+    assert page.button_group(key="compare-models").value == ["gauss"]
     assert text.left_out(3) in [caption.value for caption in page.caption]
 
 
@@ -174,7 +174,7 @@ def test_the_address_restores_every_setting(page: AppTest):
     assert not page.exception
     assert not page.warning
     assert address(page) == wanted
-    assert page.multiselect(key="compare-models").value == [NAMES[2], NAMES[0]]
+    assert page.button_group(key="compare-models").value == [NAMES[2], NAMES[0]]
     assert page.selectbox(key="compare-count").value == 25
     assert page.number_input(key="compare-threshold").value == -546
     assert page.number_input(key="compare-box").value == 0.123

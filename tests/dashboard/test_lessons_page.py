@@ -95,7 +95,7 @@ def test_every_lesson_opens(page: AppTest, number: int, present: str):
     assert not any(re.search("<[a-z_]+>", formula) for formula in formulas)
     said = " ".join(m.value for m in page.markdown)
     assert text.LESSONS[number - 1].question in said
-    assert text.LESSONS[number - 1].title in said + " ".join(h.value for h in page.subheader)
+    assert text.LESSONS[number - 1].title in said + " ".join(h.value for h in page.header)
 
 
 def test_the_numbers_are_those_of_core(page: AppTest):
