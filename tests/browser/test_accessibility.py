@@ -14,6 +14,7 @@ IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 PAGES = {
     "explorer": "/?steps=5&draws=1&method=crown-ibp&states=coverage",
     "results": "/results",
+    "inspect": "/inspect?model=mnist-mlp-robust-0.1&eps=0.05&layer=natural",
 }
 """Every page, with what is quick to compute."""
 GRAVE = ("serious", "critical")
