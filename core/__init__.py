@@ -15,6 +15,7 @@ from core.curve import elbo_curve
 from core.data import load_samples
 from core.elbo import elbo, sample_noise
 from core.evaluate import evaluate
+from core.inspection import inspect_layers
 from core.prove import certify, refine
 from core.radius import certified_radius
 from core.suite import run_suite
@@ -28,6 +29,7 @@ __all__ = [
     "elbo",
     "elbo_curve",
     "evaluate",
+    "inspect_layers",
     "list_models",
     "load_model",
     "load_samples",

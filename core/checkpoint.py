@@ -25,6 +25,7 @@ from core.model import VAE
 FORMAT = 1
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 MODELS = ASSETS / "models"
+_MOST_NAME = 200
 _MOST_CONFIG_BYTES = 1_000_000
 _MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
@@ -36,13 +37,19 @@ def list_models() -> list[str]:
     return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG}"))
 
 
+def is_shipped(name: str) -> bool:
+    """Whether that is the name of a shipped model; no path is."""
+    single = 0 < len(name) <= _MOST_NAME and Path(name).name == name != ".."
+    return single and (MODELS / name / CONFIG).is_file()
+
+
 def find_model(name: str | Path) -> Path:
     """The folder of a shipped model, or of a path. Raises ModelNotFoundError with near names."""
-    names = list_models()
-    if str(name) in names:
+    if is_shipped(str(name)):
         return MODELS / str(name)
     if Path(name).is_dir():
         return Path(name)
+    names = list_models()
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise ModelNotFoundError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,9 @@ from core.robust import separate_terms
 from core.sharpen import sharpened
 from core.slopes import Slopes
 
+Clock = Callable[[], float]
+"""Seconds since some moment, as time.monotonic."""
+
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 OPTIMISING = METHODS[3:]
 """Those that get tighter with iterations."""
@@ -31,7 +34,7 @@ QUADRATIC = {"quadratic": 4, "bab": 6}
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
 # Planes at the likelihood that are tried before any optimisation.
-_MIXES = (0.5, 1.0, 0.0)
+MIXES = (0.5, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,20 @@ class Stage:
     margin: Tensor
 
 
-def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float) -> Iterator[Stage]:
+def stages(
+    relaxation: Relaxation, method: str, iterations: int, seconds: float, clock: Clock = time.monotonic
+) -> Iterator[Stage]:
     """Bounds for B balls, each at least as tight as the one before; the first needs no backward pass.
 
     iterations  optimisation steps of alpha-crown, a quarter of those of quadratic, rounds of splits of bab.
     seconds     the methods from alpha-crown on end when that many have passed since the second bound began.
+    clock       counts them.
     """
     stage = _intervals(relaxation)
     yield stage
     if method == "ibp":
         return
-    end = time.monotonic() + seconds  # not before: many balls may wait for their turn behind this yield
+    end = clock() + seconds  # not before: many balls may wait for their turn behind this yield
     bounds = stage.bounds
     stage = _planes(stage, relaxation, bounds, "crown-ibp")
     yield stage
@@ -72,35 +78,35 @@ def stages(relaxation: Relaxation, method: str, iterations: int, seconds: float)
     if method not in OPTIMISING:
         return
     slopes = default_slopes(relaxation, bounds)
-    for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, "alpha-crown"):
+    for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, clock, "alpha-crown"):
         stage = better
         yield stage
-    if method == "alpha-crown" or time.monotonic() > end:
+    if method == "alpha-crown" or clock() > end:
         return
     if _tame(relaxation, bounds):
-        half = (time.monotonic() + end) / 2
+        half = (clock() + end) / 2
         for sharper in sharpened(relaxation, bounds, iterations):
             bounds = sharper
             yield stage
-            if time.monotonic() > half:
+            if clock() > half:
                 break
         bounds = relaxation.tighten_decoder(bounds)
         slopes = default_slopes(relaxation, bounds)
-        for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, "quadratic"):
+        for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, clock, "quadratic"):
             stage = better
             yield stage
         if method == "quadratic" or _far(relaxation, stage):
             for better in _quadratic(
-                stage, relaxation, bounds, slopes, iterations * QUADRATIC[method], end
+                stage, relaxation, bounds, slopes, iterations * QUADRATIC[method], end, clock
             ):
                 stage = better
                 yield stage
-    if method == "bab" and time.monotonic() < end:
+    if method == "bab" and clock() < end:
         for value in Branching(relaxation, bounds, slopes).run(iterations):
             best = torch.maximum(stage.value, value.nan_to_num(nan=-torch.inf))
             stage = Stage(best, "bab", bounds, stage.minimiser, stage.margin)
             yield stage
-            if time.monotonic() > end:
+            if clock() > end:
                 return
 
 
@@ -111,12 +117,13 @@ def _alpha(
     slopes: Slopes,
     iterations: int,
     end: float,
+    clock: Clock,
     method: str,
 ) -> Iterator[Stage]:
     """Optimises the slopes of the linear bound in place."""
     assert slopes.mix is not None
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
-        late = time.monotonic() > end
+        late = clock() > end
         if done % REPORT == 0 or done == iterations or late:
             stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], method)
             yield stage
@@ -144,7 +151,13 @@ def _tame(relaxation: Relaxation, bounds: LayerBounds) -> bool:
 
 
 def _quadratic(
-    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, steps: int, end: float
+    stage: Stage,
+    relaxation: Relaxation,
+    bounds: LayerBounds,
+    slopes: Slopes,
+    steps: int,
+    end: float,
+    clock: Clock,
 ) -> Iterator[Stage]:
     """For a single ball: optimises the quadratic, proves what it has arrived at from time to time."""
     point = relaxation.ball.center if stage.minimiser is None else stage.minimiser
@@ -157,7 +170,7 @@ def _quadratic(
         return Stage(torch.where(better, value, stage.value), "quadratic", bounds, stage.minimiser, margin)
 
     for done, _ in enumerate(search.run()):
-        if time.monotonic() > end:
+        if clock() > end:
             break
         if done > 0 and done % _PROVE == 0:
             stage = proved()
@@ -183,7 +196,7 @@ def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
 
 def _planes(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
     """The best of the planes with default slopes, per image."""
-    mixes = bounds.decoder[-1].lower.new_tensor(_MIXES).view(-1, 1, 1, 1, 1)
+    mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
     return _better(stage, relaxation, bounds, Slopes(), mixes, method)
 
 

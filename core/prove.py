@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -12,7 +13,7 @@ from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
 from core.errors import Cancelled
 from core.layers import LayerInterval
-from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Stage, stages
+from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
 from core.model import VAE
 from core.problem import Problem, pose
 from core.robust import separate_terms
@@ -111,16 +112,18 @@ def refine(
     arithmetic: str = "float64",
     iterations: int = 50,
     seconds: float = math.inf,
+    clock: Clock = time.monotonic,
 ) -> Iterator[Certificate]:
     """The certificates on the way to `certify`, each at least as tight as the one before.
 
     The first, by interval propagation, comes at once. Stop iterating when it is tight enough. Arguments
-    and errors are those of `certify`.
+    and errors are those of `certify`. clock counts the seconds: time.thread_time leaves out what other
+    threads compute meanwhile.
     """
     problem = pose(
         vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
     )
-    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds))
+    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds), clock)
     for _ in run.steps():
         yield run.certificate()
 
@@ -128,8 +131,10 @@ def refine(
 class _Run:
     """All images of a problem, some at a time; keeps the last stage of each part."""
 
-    def __init__(self, problem: Problem, iterations: int, seconds: float) -> None:
-        self._problem, self._iterations, self._seconds = problem, iterations, seconds
+    def __init__(
+        self, problem: Problem, iterations: int, seconds: float, clock: Clock = time.monotonic
+    ) -> None:
+        self._problem, self._iterations, self._seconds, self._clock = problem, iterations, seconds, clock
         method, count = problem.method, len(problem.eps)
         # From crown on, images together would take more memory than they save time.
         size = {"ibp": count, "crown-ibp": max(1, _TOGETHER // len(problem.noise))}.get(method, 1)
@@ -154,7 +159,7 @@ class _Run:
         for part in self._parts:
             relaxation = problem.relaxation(part)
             seconds = self._seconds * len(relaxation.ball.eps)
-            left.append(stages(relaxation, problem.method, self._iterations, seconds))
+            left.append(stages(relaxation, problem.method, self._iterations, seconds, self._clock))
             self._stages.append(next(left[-1]))
             self._values.append({"ibp": self._stages[-1].value})
         self.done = len(self._parts)

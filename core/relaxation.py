@@ -251,7 +251,7 @@ class Relaxation:
         lost = lost + self.latent_roundoff(rows, bounds) + self.scoring_roundoff(t, a) / draws
         rows, constant, lost = (v.unflatten(1, (draws, -1)) for v in (rows, constant, lost))
         on_mu, scale = rows.sum(1), (rows * self.noise).sum(1)
-        on_posterior, from_posterior, lost_posterior = self._pull_posterior(on_mu, scale, bounds, slopes)
+        on_posterior, from_posterior, lost_posterior = self.pull_posterior(on_mu, scale, bounds, slopes)
         on_x, more, lost_encoder = self._to_input(on_posterior, bounds, slopes)
         slope = on_x.flatten(2)
         if self._t is None:
@@ -272,7 +272,7 @@ class Relaxation:
         own = size + a.magnitude.flatten(1).sum(1)
         return forward + 8 * FLOAT64.gamma(pixels + 2 * ELEMENTARY) * own
 
-    def _pull_posterior(
+    def pull_posterior(
         self, on_mu: Tensor, scale: Tensor, bounds: LayerBounds, slopes: Slopes
     ) -> tuple[Tensor, Tensor, Tensor]:
         """<on_mu, mu> + <scale, exp(logvar / 2)> - weight KL >= <(R, B, 2k), posterior> + (R, B) - (R, B).

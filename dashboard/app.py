@@ -1,4 +1,4 @@
-"""Run with `streamlit run dashboard/app.py`."""
+"""Run with `streamlit run dashboard/app.py`. The server, made once; what a visitor sees is in pages.py."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import sys
 from pathlib import Path
 
 import streamlit as st
+from starlette.routing import Route
 
 # `streamlit run` puts this file's folder on the path, not the folder above, where core is.
 ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-st.set_page_config(page_title="ELBO under attack", page_icon="🎯", layout="wide", initial_sidebar_state=300)
-pages = [
-    st.Page("entries/explorer.py", title="Explorer", default=True),
-    st.Page("entries/compare.py", title="Compare", url_path="compare"),
-    st.Page("entries/lessons.py", title="Lessons", url_path="lessons"),
-    st.Page("entries/own.py", title="Your own", url_path="own"),
-    st.Page("entries/results.py", title="Results", url_path="results"),
-    # Reached from the explorer, whose settings it takes over.
-    st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden"),
-]
-st.navigation(pages, position="top").run()
+from dashboard import health, logs  # noqa: E402
+
+app = st.App(
+    "pages.py",
+    lifespan=health.lifespan,
+    routes=[Route("/health", health.respond)],
+    on_script_error=logs.failed,
+)

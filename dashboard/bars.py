@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from dashboard.figures import GREY, faint
+from dashboard.ink import legible
 from dashboard.text import signed
 
 
@@ -56,7 +57,7 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
         if not any(values):
             continue
         colours = [loss.colour for loss in losses]
-        outline = {"color": colours, "width": 2 if alpha == 0 else 0}
+        outline = {"color": colours, "width": 2 if alpha == 0 else 1}
         figure.add_bar(
             y=names,
             x=values,
@@ -104,7 +105,7 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
     figure.update_xaxes(range=None if low is None else [low, -0.05 * low])
     figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
     figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return figure
+    return legible(figure)
 
 
 def _key(figure: go.Figure, name: str, **style: object) -> None:

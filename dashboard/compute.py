@@ -166,7 +166,7 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     return _explore(name, digit, settings, grid, outside(show))
 
 
-@cached(256)
+@cached(1000)
 def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
     if (found := shipped.result(name, digit, settings, grid)) is not None:
         return found
@@ -199,7 +199,7 @@ def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...
             terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
         )
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,10 +11,12 @@ import plotly.graph_objects as go
 
 from core.results import Mean
 from dashboard.figures import GREY
+from dashboard.ink import legible
 from dashboard.text import QUANTITY_NAMES, interval, nats, of_images
 
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe-Ito, the explorer's two colours first; yellow and black do not show on one of the themes."""
+PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#782DFF", "#7878FF")
+"""The four of Okabe-Ito that show on both themes, the explorer's two first; then two that are far from them
+for people with a colour deficiency too."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star")
 GLYPHS = ("●", "■", "◆", "▲", "▼", "★")
 """The same for the legend."""
@@ -89,7 +91,7 @@ def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> 
     )
     figure.update_xaxes(title=axis, range=[-0.01 * most, 1.02 * most], fixedrange=True)
     figure.update_yaxes(title="mean ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> None:
@@ -196,12 +198,12 @@ def legend(lines: Sequence[Lines], most: float, near: bool) -> str:
     """What colours and strokes mean, and what left the frame, as HTML: it wraps on a narrow screen."""
     low, _ = frame(lines, most, near)
     parts = [_entry(line, [] if line.constant else leaves(line, low, most)) for line in lines]
-    return _wrapped([*parts, *(stroke.replace(" ", "&nbsp;") for stroke in STROKES)])
+    return wrapped([*parts, *(stroke.replace(" ", "&nbsp;") for stroke in STROKES)])
 
 
 def key(lines: Sequence[Lines]) -> str:
     """What colours mean, as HTML; nothing of those in grey."""
-    return _wrapped([_entry(line, []) for line in lines if line.place is not None])
+    return wrapped([_entry(line, []) for line in lines if line.place is not None])
 
 
 def _entry(line: Lines, notes: Sequence[str]) -> str:
@@ -210,7 +212,7 @@ def _entry(line: Lines, notes: Sequence[str]) -> str:
     return f'<span style="color:{line.colour}">{glyph}</span>&nbsp;{escape(line.name)}{said}'
 
 
-def _wrapped(parts: Sequence[str]) -> str:
+def wrapped(parts: Sequence[str]) -> str:
     style = "display:flex;flex-wrap:wrap;gap:0.1rem 1.2rem;font-size:0.9rem"
     return f'<div style="{style}">{"".join(f"<span>{part}</span>" for part in parts)}</div>'
 

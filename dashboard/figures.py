@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from dashboard.ink import legible
 from dashboard.text import HUES, METHOD_NAMES, nats
 
 COLOURS = ("#D55E00", "#0072B2")
@@ -78,7 +79,7 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     )
     figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
     figure.update_yaxes(title="ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def _add_cursor(figure: go.Figure, eps: float, most: float) -> None:
@@ -128,7 +129,7 @@ def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: f
     whole = quiet | {"cliponaxis": False}
     for method, (eps, bounds) in line.by_method.items():
         if method in STROKES:
-            ink = {"color": faint(line.colour, 0.6), "width": 1, "dash": STROKES[method]}
+            ink = {"color": line.colour, "width": 1, "dash": STROKES[method]}
             y = np.maximum(bounds, low - 3 * (high - low))
             figure.add_scatter(x=eps, y=y, mode="lines", line=ink, **quiet)
         else:

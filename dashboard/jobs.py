@@ -1,25 +1,27 @@
-"""Heavy work off the page's own thread, so that a control interrupts it at any moment. The only locks."""
+"""Heavy work off the page's own thread, so that a control interrupts it at any moment."""
 
 from __future__ import annotations
 
-import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 
 from core.curve import Proof
 from core.errors import Cancelled
+from dashboard import logs
+from dashboard.turns import Turns, cores
 
 # One thread a computation: two visitors would otherwise fight for the cores, which costs far more
-# than one visitor alone gains. As many computations as there are cores may run at once, and as many
-# fast ones beside them: what a page needs to open does not queue behind slow proofs.
+# than one visitor alone gains.
 torch.set_num_threads(1)
-_CORES = max(1, os.cpu_count() or 1)
-_SLOTS = {fast: threading.BoundedSemaphore(_CORES) for fast in (True, False)}
+MOST_WAITING = 64
+"""Computations of a kind that may wait; a page has one at a time."""
+TURNS = Turns(cores(), MOST_WAITING)
 _GLANCE = 0.1
 
 T = TypeVar("T")
@@ -35,44 +37,66 @@ class Now:
 
 
 Tell = Callable[[Now], None]
-"""Called by the work, often; raises Cancelled when nobody waits any more."""
+"""Called by the work, often; raises Cancelled when nobody waits any more, and pauses slow work while fast
+work needs its core."""
 Show = Callable[[Now], None]
 """Called on the page's thread every tenth of a second; may raise to cancel."""
 
 
-def run(work: Callable[[Tell], T], show: Show, fast: bool = False) -> T:
-    """What `work` returns or raises, from a thread of its own, when a core is free for it.
+def run(work: Callable[[Tell], T], show: Show, fast: bool = False, model: str = "") -> T:
+    """What `work` returns or raises, from a thread of its own, when its turn has come.
 
     Streamlit interrupts a page only where it calls `st`, and one step of a certificate may take seconds:
-    work that is no longer wanted ends at its next `Tell`, and the page does not wait for that.
+    work that is no longer wanted ends at its next `Tell`, and the page does not wait for that. What a page
+    needs to open is `fast`: it does not queue behind slow proofs. Raises Busy where too much is waiting.
+    The log names the function that holds `work`, and the model.
     """
-    unwanted, slots = threading.Event(), _SLOTS[fast]
+    asked, turn = time.monotonic(), TURNS.join(fast)
+    try:
+        while not TURNS.wait(turn, _GLANCE):
+            show(Now(0.0, _waiting(TURNS.before(turn))))
+    except BaseException:
+        TURNS.leave(turn)
+        raise
+    waited, unwanted = time.monotonic() - asked, threading.Event()
     now = Now(0.0, "about to start")
     result: Future[T] = Future()
 
     def tell(news: Now) -> None:
         nonlocal now
+        now = news
+        TURNS.heed(turn, unwanted.is_set)
         if unwanted.is_set():
             raise Cancelled
-        now = news
 
     def job() -> None:
+        torch.set_num_threads(1)  # a setting of each thread
         try:
-            while not slots.acquire(timeout=_GLANCE):
-                tell(Now(0.0, "waiting for other visitors' computations"))
-            try:
-                torch.set_num_threads(1)  # a setting of each thread
-                result.set_result(work(tell))
-            finally:
-                slots.release()
+            done = work(tell)
         except BaseException as error:
+            TURNS.leave(turn)
             result.set_exception(error)
+        else:
+            TURNS.leave(turn)
+            result.set_result(done)
+        error = Cancelled() if unwanted.is_set() else result.exception()
+        logs.computed(_kind(work), model, fast, waited, time.monotonic() - asked - waited, error)
 
-    threading.Thread(target=job, daemon=True).start()
+    threading.Thread(target=job, name="computation", daemon=True).start()
     try:
         while not wait([result], timeout=_GLANCE).done:
-            show(now)
+            paused = ", paused while other pages open"
+            show(replace(now, what=now.what + paused) if turn.paused else now)
     except BaseException:
         unwanted.set()
         raise
     return result.result()
+
+
+def _waiting(before: int) -> str:
+    return f"waiting: {before} computation{'s' * (before != 1)} before yours"
+
+
+def _kind(work: Callable[[Tell], T]) -> str:
+    """The function that work is written in."""
+    return work.__qualname__.split(".")[0].lstrip("_")

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import core
-from core.checkpoint import CONFIG, WEIGHTS, find_model
+from core.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
 from core.errors import ModelNotFoundError
 
 ROOTS = "ELBO_MODEL_ROOTS"
@@ -52,7 +52,7 @@ def is_own(name: str) -> bool:
 
 def folder(name: str) -> Path:
     """The folder of a model that is available. Raises ModelNotFoundError for any other name."""
-    if name in core.list_models():
+    if is_shipped(name):
         return find_model(name)
     own = _own()
     if name not in own:
@@ -71,6 +71,14 @@ def stamp(name: str) -> Stamp:
         return ()
 
 
+def sentence(error: Exception) -> str:
+    """What is wrong with a model, in the names that visitors know: no paths of this server."""
+    said = str(error)
+    for name, root in roots().items():
+        said = said.replace(f"{root}{os.sep}", f"{name}/")
+    return said
+
+
 def _own() -> dict[str, Path]:
     """Folders of the models in the roots, by name."""
     found = ((f"{name}/{path.name}", path) for name, root in roots().items() for path in _inside(root))
@@ -86,7 +94,16 @@ def _inside(root: Path) -> Iterator[Path]:
         return
     for name in names:
         path = root / name
-        if _NAME.fullmatch(name) and (path / CONFIG).is_file():
-            files = (path, path / CONFIG, path / WEIGHTS)
-            if all(file.resolve().is_relative_to(root) for file in files):
-                yield path
+        files = (path, path / CONFIG, path / WEIGHTS)
+        if not _NAME.fullmatch(name) or not all(_leads_into(root, file) for file in files):
+            continue
+        if (path / CONFIG).is_file():
+            yield path
+
+
+def _leads_into(root: Path, path: Path) -> bool:
+    """Whether a path is inside of a root after all links; one that leads in circles is not."""
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False

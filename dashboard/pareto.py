@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from core.results import Mean, frontier
 from dashboard.curves import BELOW, SYMBOLS, Lines, hover, in_words
 from dashboard.figures import GREY, faint
+from dashboard.ink import legible
 
 
 class Point(NamedTuple):
@@ -74,7 +75,7 @@ def pareto_figure(lines: Sequence[Lines], eps: float) -> go.Figure:
     )
     figure.update_yaxes(title=f"proved at eps {eps:g} (nats)", range=[low, high], fixedrange=True)
     figure.update_yaxes(zeroline=False)
-    return figure
+    return legible(figure)
 
 
 def _add_point(figure: go.Figure, point: Point, eps: float, edge: float) -> None:

@@ -11,7 +11,7 @@ TITLE = "ELBO under attack"
 EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
 COMPARE_PAGE = "entries/compare.py"
 OWN_PAGE = "entries/own.py"
-"""Files of the pages, beside app.py."""
+"""Files of the pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "

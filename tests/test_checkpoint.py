@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import core
-from core.checkpoint import load_config, model_digest, read_tensors, save_model, write_tensors
+from core.checkpoint import is_shipped, load_config, model_digest, read_tensors, save_model, write_tensors
 from core.errors import CheckpointError, ModelNotFoundError, OutputError
 from core.model import VAE
 from tests.conftest import make_images, make_vae
@@ -222,3 +222,11 @@ def test_a_folder_that_cannot_be_written(folder: Path, monkeypatch: pytest.Monke
     with pytest.raises(OutputError, match="Read-only file system"):
         save_model(make_vae(seed=1), folder, {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before  # no *.part either
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../models/mnist-mlp-standard", "no-such", "x" * 10_000, "a\0b"]
+)
+def test_a_path_is_no_name_of_a_shipped_model(name: str) -> None:
+    assert not is_shipped(name)
+    assert is_shipped("mnist-mlp-standard")

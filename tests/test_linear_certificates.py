@@ -174,19 +174,18 @@ def test_minimiser_lies_in_the_ball_and_is_worse_than_the_clean_image() -> None:
         assert bool((at < core.elbo(vae, x, noise).total).all())
 
 
-def test_the_time_of_an_image_begins_with_its_own_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_an_image_begins_with_its_own_work() -> None:
     now = [0.0]
-    monkeypatch.setattr("core.methods.time.monotonic", lambda: now[0])
     vae = make_vae()
     x, noise = make_images(vae, 1), core.sample_noise(vae, 1)
     given = {"target": "likelihood", "norm": "linf", "side": "lower", "arithmetic": "float64"}
     relaxation = pose(vae, x, noise, 0.1, method="alpha-crown", **given).relaxation()
     with torch.no_grad():
-        run = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0)
+        run = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0])
         assert next(run).method == "ibp"
         now[0] = 100.0  # other images had their turn
         assert [stage.method for stage in run].count("alpha-crown") == 3
-        late = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0)
+        late = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0])
         assert [next(late).method for _ in range(3)] == ["ibp", "crown-ibp", "crown"]
         now[0] = 102.0
         assert [stage.method for stage in late].count("alpha-crown") == 1

@@ -174,3 +174,20 @@ def test_images_that_are_relaxed_together_keep_their_own_bounds() -> None:
         assert together.minimiser is not None
         assert alone.minimiser is not None
         assert torch.equal(together.minimiser[i], alone.minimiser[0])
+
+
+def test_seconds_are_counted_by_the_clock_that_is_given() -> None:
+    vae, now = make_vae(scale=1.5), [0.0]
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 2)
+
+    def clock() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    def bound(seconds: float) -> float:
+        run = core.refine(vae, x, noise, eps=0.1, iterations=100, seconds=seconds, clock=clock)
+        *_, last = run
+        return last.lower.item()
+
+    assert bound(seconds=5.0) < bound(seconds=1e9)
+    assert now[0] > 100

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.apgd import APGD
-from core.attacks.base import Attack, AttackResult, Progress
+from core.attacks.base import Attack, AttackResult, Progress, Watch
 from core.attacks.chance import Random
 from core.attacks.gradient import FGSM, PGD
 from core.attacks.spg import SPG
@@ -22,7 +22,7 @@ ATTACKS: dict[str, type[Attack]] = {
     kind.name: kind for kind in (FGSM, PGD, APGD, SPG, Vertex, Latent, Targeted, Damage, Random, Strongest)
 }
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "attack"]
+__all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "Watch", "attack"]
 
 
 def attack(
@@ -39,6 +39,7 @@ def attack(
     seed: int = 0,
     start: Tensor | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> AttackResult:
     """The lowest ELBO that an adversary was seen to reach in the ball of radius eps.
 
@@ -56,6 +57,7 @@ def attack(
     start     points to start at as well, (K, B, C, H, W) or (B, C, H, W), projected onto the ball
               first. Each is one more restart.
     progress  called as progress(done, total) after each step; raise in it to cancel.
+    watch     called with the Evaluation of each step: points (K * B, C, H, W) and their ELBOs.
 
     Raises InputError for arguments that are not as above.
     """
@@ -71,7 +73,7 @@ def attack(
         restarts=check_count("restarts", restarts, 1_000),
         seed=check_seed(seed),
     )
-    return optimiser.run(vae, ball, noise, target, _check_start(start, ball), progress)
+    return optimiser.run(vae, ball, noise, target, _check_start(start, ball), progress, watch)
 
 
 def _check_start(start: Tensor | None, ball: Ball) -> Tensor:

@@ -17,6 +17,9 @@ from core.model import VAE
 Progress = Callable[[int, int], None]
 """Called with (evaluations done, of how many); raise in it to cancel."""
 
+Watch = Callable[[Evaluation], None]
+"""Called with every evaluation, in order: points inside the ball and their ELBOs."""
+
 Search = Generator[Tensor, Evaluation, None]
 """Yields points (K * B, ...), K candidates an image; is sent their evaluation, projected onto the ball."""
 
@@ -96,6 +99,7 @@ class Attack(ABC):
         target: str,
         starts: Tensor,
         progress: Progress | None = None,
+        watch: Watch | None = None,
     ) -> AttackResult:
         """Attack the images at the centre of the ball with shared draws (S, k); starts (K, B, C, H, W)."""
         x = ball.center
@@ -110,6 +114,8 @@ class Attack(ABC):
         while True:
             count = len(points) // len(x)
             evaluation = objective(problem.balls(count).project(points.to(x.dtype)))
+            if watch is not None:
+                watch(evaluation)
             values = evaluation.value.double().view(count, len(x))
             values = values.masked_fill(values.isnan(), torch.inf)
             value, which = values.min(0)

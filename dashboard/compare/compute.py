@@ -124,4 +124,4 @@ def _findings(
             ),
         )
 
-    return run(work, _show)
+    return run(work, _show, model=name)

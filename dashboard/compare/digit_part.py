@@ -21,7 +21,7 @@ from dashboard.text import EPS_AXIS, nats
 
 _STANDS = 2.0
 """Seconds that charts stand before they are drawn again; the browser rebuilds them each time."""
-_WIDTH = 72
+_WIDTH = 64
 
 
 def show_digits(comparison: Comparison, names: Mapping[str, str], labels: Sequence[int]) -> None:
@@ -76,7 +76,7 @@ def _charts(
             with column:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     image = next(e.result.image for e in entries if e.digit == digit)
-                    said = f"Digit {text.digit(digit, labels)}"
+                    said = text.heading(digit, labels, digit != asked.digit)
                     st.image(images.grey(image, scale=4), width=48, alt=said)
                     st.subheader(said, anchor=False)
                 st.plotly_chart(
@@ -119,8 +119,9 @@ def _pictures(entries: Sequence[Entry], comparison: Comparison, labels: Sequence
     st.subheader(f"Attacked at eps {eps:.6g}, and decoded", anchor=False)
     for digit in comparison.digits:
         if len(comparison.digits) > 1:
-            st.markdown(f"**Digit {text.digit(digit, labels)}**")
-        with st.container(horizontal=True, gap="medium"):
+            said = text.heading(digit, labels, digit != comparison.asked.digit)
+            st.markdown(f"**{said}**")
+        with st.container(horizontal=True, gap="xsmall"):
             for e in (e for e in entries if e.digit == digit):
                 _pair(e, eps)
 
@@ -129,7 +130,7 @@ def _pair(shown: Entry, eps: float) -> None:
     result = shown.result
     i = result.at(eps)
     attained = nats(result.curve.attained[i].item())
-    with st.container(border=True, width=2 * _WIDTH + 60, gap="xsmall"):
+    with st.container(border=True, width=2 * _WIDTH + 44, gap="xsmall"):
         st.html(figures.names([(shown.place, shown.name)]))
         with st.container(horizontal=True, gap="xsmall"):
             for caption, image, alt in (

@@ -181,8 +181,9 @@ def _fill(gallery: _Gallery, comparison: Comparison, status: DeltaGenerator) -> 
                 gallery.leave_out(name)
             done += len(chunk)
             if time.monotonic() > end and done < whole:
-                status.info(text.stopped(done, whole, SECONDS))
-                st.button(text.GO_ON, on_click=touch)
+                with status.container():
+                    st.info(text.stopped(done, whole, SECONDS))
+                    st.button(text.GO_ON, on_click=touch)
                 return
             if time.monotonic() - drawn > _STANDS:
                 gallery.draw()

@@ -23,9 +23,10 @@ PIN_HELP = (
 ORDER = {1: "higher, proved", -1: "lower, proved", 0: "open"}
 AGAINST_HELP = (
     "Numbers of each model minus those of the pinned one, in nats. Worst case: the lowest ELBO that any "
-    "attack could reach lies between proved and attained. Higher, proved: this model's proof is above what "
-    "the attack attained on the pinned one, so no attack can turn the order. Lower, proved: the other way "
-    "round. Open: the two ranges overlap. The difference of two proofs is no proof of a difference."
+    "attack could reach, over these noise draws, lies between proved and attained. Higher, proved: this "
+    "model's proof is above what the attack attained on the pinned one, so no attack can turn the order. "
+    "Lower, proved: the other way round. Open: the two ranges overlap. The difference of two proofs is no "
+    "proof of a difference."
 )
 TABLE_HELP = (
     "Proved: the best bound that covers this eps, rounded down. Certified up to: the largest radius of the "
@@ -59,6 +60,8 @@ SORTS = {
     "class": "Class",
 }
 EVERY = "All compared"
+GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "open", "threshold", "draws")
+"""Definitions of dashboard.text.HELP that this page repeats."""
 THRESHOLD = {
     True: "Threshold: each model's own, below which 5 % of clean test digits score; an anomaly detector "
     "would reject them.",
@@ -80,6 +83,12 @@ class _Digit(Protocol):
 def digit(shown: _Digit, labels: Sequence[int]) -> str:
     """Which digit: "12 (a 3)"."""
     return "your own" if shown.pixels else numbered(shown.index, labels[shown.index])
+
+
+def heading(shown: _Digit, labels: Sequence[int], pinned: bool) -> str:
+    """The same above its chart."""
+    said = "Your own image" if shown.pixels else f"Digit {digit(shown, labels)}"
+    return f"{said}, pinned" if pinned else said
 
 
 def numbered(index: int, label: int) -> str:

@@ -15,7 +15,7 @@ from dashboard.compare.digit_part import show_digits
 from dashboard.compare.gallery import show_gallery
 from dashboard.compare.state import PARTS, Comparison, explorer_address
 from dashboard.models import available
-from dashboard.text import EXPLORER_PAGE
+from dashboard.text import EXPLORER_PAGE, HELP
 
 
 def show() -> None:
@@ -49,6 +49,8 @@ def show() -> None:
         _to_explorer(comparison, models)
     else:
         show_gallery(comparison, names, labels, models)
+    with st.expander("Words on this page"):
+        st.markdown("\n".join([f"- {text.VERDICT_HELP}", *(f"- {HELP[word]}" for word in text.GLOSSARY)]))
 
 
 def _to_explorer(comparison: Comparison, models: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ def parts(name: str, digit: Digit, show: Show) -> lessons.Parts:
 def _parts(name: str, digit: Digit, _show: Show) -> lessons.Parts:
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
-    return run(lambda tell: lessons.parts(vae, x, noise), _show, fast=True)
+    return run(lambda tell: lessons.parts(vae, x, noise), _show, fast=True, model=name)
 
 
 def pixels(name: str, digit: Digit, eps: float, show: Show) -> Pixels:
@@ -107,7 +107,7 @@ def _pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
         fgsm = core.attack(vae, x, noise, eps=eps, method="fgsm")
         return Pixels(one, lessons.promised(vae, x, noise, eps), fgsm)
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def descents(name: str, digit: Digit, eps: float, show: Show) -> tuple[lessons.Descent, lessons.Descent]:
@@ -126,7 +126,7 @@ def _descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons
         tell(Now(0.5, "PGD through the clamp"))
         return right, lessons.descend(vae, x, noise, eps, STEPS, clamped=True)
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def explosion(name: str, digit: Digit, eps: float, show: Show) -> dict[str, Explosion]:
@@ -148,7 +148,7 @@ def _explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Ex
             found[method] = Explosion(certificate.lower.item(), widths)
         return found
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)
 
 
 def score(name: str, digit: Digit, show: Show) -> ELBO:
@@ -160,7 +160,7 @@ def score(name: str, digit: Digit, show: Show) -> ELBO:
 def _score(name: str, digit: Digit, _show: Show) -> ELBO:
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
-    return run(lambda tell: core.elbo(vae, x, noise), _show, fast=True)
+    return run(lambda tell: core.elbo(vae, x, noise), _show, fast=True, model=name)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -209,4 +209,4 @@ def _around(name: str, digit: Digit, eps: float, _show: Show) -> Around:
         singles = lessons.parts(vae, attacked.x_adv, fresh).total
         return Around(proved, other, sampled, attacked, singles)
 
-    return run(work, _show, fast=True)
+    return run(work, _show, fast=True, model=name)

@@ -21,7 +21,7 @@ def board(place: Place, show: Show) -> Board:
     proved = {name: compute.explosion(name, digit, eps, show)["crown"].bound for name in clean}
     constant, worst = compute.constant_scores(ROBUST, digit, eps)
     kappa, trained = _recipe()
-    worth = proved[ROBUST] - worst
+    worth = floor(proved[ROBUST] - worst)
     than = "above" if worth >= 0 else "below"
     charts, problem = (), None
     try:

@@ -31,9 +31,12 @@ function open(root, data) {
     ink.lineCap = ink.lineJoin = "round"
     ink.lineWidth = data.pen * side
     for (const points of line ? [...pad.strokes, line] : pad.strokes) {
+      const [x, y] = points[0]
       ink.beginPath()
-      ink.moveTo(points[0][0] * side, points[0][1] * side)
-      for (const [x, y] of points) ink.lineTo(x * side, y * side)
+      ink.moveTo(x * side, y * side)
+      // A line to where it begins would not be drawn: a dot is a very short one.
+      ink.lineTo(x * side + 0.01, y * side)
+      for (const [x, y] of points.slice(1)) ink.lineTo(x * side, y * side)
       ink.stroke()
     }
     undo.disabled = clear.disabled = pad.strokes.length === 0

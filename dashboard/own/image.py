@@ -29,6 +29,8 @@ _TURNS = {
 }
 # Share of the ink's darkness that a JPEG may blur around it.
 _DUST = 0.05
+# Paper varies up to so many times what nine tenths of its edge do.
+_NOISE = 3.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ class Page:
         invert  dark ink on light paper: how much darker. What varies as the paper does is paper.
         """
         light, edge = (1 - self.light, 1 - self._edge) if invert else (self.light, self._edge)
-        paper = float(np.median(edge))
-        noise = float(np.quantile(np.abs(edge - paper), 0.9))
-        low, high = paper + noise, float(light.max())
+        paper, high = float(np.median(edge)), float(light.max())
+        noise = _NOISE * float(np.quantile(np.abs(edge - paper), 0.9))
         if self.lossy:
-            low = max(low, paper + _DUST * (high - paper))
+            noise = max(noise, _DUST * (high - paper))
+        low = paper + min(noise, 0.5 * (high - paper))
         return np.clip((light - low) / (high - low), 0, 1) if high > low else np.zeros_like(light)
 
     def grey(self, invert: bool) -> np.ndarray:

@@ -41,8 +41,11 @@ def picture(pixels: bytes) -> np.ndarray:
     return Digit(pixels=pixels).image()[0, 0].numpy()
 
 
-def thumbnail(name: str) -> str:
-    """An image as Markdown, for the label of a choice. No cache: it would outlive the session."""
-    names = list(images())
-    png = base64.b64encode(grey(picture(images()[name]), scale=2)).decode()
-    return f"![{text.image_alt(names.index(name) + 1)}](data:image/png;base64,{png})"
+def thumbnails() -> dict[str, str]:
+    """The images as Markdown, for the labels of a choice. No cache: it would outlive the session."""
+    return {name: _thumbnail(pixels, i) for i, (name, pixels) in enumerate(images().items(), 1)}
+
+
+def _thumbnail(pixels: bytes, number: int) -> str:
+    png = base64.b64encode(grey(picture(pixels), scale=2)).decode()
+    return f"![{text.image_alt(number)}](data:image/png;base64,{png})"

@@ -14,9 +14,10 @@ Strokes = tuple[tuple[Point, ...], ...]
 """Lines of the pen, each a sequence of points (x, y) in [0, 1], from the top left."""
 
 PEN = 0.09
-"""Width of the pen, of the side of the page: MNIST's pen, for a digit that fills most of it."""
+"""Width of the pen on the page that is drawn on, of its side."""
 MOST_POINTS = 4000
-_SIDE = 560
+# Pixels of the larger extent of a drawing; the pen, of that extent: MNIST's; and what is only a dot.
+_EXTENT, _SHARE, _DOT = 560, 0.13, 0.03
 
 
 def check_strokes(sent: object) -> Strokes:
@@ -42,13 +43,18 @@ def _coordinate(value: object) -> float:
 
 
 def render(strokes: Strokes) -> np.ndarray:
-    """The drawing as ink (H, W) in [0, 1], drawn with a round pen."""
-    page = Image.new("L", (_SIDE, _SIDE))
-    pen, radius = ImageDraw.Draw(page), PEN * _SIDE / 2
+    """The drawing as ink (H, W) in [0, 1], as large as can be, its pen as thick as MNIST's: where and how
+    large it was drawn makes no difference."""
+    points = np.array([point for line in strokes for point in line])
+    low, extent = points.min(axis=0), float(np.ptp(points, axis=0).max())
+    scale, radius = _EXTENT / extent if extent > _DOT else 0.0, _SHARE * _EXTENT / 2
+    width, height = np.ceil(np.ptp(points, axis=0) * scale + 2 * radius).astype(int) + 1
+    page = Image.new("L", (int(width), int(height)))
+    pen = ImageDraw.Draw(page)
     for line in strokes:
-        points = [(x * _SIDE, y * _SIDE) for x, y in line]
-        if len(points) > 1:
-            pen.line(points, fill=255, width=round(2 * radius))
-        for x, y in points:
+        placed = [tuple(((point - low) * scale + radius).tolist()) for point in np.array(line)]
+        if len(placed) > 1:
+            pen.line(placed, fill=255, width=round(2 * radius))
+        for x, y in placed:
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
     return np.asarray(page, dtype=np.float32) / 255

@@ -22,11 +22,8 @@ DRAW_HELP = (
     "as it was for all digits of MNIST: where and how large you draw makes no difference."
 )
 EMPTY = "Draw with mouse, finger or pen. By keyboard, upload an image instead."
-NO_FILE = (
-    "Nothing leaves your computer but to this server; it keeps 28 x 28 grey values and forgets the file."
-)
+NO_FILE = "The file goes to the memory of this server only; what is used of it is 28 x 28 grey values."
 FILE = "PNG or JPEG, up to 5 MB and 16 megapixels"
-WRONG_NAME = "Only files whose name ends in .png, .jpg or .jpeg are taken. Choose another one."
 INVERT = "Dark ink on light paper"
 INVERT_HELP = "MNIST is white on black: such a picture is turned into its negative. Found by its edge."
 CENTRE = "Centre and scale like MNIST"

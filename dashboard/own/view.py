@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.checkpoint import load_config, model_config
 from core.errors import CoreError
@@ -25,6 +23,7 @@ PREVIEW = 196
 
 
 def show() -> None:
+    address.arrive("own")
     drawing, file = st.columns(2, gap="medium", border=True)
     with drawing:
         st.subheader(text.DRAW, anchor=False, help=text.DRAW_HELP)
@@ -55,7 +54,8 @@ def _draw() -> None:
 
 
 def _upload() -> None:
-    file = _file()
+    # By MIME type: names of files with other endings would end the page before it can say so.
+    file = st.file_uploader(text.FILE, type=["image/png", "image/jpeg"], key="upload")
     if file is None:
         st.caption(text.NO_FILE)
         return
@@ -79,21 +79,6 @@ def _upload() -> None:
         st.error(str(error))
 
 
-def _file() -> UploadedFile | None:
-    """The file that was uploaded. A browser that sends another kind gets a sentence and a new place."""
-    session = st.session_state
-    try:
-        return _uploader(session.setdefault("uploads", 0))
-    except StreamlitAPIException:
-        session["uploads"] += 1
-        st.error(text.WRONG_NAME)
-        return _uploader(session["uploads"])
-
-
-def _uploader(number: int) -> UploadedFile | None:
-    return st.file_uploader(text.FILE, type=["png", "jpg", "jpeg"], key=f"upload-{number}")
-
-
 @st.cache_data(max_entries=1, show_spinner=False, scope="session")
 def _page(content: bytes) -> image.Page:
     """The decoded file, in its visitor's session; large ones take half a second."""
@@ -104,7 +89,7 @@ def _offer(ready: np.ndarray, label: str) -> None:
     """The image as it will be used, and the button that uses it."""
     alt = text.seen_alt(int((ready > 0.5).sum()))
     st.image(grey(ready, scale=2 * PREVIEW // mnist.SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
-    if st.button(label, type="primary", width="stretch"):
+    if st.button(label, width="stretch"):
         _explore(store.add(ready))
 
 
@@ -145,5 +130,5 @@ def _problem(name: str) -> str | None:
         folder = models.folder(name)
         model_config(load_config(folder), folder)
     except CoreError as error:
-        return str(error)
+        return models.sentence(error)
     return None

@@ -17,7 +17,7 @@ class Look:
 
 
 DESK = Look(font=12, picture=112, chart=1.0)
-ROOM = Look(font=20, picture=150, chart=1.1)
+ROOM = Look(font=20, picture=150, chart=1.3)
 
 
 def enlarged(figure: go.Figure, look: Look) -> go.Figure:

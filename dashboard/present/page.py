@@ -13,7 +13,7 @@ from core.curve import Proof
 from core.errors import CoreError
 from dashboard import compute, figures, text, tighten
 from dashboard.jobs import Now, Show
-from dashboard.models import available
+from dashboard.models import available, sentence
 from dashboard.present import controls, large
 from dashboard.present import text as words
 from dashboard.present.look import ROOM, enlarged
@@ -51,7 +51,7 @@ def _side(model: str, name: str, colour: str, state: State, status: DeltaGenerat
         result = compute.explore(model, state.digit, state.settings, state.grid, _progress(name, status))
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
-        st.error(text.plain(str(error)))
+        st.error(text.plain(sentence(error)))
         return None
     return Side(model, name, colour, state, result, threshold)
 
@@ -86,7 +86,7 @@ def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: D
         try:
             side.add(prove(_progress(side.name, status)))
         except CoreError as error:
-            status.error(text.plain(str(error)))
+            status.error(text.plain(sentence(error)))
             return
         draw()
     status.empty()

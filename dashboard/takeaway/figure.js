@@ -1,7 +1,8 @@
 /* Saves the page's chart, with a title, its numbers in words and a legend, as SVG or PNG.
    data: chart (how its description begins), title, question, models, legend, file, labels, none, saved. */
 const NS = "http://www.w3.org/2000/svg";
-const FONT = '"Source Sans", "Source Sans 3", "Helvetica Neue", Arial, sans-serif';
+const FAMILY = "Source Sans";
+const FONT = `"${FAMILY}", sans-serif`;
 const PAD = 16;
 const SCALE = 3;
 // What plotly draws for the pointer alone.
@@ -18,6 +19,7 @@ export default function ({ data, parentElement }) {
         said.textContent = data.none;
         return;
       }
+      drawing.prepend(named("style", await font()));
       const file = `${data.file}.${kind}`;
       save(kind === "svg" ? toSvg(drawing) : await toPng(drawing), file);
       said.textContent = `${data.saved} ${file}`;
@@ -69,6 +71,33 @@ function draw(data, host) {
   page.setAttribute("height", y + PAD);
   page.setAttribute("viewBox", `0 0 ${width} ${y + PAD}`);
   return page;
+}
+
+/* The page's font as part of the file, which is read where that font is not. */
+async function font() {
+  for (const sheet of document.styleSheets) {
+    const rules = [...rulesOf(sheet)].filter((rule) => rule instanceof CSSFontFaceRule);
+    for (const { style } of rules) {
+      if (!style.getPropertyValue("font-family").includes(FAMILY)) continue;
+      if (style.getPropertyValue("font-style") === "italic") continue;
+      const [, path] = /url\("?([^")]+)"?\)/.exec(style.getPropertyValue("src"));
+      const answer = await fetch(new URL(path, sheet.href ?? document.baseURI));
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      const text = btoa(bytes.reduce((all, byte) => all + String.fromCharCode(byte), ""));
+      const face = `font-family: "${FAMILY}"; font-weight: 100 900`;
+      return `@font-face { ${face}; src: url(data:font/woff2;base64,${text}) format("woff2"); }`;
+    }
+  }
+  return "";
+}
+
+/* Sheets of other origins, as those of a browser's extension, cannot be read. */
+function rulesOf(sheet) {
+  try {
+    return sheet.cssRules;
+  } catch {
+    return [];
+  }
 }
 
 function element(name, attributes) {

@@ -11,7 +11,7 @@ from core.methods import METHODS
 from dashboard import figures
 from dashboard.state import State
 from dashboard.takeaway import text
-from dashboard.text import ATTACK_LABELS, EPS_AXIS, METHOD_NAMES, TARGET_LABELS
+from dashboard.text import ATTACK_LABELS, EPS_AXIS, METHOD_NAMES, STATES_LABELS, TARGET_LABELS
 
 CHART = "Line chart of the ELBO"
 """How the chart's description begins; by it the chart is found on the page."""
@@ -39,23 +39,26 @@ def question(state: State) -> str:
     return text.question(TARGET_LABELS[s.target], EPS_AXIS[s.norm], attack, state.method, s.draws, s.seed)
 
 
-def legend(method: str) -> str:
-    """All strokes and marks there can be up to a method."""
-    used = METHODS[: METHODS.index(method) + 1]
-    strokes = "┄┄ clean    ─●─ attained    ╍╍ proved, best    ▒ open"
-    return "    ".join([strokes, *(f"{figures.GLYPHS[m]} {METHOD_NAMES[m]}" for m in used)])
+def legend(state: State) -> str:
+    """All strokes and marks there can be."""
+    used = METHODS[: METHODS.index(state.method) + 1]
+    parts = ["┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
+    parts += [f"{figures.GLYPHS[m]} {METHOD_NAMES[m]}" for m in used]
+    parts += [] if state.states == "draws" else [f"◆ {STATES_LABELS[state.states].lower()}"]
+    return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: str) -> None:
     """Save the chart as it stands when a button is pressed."""
     _figure(
         key="figure",
+        width="content",
         data={
             "chart": CHART,
             "title": title(state, names, label),
             "question": question(state),
             "models": [{"name": n, "colour": c} for n, c in zip(names, colours, strict=True)],
-            "legend": legend(state.method),
+            "legend": legend(state),
             "file": f"elbo-{state.digit.name}-eps-{state.eps:g}",
             "labels": text.FIGURE,
             "none": text.NO_CHART,

@@ -11,7 +11,8 @@ from typing import Any
 
 from core.checkpoint import find_model, model_digest
 from core.curve import Curve, Proof
-from dashboard.compute import Result
+from dashboard.compute import SAMPLE
+from dashboard.result import Result
 from dashboard.state import State
 
 
@@ -76,7 +77,7 @@ def as_csv(found: Sequence[Row]) -> str:
     """A header and a line a row; numbers with all their digits, text that no spreadsheet takes for a
     formula."""
     out = io.StringIO()
-    write = csv.writer(out, lineterminator="\n").writerow
+    write = csv.writer(out).writerow
     write(field.name for field in fields(Row))
     for row in found:
         write(_cell(value) for value in astuple(row))
@@ -131,7 +132,7 @@ def _sampled(side: Side, state: State, label: str) -> Row:
     )
     vacuous = math.isinf(proof.lower)
     return Row(
-        **_asked(side, state, label) | {"attack": "", "steps": 0, "restarts": 0, "draws": 0},
+        **_asked(side, state, label) | {"attack": "", "steps": 0, "restarts": 0, "draws": SAMPLE},
         **nothing,
         eps=proof.eps,
         proved="vacuous" if vacuous else proof.lower,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 from streamlit.components.v2 import component
@@ -26,7 +26,8 @@ _share = component(
 def address(base: str, params: Mapping[str, str]) -> str:
     """The whole address; a visitor's own image is no part of it: nobody else has it."""
     kept = {name: value for name, value in params.items() if name != "own"}
-    return f"{base.split('?')[0]}?{urlencode(kept)}" if kept else base.split("?")[0]
+    parts = urlsplit(base)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", urlencode(kept), ""))
 
 
 def field(params: Mapping[str, str]) -> None:

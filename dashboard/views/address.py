@@ -28,10 +28,12 @@ def restore(
         url = url or last(page)
     if arrived or (not touched and url != session[_last(page)]):
         state, session["messages"] = parse(url)
+        # A click may interrupt the run at any of these lines: until all is written, nothing counts.
+        session[_last(page)] = None
         write(state)
-        session["page"] = page
-        session[_last(page)] = url
         session["fresh"] = not session["messages"] and url == dict(st.query_params)
+        session[_last(page)] = url
+        session["page"] = page
     elif touched:
         session["messages"], session["fresh"] = [], False
     return session["messages"]
@@ -52,9 +54,14 @@ def publish(page: str, url: dict[str, str]) -> None:
     session[_last(page)] = now
 
 
+def arrive(page: str) -> None:
+    """A page that has no settings in its URL was opened: the others will see that they were left."""
+    st.session_state["page"] = page
+
+
 def last(page: str) -> dict[str, str]:
     """The URL of a page as this visitor left it; empty if it was not seen."""
-    return dict(st.session_state.get(_last(page), {}))
+    return dict(st.session_state.get(_last(page)) or {})
 
 
 def touch() -> None:

@@ -12,8 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from dashboard import bars, compute, figures, text
 from dashboard.compare import links
+from dashboard.inspector.links import to_inspect
 from dashboard.jobs import Now
-from dashboard.models import available
+from dashboard.models import available, sentence
 from dashboard.present.links import onward
 from dashboard.stage.view import Stage
 from dashboard.state import State, to_params
@@ -87,7 +88,7 @@ def _card(
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         stage.film(side, None)
-        st.error(text.plain(str(error)))
+        st.error(text.plain(sentence(error)))
         return None
     stage.film(side, result)
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
@@ -129,9 +130,9 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         )
         take()
 
-    draw()
     with st.expander("Words on this page"):
         st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+    to_inspect(state, compute.labels(tuple(available())))
     links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     onward(state, available())

@@ -65,23 +65,23 @@ def sidebar(results: Results, choice: Choice) -> None:
         _segments("likelihood", "Likelihood", single["likelihood"], LIKELIHOOD_LABELS, refilter)
         archs = (EVERY, *kinds(results, choice.likelihood, "arch"))
         _segments("arch", "Architecture", archs, ARCH_LABELS, refilter)
-        st.multiselect(
+        # Not st.multiselect: its tags have white text, which on a dark theme's light colour cannot be read.
+        st.pills(
             "Recipes",
             kinds(results, choice.likelihood, "kind"),
             key=_key("recipes"),
+            selection_mode="multi",
             format_func=recipe_label,
             help=RESULTS_HELP["recipe"],
-            placeholder="All",
             on_change=refilter,
         )
-        st.multiselect(
+        st.pills(
             f"Models with curves (up to {MOST_MODELS})",
             offered(results, choice.likelihood, choice.arch, choice.recipes),
             key=_key("models"),
-            format_func=names.__getitem__,
+            selection_mode="multi",
+            format_func=lambda model: names[model].replace("reconstruction", "recon"),
             help=RESULTS_HELP["models"],
-            max_selections=MOST_MODELS,
-            placeholder="None",
             on_change=touch,
         )
         for field, label, labels in (

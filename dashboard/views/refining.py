@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,15 +23,23 @@ _STANDS = 2.0
 
 
 def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: Callable[[], None]) -> None:
-    """Prove more and more until all is in; every control of the page interrupts it."""
-    total, drawn = plan.expected(len(cards), state), time.monotonic()
-    end = drawn + SECONDS
+    """Prove more and more until all is in; every control interrupts it. chart: draws what is known."""
+    total, end = plan.expected(len(cards), state), time.monotonic() + SECONDS
+    drawn, old = -math.inf, True  # drawn first when there is something to wait for, or nothing more to come
+
+    def draw() -> None:
+        nonlocal drawn, old
+        chart()
+        drawn, old = time.monotonic(), False
+
     for done, step in enumerate(plan.steps(cards, state, end)):
         card, share = step.card, min(1.0, done / total)
         seen: tuple[Proof, ...] = ()
 
         def show(now: Now, step: Step[Card] = step, share: float = share) -> None:
             nonlocal seen
+            if drawn == -math.inf:
+                draw()
             what = f"{step.card.name}: {text.METHOD_NAMES[step.method]}, {now.what}"
             status.progress(share, f"{what}. Any control cancels it.")
             if step.live and now.proofs != seen:
@@ -42,17 +51,19 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
         except CoreError as error:
             status.error(str(error))
             _settle(cards)
+            draw()
             return
         if step.sampled:
             card.sampled = proofs[0]
             card.draw(card.curve)
         else:
             card.add(proofs)
-        if time.monotonic() - drawn > _STANDS:
-            chart()
-            drawn = time.monotonic()
+        old = True
+        if -math.inf < drawn < time.monotonic() - _STANDS:
+            draw()
     _settle(cards)
-    chart()
+    if old:
+        draw()
     late = state.method not in FAST and time.monotonic() > end
     said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "All proofs are in"
     status.progress(1.0, f"{said}, up to {text.METHOD_NAMES[state.method]}.")

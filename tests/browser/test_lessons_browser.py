@@ -77,13 +77,15 @@ def test_the_lessons_in_large_type(page: Page, server: str, size: ViewportSize):
     fits(page)
     type_size = "e => parseFloat(getComputedStyle(e).fontSize)"
     assert page.get_by_role("heading", name=re.compile("The worst single pixel")).evaluate(type_size) >= 20
-    for turn in range(3, 7):
+    # Formulas are what may not fit, and on a telephone: all of them are looked at there.
+    last = 3 if size["width"] > 1000 else 6
+    for turn in range(3, last + 1):
         page.get_by_role("button", name=re.compile("Next")).click()
         expect(page.get_by_role("heading", name=LESSONS[turn - 1].title)).to_be_visible()
         settle(page)
         fits(page)
     page.get_by_role("button", name="Leave presenter view").click()
-    expect(page).to_have_url(f"{server}/lessons?lesson=6")
+    expect(page).to_have_url(f"{server}/lessons?lesson={last}")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["desk", "telephone"])

@@ -15,7 +15,7 @@ from core import checkpoint
 from core.config import VAEConfig
 from core.model import VAE
 
-APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "pages.py"
 
 
 @pytest.fixture(autouse=True)

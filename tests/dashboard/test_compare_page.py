@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 from page_parts import NAMES
 from streamlit.testing.v1 import AppTest
@@ -13,6 +14,8 @@ from core.config import VAEConfig
 from core.model import VAE
 from dashboard.compare import compute, gallery, text
 from dashboard.compare.controls import COMMON
+from dashboard.digit import own_name
+from dashboard.models import ROOTS
 
 PAGE = "entries/compare.py"
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +109,7 @@ def test_a_pinned_model_and_a_pinned_digit(page: AppTest):
     assert len(described(page)) == 1
     page.number_input(key="compare-index").set_value(5).run()
     assert not page.exception
-    assert [d.split(".")[0] for d in described(page)] == ["Digit 0 (a 7)", "Digit 5 (a 1)"]
+    assert [d.split(".")[0] for d in described(page)] == ["Digit 0 (a 7), pinned", "Digit 5 (a 1)"]
     assert [len(table.value) for table in page.table] == [6, 4]
     press(page, "Unpin")
     assert changed(page) == {"pin": NAMES[0], "index": "5"}
@@ -339,3 +342,36 @@ def test_from_the_explorer_and_back(app: AppTest):
     app.query_params.clear()
     app.switch_page("entries/explorer.py").run()
     assert app.number_input(key="index").value == 5
+
+
+def test_an_image_of_ones_own_is_compared_with_a_shipped_digit(page: AppTest):
+    pixels = np.linspace(0, 1, 28 * 28, dtype=np.float32).tobytes()
+    page.session_state["own images"] = {own_name(pixels): pixels}
+    page.query_params |= {"own": own_name(pixels), "against": "3"}
+    page.run()
+    assert not page.exception
+    assert not page.warning
+    assert [d.split(".")[0] for d in described(page)] == ["Digit 3 (a 0), pinned", "Your own image"]
+    assert list(page.table[0].value["Digit"]) == ["3 (a 0)", "your own"] * 3
+    _, asked = next(link for link in links(page) if link[0] == text.TO_EXPLORER)
+    assert asked["own"] == [own_name(pixels)]
+    page.number_input(key="compare-index").set_value(8).run()
+    assert "own" not in address(page)
+    assert described(page)[1].startswith("Digit 8 (a 5).")
+
+
+def test_models_in_the_allowed_folders_are_compared_too(
+    page: AppTest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+):
+    root = tmp_path_factory.mktemp("roots") / "lab"
+    training = {"eps": 0.2, "target": "likelihood"}
+    checkpoint.save_model(VAE(VAEConfig(latent=4, widths=(8,))), root / "mine", {"training": training})
+    monkeypatch.setenv(ROOTS, str(root))
+    page.query_params |= {"models": f"lab/mine,{NAMES[0]}", "part": "gallery", "count": "25", "of": "all"}
+    page.run()
+    assert not page.exception
+    assert not page.warning
+    assert not page.error
+    assert page.multiselect(key="compare-models").value == ["lab/mine", NAMES[0]]
+    assert "Robust MLP (eps 0.2), lab/mine" in described(page)[0]
+    assert links(page)[0][1]["left"] == ["lab/mine"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
 
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from core.errors import Cancelled, InputError
-from dashboard import jobs
+from dashboard import jobs, turns
 from dashboard.jobs import Now, Tell
 
 
@@ -81,7 +80,7 @@ def test_places_are_freed_by_results_errors_and_interrupts():
             tell(Now(0, "slow"))
             time.sleep(0.01)
 
-    for _ in range(2 * (os.cpu_count() or 1)):
+    for _ in range(2 * turns.cores()):
         with pytest.raises(Interrupt):
             jobs.run(slow, interrupt)
         with pytest.raises(ZeroDivisionError):
@@ -90,7 +89,7 @@ def test_places_are_freed_by_results_errors_and_interrupts():
 
 
 def test_what_is_fast_does_not_queue_behind_slow_work():
-    cores, go, busy = os.cpu_count() or 1, threading.Event(), threading.Semaphore(0)
+    cores, go, busy = turns.cores(), threading.Event(), threading.Semaphore(0)
 
     def slow(tell: Tell) -> None:
         busy.release()
@@ -110,7 +109,7 @@ def test_what_is_fast_does_not_queue_behind_slow_work():
 
 
 def test_no_more_computations_at_once_than_cores():
-    cores = os.cpu_count() or 1
+    cores = turns.cores()
     lock, busy, most = threading.Lock(), 0, 0
 
     def work(tell: Tell) -> int:
@@ -133,3 +132,136 @@ def test_no_more_computations_at_once_than_cores():
         visitor.join()
     assert most == cores
     assert threads == [1] * (cores + 2)
+
+
+def test_work_that_waits_says_what_is_before_it_and_can_be_left():
+    go, shown = threading.Event(), list[str]()
+    threads = [
+        threading.Thread(target=jobs.run, args=(lambda tell: go.wait(20), ignore))
+        for _ in range(turns.cores())
+    ]
+    for thread in threads:
+        thread.start()
+    while jobs.TURNS.load().running < turns.cores():
+        time.sleep(0.01)
+
+    def show(now: Now) -> None:
+        shown.append(now.what)
+        raise Interrupt
+
+    started: list[bool] = []
+    before = threading.active_count()
+    try:
+        with pytest.raises(Interrupt):
+            jobs.run(lambda tell: started.append(True), show)
+        assert shown == ["waiting: 1 computation before yours"]
+        assert threading.active_count() == before
+        assert jobs.TURNS.load().waiting == 0
+    finally:
+        go.set()
+        for thread in threads:
+            thread.join()
+    assert not started
+
+
+def test_a_cancelled_computation_leaves_no_thread_and_no_place():
+    running = threading.Event()
+
+    def work(tell: Tell) -> None:
+        running.set()
+        while True:
+            tell(Now(0, "on and on"))
+            time.sleep(0.005)
+
+    def show(now: Now) -> None:
+        if running.is_set():
+            raise Interrupt
+
+    for _ in range(3):
+        running.clear()
+        with pytest.raises(Interrupt):
+            jobs.run(work, show)
+    end = time.monotonic() + 10
+    while any(thread.name == "computation" for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert jobs.TURNS.load().running == 0
+
+
+def test_slow_work_pauses_and_says_so_while_fast_work_needs_its_core():
+    cores, told, go = turns.cores(), [0], threading.Event()
+    started, shown = threading.Semaphore(0), list[str]()
+
+    def slow(tell: Tell) -> str:
+        while not go.is_set():
+            told[0] += 1
+            tell(Now(0.5, "slow"))
+            time.sleep(0.001)
+        return "done"
+
+    def fast(tell: Tell) -> None:
+        started.release()
+        assert go.wait(20)
+
+    results: list[str] = []
+    visitor = threading.Thread(
+        target=lambda: results.append(jobs.run(slow, lambda now: shown.append(now.what)))
+    )
+    visitor.start()
+    while told[0] < 5:
+        time.sleep(0.01)
+    openers = [threading.Thread(target=jobs.run, args=(fast, ignore, True)) for _ in range(cores)]
+    for opener in openers:
+        opener.start()
+    for _ in openers:
+        assert started.acquire(timeout=20)
+    while "slow, paused while other pages open" not in shown:
+        time.sleep(0.01)
+    standing = told[0]
+    time.sleep(0.3)
+    assert told[0] == standing
+    go.set()
+    for thread in (*openers, visitor):
+        thread.join()
+    assert results == ["done"]
+    assert told[0] >= standing
+
+
+def test_a_paused_computation_is_cancelled_too():
+    cores, go, started, ended = turns.cores(), threading.Event(), threading.Event(), threading.Event()
+
+    def slow(tell: Tell) -> None:
+        started.set()
+        try:
+            while True:
+                tell(Now(0.5, "slow"))
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    def show(now: Now) -> None:
+        if "paused" in now.what:
+            raise Interrupt
+
+    openers = [
+        threading.Thread(
+            target=jobs.run, args=(lambda tell: started.wait(20) and go.wait(20), ignore, True)
+        )
+        for _ in range(cores)
+    ]
+
+    def open_pages(now: Now) -> None:
+        if started.is_set():
+            for opener in openers:
+                if opener.ident is None:
+                    opener.start()
+        show(now)
+
+    try:
+        with pytest.raises(Interrupt):
+            jobs.run(slow, open_pages)
+        assert ended.wait(10)
+    finally:
+        go.set()
+        for opener in openers:
+            opener.join()

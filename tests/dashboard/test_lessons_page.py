@@ -50,7 +50,7 @@ def page(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTe
         config["training"]["kappa"] = 0.25
         (models / name / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(results_files, "RESULTS", write_results(tmp_path / "paper"))
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "dashboard" / "pages.py"), default_timeout=60)
     return app.switch_page(text.PAGE)
 
 

@@ -99,6 +99,9 @@ def test_links_out_of_the_root_do_not_count(root: Path, tmp_path_factory: pytest
         (folder / linked).symlink_to(outside / linked)
         shutil.copy(outside / other, folder / other)
     (root / "loop").symlink_to(root / "loop")
+    shutil.copytree(root / "mine", root / "circle")
+    (root / "circle" / WEIGHTS).unlink()
+    (root / "circle" / WEIGHTS).symlink_to(root / "circle" / WEIGHTS)
     (root / "inside").symlink_to(root / "mine")
     assert models.available()[len(NAMES) :] == ["runs/inside", "runs/mine"]
 

@@ -7,16 +7,18 @@ from urllib.parse import parse_qs
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 from page_parts import HOSTILE, NAMES
 from streamlit.testing.v1 import AppTest
 
 import core
+from dashboard.digit import own_name
 from dashboard.lessons import text as lessons
 from dashboard.present import text
 from dashboard.present.look import DESK, ROOM, enlarged
 from dashboard.text import nats
 
-APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "pages.py"
 
 
 @pytest.fixture
@@ -84,6 +86,22 @@ def test_few_controls_change_the_question_and_its_address(page: AppTest):
     assert not page.exception
     assert address(page) == {"method": "ibp", "index": "499", "eps": "0.2", "right": NAMES[2]}
     assert link(page, text.LEAVE) == address(page)
+
+
+def test_an_image_of_ones_own_stays_until_the_next_digit(page: AppTest):
+    pixels = np.full((28, 28), 0.25, dtype=np.float32).tobytes()
+    page.session_state["own images"] = {own_name(pixels): pixels}
+    page.query_params["own"] = own_name(pixels)
+    page.run()
+    assert not page.exception
+    assert not page.warning
+    vae = core.load_model(NAMES[1])
+    clean = core.elbo(vae, torch.full((1, 1, 28, 28), 0.25), core.sample_noise(vae, 4, 0)).total.item()
+    assert headings(page)[0] == nats(clean)
+    page.slider(key="present-eps").set_value(0.2).run()
+    assert address(page) == {"method": "ibp", "own": own_name(pixels), "eps": "0.2"}
+    next(b for b in page.button if b.label == text.AFTER).click().run()
+    assert address(page) == {"method": "ibp", "index": "1", "eps": "0.2"}
 
 
 def test_a_norm_has_its_own_scale(page: AppTest):

@@ -12,7 +12,7 @@ import core
 from core.certificate import Certificate
 from core.curve import Proof
 from core.errors import InputError
-from dashboard import text, tighten
+from dashboard import figures, text, tighten
 from dashboard.views import refining
 
 
@@ -181,3 +181,16 @@ def test_when_time_is_over_the_page_says_so_and_keeps_the_cursor(
     assert asked == [0.1, 0.1]
     (status,) = app.get("progress")
     assert "some radii were left out" in status.proto.text
+
+
+def test_what_is_known_at_once_is_drawn_once(opened: AppTest, monkeypatch: pytest.MonkeyPatch):
+    drawn: list[object] = []
+    draw = figures.curve_figure
+    monkeypatch.setattr(figures, "curve_figure", lambda *a: drawn.append(a) or draw(*a))
+    opened.query_params.update({"method": "crown-ibp", "draws": "1"})
+    app = opened.run()
+    drawn.clear()
+    app.run()
+    assert not app.exception
+    assert len(drawn) == 1
+    assert app.get("plotly_chart")[0].proto.alt.count("by CROWN-IBP") == 2

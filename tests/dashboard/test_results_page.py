@@ -91,11 +91,11 @@ def test_filters_change_what_is_shown_and_the_address(page: AppTest):
     page.run()
     page.segmented_control(key="results-arch").set_value("conv").run()
     assert address(page) == {"arch": "conv"}
-    assert page.multiselect(key="results-models").value == [ADVERSARIAL]
+    assert page.button_group(key="results-models").value == [ADVERSARIAL]
     assert list(page.dataframe[0].value["Name"]) == [ADVERSARIAL, BETA]
-    page.multiselect(key="results-recipes").set_value(["beta"]).run()
+    page.button_group(key="results-recipes").set_value(["beta"]).run()
     assert address(page) == {"arch": "conv", "recipes": "beta"}
-    assert page.multiselect(key="results-models").value == [BETA]
+    assert page.button_group(key="results-models").value == [BETA]
     page.segmented_control(key="results-likelihood").set_value("gaussian").run()
     assert address(page) == {"arch": "conv", "likelihood": "gaussian"}
     assert not page.warning
@@ -129,7 +129,7 @@ def test_the_address_restores_every_setting(page: AppTest):
     page.run()
     assert not page.warning
     assert address(page) == wanted
-    assert page.multiselect(key="results-models").value == [REC, STANDARD]
+    assert page.button_group(key="results-models").value == [REC, STANDARD]
     assert page.segmented_control(key="results-upto").value == 0.2
     assert page.selectbox(key="results-sample").value == REC
 

@@ -1,0 +1,1 @@
+"""Inputs that were made to harm: addresses, files, drawings, models, certificates."""

@@ -1,0 +1,84 @@
+"""Addresses of the pages, one value at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import core
+from benchmarks.hostile.cases import Case
+from core.errors import InputError
+from core.results_files import RESULTS, read_results
+from dashboard import choice, models, state
+from dashboard.params import Message
+
+EXPLORER = (
+    *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),
+    *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
+)
+PLACES = (
+    "../../../../etc/passwd",
+    "..",
+    "/etc/passwd",
+    "/dev/zero",
+    "file:///etc/passwd",
+    "C:\\Windows\\win.ini",
+    "..%2f..%2fetc%2fpasswd",
+    "mnist-mlp-standard/../../..",
+    "runs/../../secret",
+    "~root",
+    "\\\\host\\share",
+)
+VALUES = (
+    *("nan", "inf", "-inf", "1e999", "-1e999", "1e-999", "-1", "9" * 400, "0x10", "1_000", "1e3", "1,5"),
+    *("١٢", "１２", "²", "½", "𝟙", "0\x00", "\x00", "", " ", "\n", "\u202e1", "\ud800", "NaN\u200b"),
+    *("<script>alert(1)</script>", "'\"><img src=x onerror=alert(1)>", "javascript:alert(1)"),
+    *("{{7*7}}", "${7*7}", "#{7*7}", "__import__('os').system('touch x')", "%s%n", "'; DROP TABLE x;--"),
+    *("![x](http://127.0.0.1:9/x.png)", "`id`", "$(id)", "[x](javascript:alert(1))", "x" * 100_000),
+    *("None", "null", "true", "[]", "{}", "," * 5000),
+    *PLACES,
+)
+
+
+def addresses() -> Iterator[Case]:
+    """Every field of every page with every value; then many fields at once."""
+    results = read_results(RESULTS)
+    fields = tuple(vars(choice.parse({}, results)[0]))
+    names = models.available()
+    yield from _page("explorer", EXPLORER, lambda params: state.parse(params, names))
+    yield from _page("results", fields, lambda params: choice.parse(params, results))
+
+
+def _page(
+    page: str,
+    fields: Sequence[str],
+    parse: Callable[[Mapping[str, str]], tuple[Any, list[Message]]],
+) -> Iterator[Case]:
+    default = parse({})[0]
+
+    def run(params: Mapping[str, str]) -> str:
+        found, messages = parse(params)
+        for message in messages:
+            if len(message.text) > 1000 or "\n" in message.text:
+                raise AssertionError(f"no sentence: {message.text[:100]!r}")
+        if messages:
+            raise InputError(" ".join(message.text for message in messages))
+        return "what it says" if found != default else "the usual"
+
+    for field in fields:
+        for value in VALUES:
+            yield Case(f"address of {page}", f"{field}={_short(value)}", lambda p={field: value}: run(p))
+    for value in VALUES:
+        everything = dict.fromkeys((*fields, "<b>", "__class__", "\x00"), value)
+        yield Case(f"address of {page}", f"every field {_short(value)}", lambda p=everything: run(p))
+
+
+def model_names() -> Iterator[Case]:
+    """Names of models that lead somewhere else."""
+    for name in (*PLACES, *VALUES, *(f"runs/{place}" for place in PLACES), "runs", "runs/", "runs//mine"):
+        yield Case("model name", _short(name), lambda name=name: str(core.load_model(models.folder(name))))
+
+
+def _short(value: str) -> str:
+    shown = ascii(value)[1:-1]
+    return shown if len(shown) <= 60 else f"{shown[:40]}... ({len(value):,} characters)"

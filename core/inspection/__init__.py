@@ -1,0 +1,238 @@
+"""Layer by layer: what one image's ball does to a VAE, for people who want to look inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.alpha import default_slopes, optimise
+from core.attacks import Progress, attack
+from core.attacks.objective import Evaluation
+from core.ball import Ball
+from core.certificate import conclude
+from core.elbo import elbo
+from core.errors import InputError
+from core.inspection.layers import Layer, Units, describe_layers, layer_names
+from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
+from core.layers import LayerBounds
+from core.methods import MIXES, REPORT, Stage, stages
+from core.model import VAE
+from core.problem import pose
+from core.relaxation import Relaxation
+from core.robust import separate_terms
+from core.slopes import Slopes
+from core.validate import check_count, check_images, check_seed
+
+METHODS = ("ibp", "crown")
+"""Whose intervals are shown: interval propagation, and the same tightened layer by layer."""
+
+__all__ = [
+    "CODE",
+    "LIKELIHOOD",
+    "METHODS",
+    "REST",
+    "Inspection",
+    "Layer",
+    "Losses",
+    "Path",
+    "Terms",
+    "Units",
+    "inspect_layers",
+    "layer_names",
+]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """An ELBO, or a bound on it, in nats: total = recon - kl."""
+
+    recon: float
+    kl: float
+
+    @property
+    def total(self) -> float:
+        return self.recon - self.kl
+
+
+@dataclass(frozen=True)
+class Path:
+    """The attack's T points as the encoder sees them: mu, logvar (T, k); elbo (T,) as the search saw it.
+
+    best  position of the point that counts: the lowest, the clean one where nothing was gained.
+    """
+
+    mu: Tensor
+    logvar: Tensor
+    elbo: Tensor
+    best: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One image's ball, layer by layer; nats, float64.
+
+    layers    in the order of the forward pass.
+    clean, attained  the ELBO of the image, and of x_adv, (1, C, H, W).
+    separate  method -> bounds on the two terms alone, from its intervals: total <= ELBO(x') for all x'.
+    vacuous   method -> whether that total says nothing.
+    losses    the linear bounds whose slack can be divided, from fast to tight.
+    """
+
+    layers: tuple[Layer, ...]
+    clean: Terms
+    attained: Terms
+    x_adv: Tensor
+    path: Path
+    separate: dict[str, Terms]
+    vacuous: dict[str, bool]
+    losses: tuple[Losses, ...]
+
+
+def inspect_layers(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    *,
+    eps: float,
+    target: str = "likelihood",
+    norm: str = "linf",
+    steps: int = 40,
+    samples: int = 16,
+    iterations: int = 50,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Intervals of every layer over the ball of one image x (1, C, H, W), by IBP and by CROWN, beside the
+    values of the clean image, of the one that PGD found in `steps` steps, and of `samples` others: random
+    points of the ball and, in turn, corners of it (l_2: points of its surface).
+
+    iterations  optimisation steps of alpha-crown, whose losses are the last of `losses`.
+    progress    called as progress(done, total) after each step; raise in it to cancel.
+
+    Other arguments and errors as in `core.certify`. Intervals hold for the network in float64.
+    """
+    problem = pose(
+        vae,
+        x,
+        noise,
+        eps,
+        target=target,
+        method="alpha-crown",
+        norm=norm,
+        side="lower",
+        arithmetic="float64",
+    )
+    x = check_images(vae, x)
+    if len(x) != 1:
+        raise InputError(f"inspect_layers looks at one image; the batch has {len(x)}.")
+    check_count("samples", samples, 1_000)
+    tick = _Ticks(progress, steps + 1 + 3 + check_count("iterations", iterations, 10_000))
+    evaluations = list[Evaluation]()
+    found = attack(
+        vae,
+        x,
+        noise,
+        eps=eps,
+        target=target,
+        norm=norm,
+        steps=steps,
+        seed=seed,
+        progress=lambda done, total: tick(),
+        watch=evaluations.append,
+    )
+    relaxation, known = problem.relaxation(), dict[str, Stage]()
+    for stage in stages(relaxation, "crown", 0, torch.inf):
+        known[stage.method] = stage
+        tick()
+    bounds = {method: known[method].bounds for method in METHODS}
+    ball = Ball(x, problem.eps, norm)
+    points = torch.cat([x, found.x_adv, *_samples(ball, samples, check_seed(seed))]).double()
+    likelihood, scored = problem.vae.likelihood, None if target == "likelihood" else x
+    clean, attained = elbo(vae, x, noise), elbo(vae, found.x_adv, noise, scored)
+    floor = likelihood.floor(vae.config.pixels)
+    separate = {method: _separate(relaxation, bounds[method]) for method in METHODS}
+    return Inspection(
+        layers=_described(relaxation, bounds, points),
+        clean=Terms(clean.recon.item(), clean.kl.item()),
+        attained=Terms(attained.recon.item(), attained.kl.item()),
+        x_adv=found.x_adv,
+        path=_path(relaxation, evaluations),
+        separate=separate,
+        vacuous={m: bool(conclude(torch.tensor(v.total), "lower", floor)[2]) for m, v in separate.items()},
+        losses=tuple(_losses(relaxation, known, iterations, tick)),
+    )
+
+
+class _Ticks:
+    """Counts steps for a progress callback."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._done, self._total = progress, 0, total
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _samples(ball: Ball, count: int, seed: int) -> Iterator[Tensor]:
+    """Random points and, in turn, corners in random directions."""
+    generator = torch.Generator().manual_seed(seed)
+    for index in range(count):
+        if index % 2 == 0:
+            yield ball.random(generator)
+        else:
+            way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype)
+            yield ball.project(ball.minimiser(way.to(ball.center.device)))
+
+
+@torch.no_grad()
+def _described(relaxation: Relaxation, bounds: dict[str, LayerBounds], points: Tensor) -> tuple[Layer, ...]:
+    return describe_layers(relaxation.vae, bounds, points, relaxation.noise)
+
+
+@torch.no_grad()
+def _path(relaxation: Relaxation, evaluations: list[Evaluation]) -> Path:
+    """Where the encoder sends what the search proposed."""
+    mu, logvar = relaxation.vae.encode(torch.cat([e.point for e in evaluations]).double())
+    values = torch.cat([e.value for e in evaluations]).double()
+    return Path(mu, logvar, values, int(values.nan_to_num(nan=torch.inf).argmin()))
+
+
+def _separate(relaxation: Relaxation, bounds: LayerBounds) -> Terms:
+    """The worst case of each term alone; a bound that is no number bounds nothing."""
+    terms = separate_terms(
+        relaxation.vae, bounds, relaxation.scored, relaxation.weight, relaxation.arithmetic
+    )
+    recon = terms.recon.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    kl = terms.kl.nan_to_num(nan=torch.inf, posinf=torch.inf)
+    return Terms(recon.item(), kl.item())
+
+
+@torch.no_grad()
+def _losses(
+    relaxation: Relaxation, known: dict[str, Stage], iterations: int, tick: _Ticks
+) -> Iterator[Losses]:
+    """Of linear bounds with default slopes, over the intervals of each method; then optimised."""
+    bounds, best = known["crown"].bounds, None
+    mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
+    found = linear_losses(relaxation, known["ibp"].bounds, Slopes(), mixes, "crown-ibp")
+    if found is not None:
+        yield found
+    found = linear_losses(relaxation, bounds, Slopes(), mixes, "crown")
+    if found is None:
+        return  # slopes do not mend intervals without ends
+    yield found
+    slopes = default_slopes(relaxation, bounds)
+    assert slopes.mix is not None
+    for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
+        if done % REPORT == 0 or done == iterations:
+            now = linear_losses(relaxation, bounds, slopes, slopes.mix[None], "alpha-crown")
+            if now is not None and (best is None or now.proved > best.proved):
+                best = now
+        tick()
+    if best is not None:
+        yield best

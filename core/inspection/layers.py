@@ -1,0 +1,168 @@
+"""What the layers of a VAE can be over a ball, what they were seen to be, and which ReLUs are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from core.bounds.interval import Interval
+from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
+from core.latent import reparameterise
+from core.layers import LayerBounds, LayerInterval
+from core.model import VAE
+
+
+@dataclass(frozen=True)
+class Units:
+    """ReLUs by what their bounds say of them, counted over units and draws.
+
+    active  never negative, passes its input on. dead: never positive, passes on 0. open: could be either.
+    """
+
+    active: int
+    dead: int
+    open: int
+
+    @property
+    def total(self) -> int:
+        return self.active + self.dead + self.open
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer over the ball of one image; D = 1 before z, one row a noise draw from there on.
+
+    name    as in Certificate.intervals; "pixels" for the means of a Bernoulli's logits.
+    kind    "input", "affine", "relu", "mu", "logvar", "z", "natural" (the decoder's output) or "pixels".
+    bounds  method -> sound interval, (D, ...).
+    clean, attacked (D, ...), sampled (N, D, ...): values of images of the ball.
+    units   method -> what it decides, for kind "relu".
+    """
+
+    name: str
+    kind: str
+    bounds: Mapping[str, Interval]
+    clean: Tensor
+    attacked: Tensor
+    sampled: Tensor
+    units: Mapping[str, Units]
+
+    def width(self, method: str) -> float:
+        """Mean width of the intervals, over units and draws; inf where one has no end."""
+        return _mean(self.bounds[method].width)
+
+    @property
+    def reached(self) -> float:
+        """Mean distance between the extremes of the values seen: no sound interval is narrower."""
+        values = torch.cat([self.clean[None], self.attacked[None], self.sampled])
+        return _mean(values.amax(0) - values.amin(0))
+
+
+def _mean(widths: Tensor) -> float:
+    """An overflow on the way to the mean says as little as one in a width."""
+    return widths.mean().nan_to_num(nan=torch.inf, posinf=torch.inf).item()
+
+
+def describe_layers(
+    vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
+) -> tuple[Layer, ...]:
+    """Every layer in the order of the forward pass, reshapes left out.
+
+    bounds  method -> bounds for one ball. points (2 + N, C, H, W): the clean image, the attacked one,
+            samples, in the model's dtype. noise (S, 1, k).
+    """
+    seen = _layers(vae, values_of(vae, points, noise))
+    by_method = {method: list(_layers(vae, found)) for method, found in bounds.items()}
+    layers = list[Layer]()
+    for index, (name, kind, values) in enumerate(seen):
+        # Rows (P, D, ...), whether a layer has one row for all draws or not.
+        rows = values.lower[:, None] if _shared(kind, name) else values.lower.transpose(0, 1)
+        found = {method: _one_ball(known[index], name) for method, known in by_method.items()}
+        units = dict[str, Units]()
+        if kind == "relu":
+            units = {method: _count(known[index - 1][2]) for method, known in by_method.items()}
+        layers.append(Layer(name, kind, found, rows[0], rows[1], rows[2:], units))
+    return tuple(layers)
+
+
+@torch.no_grad()
+def layer_names(vae: VAE) -> tuple[tuple[str, str], ...]:
+    """Names and kinds of the layers that `describe_layers` describes, in its order."""
+    home = next(vae.parameters())
+    x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
+    return tuple((name, kind) for name, kind, _ in _layers(vae, values_of(vae, x, noise)))
+
+
+def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
+    """The values of every layer for B images, as intervals without width."""
+
+    def through(network: nn.Sequential, v: Tensor) -> Iterator[Interval]:
+        yield Interval(v, v)
+        for layer in network:
+            v = layer(v)
+            yield Interval(v, v)
+
+    encoder = list(through(vae.encoder, x))
+    mu, logvar = encoder[-1].lower.chunk(2, -1)
+    z = reparameterise(mu, logvar, noise)
+    return LayerBounds(encoder, list(through(vae.decoder, z.flatten(0, 1))))
+
+
+def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[str, str, Interval]]:
+    """Names, kinds and intervals of the layers that are shown."""
+    named = bounds.named(vae)
+    split = 1 + len(vae.encoder)
+    yield named[0].name, "input", named[0].interval
+    # The encoder's last layer is mu and logvar.
+    yield from list(_without_reshapes(vae.encoder, named[1:split]))[:-1]
+    yield from ((layer.name, layer.name, layer.interval) for layer in named[split : split + 3])
+    *hidden, (name, _, natural) = _without_reshapes(vae.decoder, named[split + 3 :])
+    yield from hidden
+    yield name, "natural", natural
+    if vae.config.likelihood == "bernoulli":
+        yield "pixels", "pixels", _means(vae, natural)
+
+
+def _without_reshapes(
+    network: nn.Sequential, named: list[LayerInterval]
+) -> list[tuple[str, str, Interval]]:
+    """Flatten is left out; Unflatten gives the layer before it the shape of maps."""
+    kept = list[tuple[str, str, Interval]]()
+    for layer, known in zip(network, named, strict=True):
+        if isinstance(layer, nn.Flatten):
+            continue
+        kind = "relu" if isinstance(layer, nn.ReLU) else "affine"
+        if isinstance(layer, nn.Unflatten) and kept:
+            name, kind, _ = kept.pop()
+            kept.append((name, kind, known.interval))
+        else:
+            kept.append((known.name, kind, known.interval))
+    return kept
+
+
+def _means(vae: VAE, natural: Interval) -> Interval:
+    """Bounds on the expected image: its pixels rise with the logits."""
+    means = natural.map(vae.likelihood.mean)
+    margin = FLOAT64.gamma(ELEMENTARY) * means.magnitude + UNDERFLOW
+    return means.widened(margin).map(lambda v: v.clamp(0, 1))
+
+
+def _shared(kind: str, name: str) -> bool:
+    """Whether a layer comes before the noise: one row for all draws."""
+    return kind in ("input", "mu", "logvar") or name.startswith("encoder")
+
+
+def _one_ball(known: tuple[str, str, Interval], name: str) -> Interval:
+    _, kind, interval = known
+    return interval if _shared(kind, name) else interval.map(lambda v: v[:, 0])
+
+
+def _count(before: Interval) -> Units:
+    """From the bounds on the ReLUs' input."""
+    active, dead = before.lower >= 0, before.upper <= 0
+    both = int((active & dead).sum())  # exactly 0: nothing is passed on
+    found = int(active.sum()) - both, int(dead.sum())
+    return Units(*found, before.lower.numel() - sum(found))

@@ -1,0 +1,109 @@
+"""Where a linear bound is lost: the slack of each of its relaxations, at the image where it is lowest.
+
+There the bound says L and the ELBO is E. Nothing but relaxations lies between the two: log p was replaced
+by planes, each ReLU by a line, exp(logvar / 2) and the KL term by others, and a little was given up for
+rounding. What each of them is above its line, times the weight that the pass gives it, adds up to E - L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from core.bounds.interval import Interval
+from core.bounds.linear import inner, pull
+from core.inspection.layers import values_of
+from core.latent import kl_divergence
+from core.layers import LayerBounds
+from core.relaxation import Relaxation
+from core.slopes import Slopes
+
+LIKELIHOOD, CODE, REST = "likelihood", "code", "rounding"
+"""Parts that are no layer: planes below log p; exp(logvar / 2) and the KL term, which are bounded together;
+what was given up for rounding, and in an l_2 ball for the search."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One linear bound, nats: elbo - proved = the sum of the parts, each at least 0 but for rounding.
+
+    proved  the bound. point: where it is lowest, (1, C, H, W); elbo: ELBO(point).
+    parts   relaxation -> its slack: LIKELIHOOD, layers by their names in Certificate.intervals, CODE, REST.
+    """
+
+    method: str
+    proved: float
+    elbo: float
+    parts: Mapping[str, float]
+    point: Tensor
+
+
+@torch.no_grad()
+def linear_losses(
+    relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
+) -> Losses | None:
+    """Of one ball, for the best of the bounds with these slopes and mixes (R, ...), see Relaxation.planes.
+
+    None where the bound is not finite: there is nothing to divide.
+    """
+    slope, constant, lost = relaxation.planes(bounds, slopes, mixes)
+    values = (relaxation.ball.lowest(slope) + constant - lost)[:, 0].nan_to_num(
+        nan=-torch.inf, posinf=-torch.inf
+    )
+    best = int(values.argmax())
+    if not bool(values[best].isfinite()):
+        return None
+    point = relaxation.ball.minimiser(slope[best].view_as(relaxation.ball.center))
+    parts, elbo = _walk(relaxation, bounds, slopes, mixes[best], point)
+    # Whatever is lost besides: margins, and the ball's own bound where it is not exact.
+    reached = (slope[best] * point.flatten(1)).sum() + constant[best, 0]
+    parts[REST] = (reached - values[best]).item()
+    found = Losses(method, values[best].item(), elbo, parts, point)
+    finite = all(torch.tensor([found.elbo, *parts.values()]).isfinite())
+    return found if finite else None
+
+
+def _walk(
+    relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mix: Tensor, point: Tensor
+) -> tuple[dict[str, float], float]:
+    """The way of the bound back to the input, each step beside the values of `point`; and ELBO(point)."""
+    vae, noise, weight = relaxation.vae, relaxation.noise, relaxation.weight
+    draws, seen = len(noise), values_of(vae, point, noise)
+    a, value = bounds.decoder[-1], seen.decoder[-1].lower
+    t = relaxation.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
+    scored = point if relaxation.moves else relaxation.scored.lower
+    log_p = weight * vae.likelihood.log_prob(scored, value).sum() / draws
+    on_a, on_t, constant = (v / draws for v in vae.likelihood.plane(t, a, mix[None], weight))
+    parts = {LIKELIHOOD: (log_p - (on_a * value + on_t * scored + constant).sum()).item()}
+    rows = _through("decoder", vae.decoder, on_a, bounds.decoder, seen.decoder, slopes.decoder, parts)
+    rows = rows.unflatten(1, (draws, -1))
+    on_mu, scale = rows.sum(1), (rows * noise).sum(1)
+    mu, logvar = (x.lower for x in seen.posterior)
+    kl = kl_divergence(mu, logvar)
+    back, more, _ = relaxation.exact().pull_posterior(on_mu, scale, bounds, slopes)
+    held = inner(on_mu, mu) + inner(scale, (logvar / 2).exp()) - weight * kl
+    parts[CODE] = (held - inner(back, seen.encoder[-1].lower) - more).sum().item()
+    _through("encoder", vae.encoder, back, bounds.encoder, seen.encoder, slopes.encoder, parts)
+    return parts, (log_p - weight * kl.sum()).item()
+
+
+def _through(
+    part: str,
+    network: nn.Sequential,
+    rows: Tensor,
+    inputs: list[Interval],
+    seen: list[Interval],
+    shares: dict[int, Tensor],
+    parts: dict[str, float],
+) -> Tensor:
+    """Pull rows back through a network; adds the slack of each of its ReLUs to `parts`."""
+    for index in reversed(range(len(network))):
+        layer, held = network[index], inner(rows, seen[index + 1].lower)
+        rows, more = pull(layer, rows, inputs[index], shares.get(index))
+        if isinstance(layer, nn.ReLU):
+            slack = held - inner(rows, seen[index].lower) - more
+            parts[f"{part} {index} ReLU"] = slack.sum().item()
+    return rows

@@ -1,0 +1,198 @@
+"""The words of this page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from dashboard.text import METHOD_NAMES, nats
+
+TITLE = "Inspect"
+SUBTITLE = (
+    "Look inside one model at one digit. While the adversary chooses an image within eps, every number "
+    "in the network moves. A bound does not try all images: it gives each number an **interval** that it "
+    "cannot leave. Where the intervals are much wider than what any image reaches, the proof loses."
+)
+PAGE = "entries/inspect.py"
+TO_EXPLORER = "This digit and this model over all eps: the explorer"
+NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
+
+HELP = {
+    "widths": "Width of an interval: upper end minus lower end, here the mean over the units of a layer "
+    "(and over the noise draws from z on). Reached: how far the values of the clean image, the attacked "
+    "one and 16 other images of the ball lie apart; no true interval can be narrower. The distance "
+    "between the lines is what the bound gives away. Explodes: more than a million times as wide as what "
+    "images reach anywhere in the network, or without an end.",
+    "layer": "Bars: the interval of a unit, wide and pale by IBP, narrow and dark by CROWN. Points: "
+    "values of images that the adversary may choose. All of them lie inside, always: that is the proof's "
+    "promise.",
+    "pictures": "Lower and upper end of the interval of each pixel, or of each unit of each feature map, "
+    "and between them two values that really occur. Width: upper minus lower; bright is where the bound "
+    "knows least.",
+    "units": "A ReLU passes on what is positive and turns the rest into 0. Stable active: positive for "
+    "every image of the ball, a straight line. Dead: never positive, a constant. Unstable: could be "
+    "either; only there a bound has to approximate, so the fewer the better.",
+    "plane": "The latent code has more dimensions than two; these two are shown, the ones with the "
+    "widest certified box unless you choose others. A posterior is a small normal distribution: the dot "
+    "is its mean mu, the ellipse one standard deviation. The box holds mu for every image of the ball. "
+    "If it reaches other digits, the bound cannot exclude that the digit is taken for one of them.",
+    "terms": "The ELBO is a reconstruction term minus a KL term. Bounded one by one, each at its own "
+    "worst image: no image need be the worst for both. Bars: how far each term's bound is from what the "
+    "attack attained. The two bars add up to attained minus proved.",
+    "lost": "A linear bound (the CROWN family) replaces each curved piece of the ELBO by a straight line "
+    "below it. We go to the image where that straight bound is lowest and compare: what is the ELBO "
+    "there, and what does the bound say? The difference is exactly the sum of what each line loses.",
+    "model": "Robust models are trained on the proved bound: their intervals stay narrow. Those of "
+    "standard models explode.",
+    "draw": "From z on each noise draw has intervals of its own.",
+    "bounds": "IBP carries one interval from layer to layer. CROWN tightens it by straight lines through "
+    "all layers before, so that errors can cancel. CROWN's intervals lie inside IBP's.",
+}
+LABELS = {"input": "Input", "mu": "mu", "logvar": "logvar", "z": "z", "pixels": "Pixels"}
+ABOUT = {
+    "input": "The image itself: each pixel may move by eps, but not beyond black and white.",
+    "affine": "Sums of the layer before, with weights: before the ReLU.",
+    "relu": "After the ReLU: what was negative is 0.",
+    "mu": "The mean of the posterior, one number a latent dimension.",
+    "logvar": "The logarithm of the posterior's variance: low means that the encoder is sure.",
+    "z": "The latent code that is decoded: mu + exp(logvar / 2) times the noise.",
+    "natural": "What the decoder says of each pixel: the higher, the brighter.",
+    "pixels": "The decoded image: probability of white, from 0 to 1.",
+}
+REACHED = "reached"
+SHORT = {"affine": "", "relu": " ReLU"}
+PARTS = {
+    "likelihood": "likelihood: planes below log p",
+    "code": "code: exp(logvar / 2) and KL",
+    "rounding": "rounding",
+}
+
+
+def labels(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Names of layers (name, kind) for people, by name: "Encoder 2 ReLU"."""
+    counts, named = dict[str, int](), dict[str, str]()
+    for name, kind in layers:
+        part = name.split()[0]
+        if kind == "affine":
+            counts[part] = counts.get(part, 0) + 1
+        if kind == "natural":
+            named[name] = "Logits" if layers[-1][1] == "pixels" else "Pixel means"
+        else:
+            named[name] = LABELS.get(kind) or f"{part.title()} {counts.get(part, 0)}{SHORT[kind]}"
+    return named
+
+
+def part_label(part: str, names: Mapping[str, str]) -> str:
+    """A relaxation: a layer by the name that the other charts give it."""
+    return PARTS.get(part) or names.get(part, part)
+
+
+def number(value: float) -> str:
+    """In few digits, a true minus; "no end" for what has none."""
+    if not math.isfinite(value):
+        return "no end"
+    shown = f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+    return shown.replace("-", "\N{MINUS SIGN}").replace("e+", "e")
+
+
+def wide(value: float) -> str:
+    """A width in a sentence."""
+    if not math.isfinite(value):
+        return "endless"
+    return f"{number(value)} wide" if value < 1e6 else "more than a million wide"
+
+
+def share(part: float, whole: float) -> str:
+    """In percent."""
+    return f"{100 * part / whole:.0f} %" if whole > 0 else "0 %"
+
+
+def headline(
+    eps: float, what: str, widths: Mapping[str, float], reached: float, open_: Mapping[str, str]
+) -> str:
+    """What the page has to say, in two sentences."""
+    if eps == 0:
+        return "At eps 0 nothing moves. What is left of the intervals covers rounding."
+    first = (
+        f"At eps {eps:.6g} the interval of {what} is on average **{wide(widths['ibp'])} by IBP, "
+        f"{wide(widths['crown'])} by CROWN**; the images tried moved it by {number(reached)}."
+    )
+    return f"{first} Unstable ReLUs: **{open_['ibp']} by IBP, {open_['crown']} by CROWN**."
+
+
+def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: Mapping[str, bool]) -> str:
+    """What is attained and what is proved, in nats."""
+    bounds = ", ".join(
+        f"{'vacuous' if vacuous[method] else nats(value, 1)} by {METHOD_NAMES[method]}"
+        for method, value in proved.items()
+    )
+    return (
+        f"ELBO: clean {nats(clean, 1)}, attained {nats(attained, 1)}. Proved from these intervals, the two "
+        f"terms one by one: {bounds}."
+    )
+
+
+NOTHING = "Nothing is lost here but what covers rounding."
+WIDTHS = (
+    "From the input through encoder, latent code and decoder to the pixels: how wide are the intervals? "
+    "A steep climb is where the bound loses its grip."
+)
+UNITS = (
+    "A ReLU that is never positive, or always, is a straight line, and a bound goes through it without "
+    "loss. The unstable ones cost."
+)
+NO_END = "vacuous; its bound has no end, and nothing can be divided."
+PANELS = {"lower": "lower end", "clean": "clean", "attacked": "attacked", "upper": "upper end"}
+
+
+def inside(name: str) -> str:
+    """The way from the explorer."""
+    return f"Inside {name}: intervals of every layer"
+
+
+def panel(name: str, method: str) -> str:
+    """The title of a heat map."""
+    return (
+        "width"
+        if name == "width"
+        else PANELS[name] + (f" ({method})" if name in ("lower", "upper") else "")
+    )
+
+
+def bars(shown: int, units: int, leaving: Mapping[str, int]) -> str:
+    """What the bars are, and what of them is not in the frame."""
+    said = f"The {shown} widest of {units:,} units." if shown < units else f"All {units} units."
+    gone = [f"{count} by {METHOD_NAMES[method]}" for method, count in leaving.items() if count]
+    if gone:
+        said += f" The frame follows what images reach: intervals that leave it: {', '.join(gone)}."
+    return f"{said} Grey dots: 16 other images of the ball."
+
+
+def maps(count: int, endless: int) -> str:
+    """What the heat maps are."""
+    said = f"{count} feature maps side by side. " if count > 1 else ""
+    said += "One colour scale for the four pictures of values, one of its own for the width."
+    return f"{said} Blank: {endless:,} units whose interval has no end." if endless else said
+
+
+def plane(steps: int, leaving: Sequence[str]) -> str:
+    """What happens in the latent plane."""
+    moved = (
+        f"In {steps} steps the attack moves the mean of this digit's posterior along the line with dots."
+        if steps
+        else "The attack gained nothing: the digit stays where it is."
+    )
+    said = f"{moved} Digits stand where the encoder puts other test images, each with its ellipse."
+    if leaving:
+        boxes = " and ".join(METHOD_NAMES[method] for method in leaving)
+        said += f" **The box by {boxes} is larger than the frame.**"
+    return said
+
+
+def terms(vacuous: Mapping[str, bool]) -> str:
+    """What the bars of the two terms are, and which are missing."""
+    said = (
+        "Each term at its own worst, over the intervals of each method, against what the attack attained."
+    )
+    gone = " and ".join(METHOD_NAMES[method] for method, nothing in vacuous.items() if nothing)
+    return f"{said} **{gone}: vacuous, no bar.**" if gone else said

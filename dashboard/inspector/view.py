@@ -1,0 +1,174 @@
+"""The page: one model, one digit, every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.inspection import METHODS
+from dashboard import compute
+from dashboard.inspector import compute as looking
+from dashboard.inspector import controls, links, lost, plane, shapes, text, widths
+from dashboard.inspector.compute import Seen, View
+from dashboard.inspector.state import Look
+from dashboard.jobs import Now
+from dashboard.models import available, sentence
+from dashboard.text import METHOD_NAMES, plain
+
+QUIET = {"displayModeBar": False}
+
+
+def show() -> None:
+    models = available()
+    if not models:
+        st.error(text.NO_MODELS)
+        return
+    try:
+        _, labels = compute.samples()
+    except CoreError as error:
+        st.error(str(error))
+        return
+    messages = controls.restore(models)
+    controls.sidebar(models, labels)
+    look, late = controls.read(models)
+    controls.publish(look, models)
+    for message in {m.text: m for m in (*messages, *late)}.values():
+        st.warning(message.text)
+    name = compute.labels(tuple(models))[look.model]
+    status = st.empty()
+
+    def progress(now: Now) -> None:
+        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
+
+    try:
+        view = looking.inspect(look.model, look.digit, look.question, progress)
+    except CoreError as error:
+        status.empty()
+        st.error(plain(sentence(error)))
+        return
+    status.empty()
+    _draw(look, view, name)
+    links.to_explorer(look, models)
+
+
+def _draw(look: Look, view: View, name: str) -> None:
+    names = text.labels([(layer.name, layer.kind) for layer in view.layers])
+    shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
+    what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
+    open_ = {method: widths.open_share(view.layers, method) for method in METHODS}
+    st.markdown(
+        f"##### {name}: {text.headline(look.question.eps, what, shown.widths, shown.reached, open_)}"
+    )
+    proved = {method: terms.total for method, terms in view.separate.items()}
+    st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
+    _widths(view, names)
+    _layer(look, view, names)
+    _units(view, names)
+    _plane(look, view)
+    _lost(view, names)
+
+
+def _widths(view: View, names: Mapping[str, str]) -> None:
+    st.subheader("Width per layer", anchor=False, help=text.HELP["widths"])
+    st.markdown(text.WIDTHS)
+    st.plotly_chart(
+        widths.width_figure(view.layers, names),
+        key="inspect-widths",
+        config=QUIET,
+        alt=widths.describe(view.layers, names),
+    )
+
+
+def _layer(look: Look, view: View, names: Mapping[str, str]) -> None:
+    layer = view.layer(look.layer)
+    label, row = names[layer.name], min(look.draw, len(layer.clean)) - 1
+    help_ = text.HELP["layer" if layer.flat else "pictures"]
+    st.subheader("One layer from inside", anchor=False, help=help_)
+    keys = {each.key: names[each.name] for each in view.layers}
+    controls.layer_choice(keys, look, len(layer.clean) > 1, not layer.flat)
+    st.markdown(f"{text.ABOUT[layer.kind]} {widths.sentence(layer, label)}")
+    if layer.flat:
+        _bars(layer, row, label)
+    else:
+        _maps(layer, row, label, look.bounds)
+
+
+def _bars(layer: Seen, row: int, label: str) -> None:
+    st.plotly_chart(
+        shapes.bar_figure(layer, row),
+        key="inspect-bars",
+        config=QUIET,
+        alt=shapes.describe_bars(layer, row, label),
+    )
+    units = shapes.widest(layer, row)
+    st.caption(text.bars(len(units), layer.clean.shape[1], shapes.leaving(layer, row, units)))
+
+
+def _maps(layer: Seen, row: int, label: str, method: str) -> None:
+    shown = shapes.maps(layer, method, row)
+    scales = shapes.spans(shown)
+    with st.container(horizontal=True, gap="small"):
+        for name in shapes.PANELS:
+            with st.container(width=shapes.SIDE, gap=None):
+                st.caption(text.panel(name, METHOD_NAMES[method]))
+                st.plotly_chart(
+                    shapes.map_figure(shown[name], scales[name]),
+                    key=f"inspect-map-{name}",
+                    config=QUIET,
+                    width="content",
+                    alt=shapes.describe_map(text.panel(name, METHOD_NAMES[method]), shown[name], label),
+                )
+    st.caption(text.maps(len(layer.clean[row]), shapes.endless(layer, method, row)))
+
+
+def _units(view: View, names: Mapping[str, str]) -> None:
+    st.subheader("Which ReLUs are decided", anchor=False, help=text.HELP["units"])
+    st.markdown(text.UNITS)
+    st.plotly_chart(
+        widths.unit_figure(view.layers, names),
+        key="inspect-units",
+        config=QUIET,
+        alt=widths.describe_units(view.layers, names),
+    )
+
+
+def _plane(look: Look, view: View) -> None:
+    st.subheader("The latent plane", anchor=False, help=text.HELP["plane"])
+    others = looking.posteriors(look.model)
+    dims = plane.choose(view, others, look.across, look.up)
+    st.markdown(text.plane(view.best, plane.leaves(view, others, dims)))
+    controls.plane_choice(others.mu.shape[1], dims)
+    st.plotly_chart(
+        plane.plane_figure(view, others, dims),
+        key="inspect-plane",
+        config=QUIET,
+        alt=plane.describe(view, others, dims),
+    )
+
+
+def _lost(view: View, names: Mapping[str, str]) -> None:
+    st.subheader("Where the bound is lost", anchor=False)
+    st.markdown("###### Term by term", help=text.HELP["terms"])
+    st.markdown(text.terms(view.vacuous))
+    gaps = lost.gaps(view)
+    if gaps and max(map(sum, gaps.values())) < lost.ROUNDING:
+        st.markdown(text.NOTHING)
+        return
+    if gaps:
+        st.plotly_chart(
+            lost.terms_figure(view), key="inspect-terms", config=QUIET, alt=lost.describe_terms(view)
+        )
+    st.markdown("###### Relaxation by relaxation", help=text.HELP["lost"])
+    if view.losses:
+        st.plotly_chart(
+            lost.lost_figure(view.losses, names),
+            key="inspect-lost",
+            config=QUIET,
+            alt=lost.describe_lost(view.losses, names),
+        )
+        st.html(lost.key(view.losses, names))
+    attained = view.attained.total
+    said = [lost.sentence(loss, names, attained) for loss in view.losses]
+    st.markdown("\n".join(f"- {sentence}" for sentence in [*said, *lost.missing(view.losses)]))

@@ -1,0 +1,193 @@
+"""Width per layer, and what decides the ReLUs, as charts. No Streamlit in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from core.inspection import METHODS
+from dashboard.curves import PALETTE
+from dashboard.ink import legible
+from dashboard.inspector.compute import Seen
+from dashboard.inspector.text import REACHED, number, share, wide
+from dashboard.text import METHOD_NAMES
+
+COLOURS = {"ibp": PALETTE[0], "crown": PALETTE[1], REACHED: PALETTE[2]}
+STYLES = {"ibp": ("dash", "square-open"), "crown": ("solid", "diamond"), REACHED: ("dot", "circle")}
+SIZES = {"ibp": 13, "crown": 8, REACHED: 7}
+"""The first line is seen around the second where they are the same."""
+NAMES = {method: METHOD_NAMES[method] for method in METHODS} | {REACHED: "reached by images"}
+LINES = (*METHODS, REACHED)
+EXPLODES = 1e6
+"""So many times as wide as what images reach anywhere is beyond the frame."""
+STATES = (
+    ("active", "stable active", PALETTE[1], ""),
+    ("dead", "dead", "#999999", "x"),
+    ("open", "unstable", PALETTE[4], "/"),
+)
+"""Attribute of Units, its name, colour, pattern."""
+
+
+def widths(layer: Seen) -> dict[str, float]:
+    """Mean widths of a layer by line."""
+    return {**layer.widths, REACHED: layer.reached}
+
+
+def frame(layers: Sequence[Seen]) -> tuple[float, float] | None:
+    """The widths that the axis spans; None where nothing moves, or nothing has an end."""
+    shown = [widths(layer) for layer in layers]
+    reached = [row[REACHED] for row in shown if 0 < row[REACHED] < math.inf]
+    # At eps 0 there is nothing but what rounding is allowed.
+    calm = reached or [row["crown"] for row in shown if 0 < row["crown"] < math.inf]
+    if not calm:
+        return None
+    low, most = max(min(calm), max(calm) * 1e-9), EXPLODES * max(calm)
+    high = max(max(calm), *(w for row in shown for w in row.values() if w <= most))
+    return low / 2, high * 2
+
+
+def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
+    """Mean width per layer, logarithmic; what explodes is marked at the frame, without a number."""
+    figure, span = go.Figure(), frame(layers)
+    ticks = [names[layer.name] for layer in layers]
+    low, high = span or (0.1, 1.0)
+    for line in LINES:
+        values = [widths(layer)[line] for layer in layers]
+        dash, symbol = STYLES[line]
+        inside = [value <= high for value in values]
+        figure.add_scatter(
+            x=ticks,
+            y=[min(v, high) if v >= low else None for v in values],
+            mode="lines+markers",
+            name=NAMES[line],
+            line={"color": COLOURS[line], "dash": dash, "width": 2.5},
+            marker={
+                "symbol": [symbol if known else "arrow-up" for known in inside],
+                "size": [SIZES[line] if known else 13 for known in inside],
+                "line": {"width": 2},
+            },
+            cliponaxis=False,
+            hovertext=[f"{NAMES[line]}: {said(v, high)}" for v in values],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    burst = [layer for layer in layers if widths(layer)["ibp"] > high]
+    if burst:
+        figure.add_annotation(
+            x=names[burst[0].name],
+            y=1,
+            yref="paper",
+            text=f"{NAMES['ibp']} explodes \N{RIGHTWARDS ARROW}",
+            showarrow=False,
+            yanchor="bottom",
+            xanchor="left",
+            yshift=6,
+        )
+    figure.update_layout(
+        height=420,
+        margin={"l": 10, "r": 10, "t": 34, "b": 10},
+        hovermode="x unified",
+        dragmode=False,
+        legend={"orientation": "h", "y": -0.45, "x": 0, "itemclick": False, "itemdoubleclick": False},
+    )
+    figure.update_xaxes(fixedrange=True, tickangle=-45, categoryorder="array", categoryarray=ticks)
+    figure.update_yaxes(
+        title="mean width of the intervals",
+        type="log",
+        range=[math.log10(low), math.log10(high)],
+        exponentformat="power",
+        dtick=1 if high / low < 1e7 else 2,
+        fixedrange=True,
+        zeroline=False,
+    )
+    return legible(figure)
+
+
+def said(value: float, high: float = math.inf) -> str:
+    """A width in words."""
+    return "explodes" if value > high or math.isinf(value) else number(value)
+
+
+def describe(layers: Sequence[Seen], names: Mapping[str, str]) -> str:
+    """The chart for those who cannot see it."""
+    high = (frame(layers) or (0.1, 1.0))[1]
+    rows = (
+        f"{names[layer.name]}: "
+        + ", ".join(f"{NAMES[line]} {said(widths(layer)[line], high)}" for line in LINES)
+        for layer in layers
+    )
+    return f"Line chart of the mean width of each layer's intervals, logarithmic. {'; '.join(rows)}."
+
+
+def open_share(layers: Sequence[Seen], method: str) -> str:
+    """Unstable ReLUs of all layers, in percent."""
+    found = [layer.units[method] for layer in layers if layer.kind == "relu"]
+    return share(sum(units.open for units in found), sum(units.total for units in found))
+
+
+def unit_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
+    """ReLUs by what is known of them, a bar a layer and method."""
+    figure = go.Figure()
+    rows = [(layer, method) for layer in layers if layer.kind == "relu" for method in METHODS]
+    ticks = [f"{names[layer.name]}, {METHOD_NAMES[method]}" for layer, method in rows]
+    for attribute, name, colour, pattern in STATES:
+        shares = [
+            100 * getattr(layer.units[method], attribute) / layer.units[method].total
+            for layer, method in rows
+        ]
+        figure.add_bar(
+            y=ticks,
+            x=shares,
+            orientation="h",
+            name=name,
+            marker={
+                "color": colour,
+                "pattern": hatched(pattern),
+            },
+            hovertemplate=f"%{{y}}: {name} %{{x:.1f}} %<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.25,
+        height=90 + 24 * len(rows),
+        margin={"l": 10, "r": 10, "t": 5, "b": 10},
+        dragmode=False,
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "traceorder": "normal",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+    )
+    figure.update_xaxes(title="share of the units (%)", range=[0, 100], fixedrange=True)
+    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
+    return legible(figure)
+
+
+def hatched(shape: str) -> dict[str, object]:
+    """A second cue beside the colour, over it."""
+    return {"shape": shape, "fillmode": "overlay", "fgcolor": "#ffffff", "fgopacity": 0.7, "size": 6}
+
+
+def describe_units(layers: Sequence[Seen], names: Mapping[str, str]) -> str:
+    """The same for those who cannot see it."""
+    said_ = []
+    for layer in layers:
+        for method, units in layer.units.items():
+            shares = ", ".join(
+                f"{share(getattr(units, attribute), units.total)} {name}" for attribute, name, *_ in STATES
+            )
+            said_.append(f"{names[layer.name]} by {METHOD_NAMES[method]}: {shares}")
+    return f"Bars of what is known of the ReLUs. {'; '.join(said_)}."
+
+
+def sentence(layer: Seen, label: str) -> str:
+    """How wide one layer's intervals are."""
+    by = " and ".join(f"{wide(layer.widths[method])} by {METHOD_NAMES[method]}" for method in METHODS)
+    return (
+        f"{label}: intervals are on average {by}; the images tried moved a unit by {number(layer.reached)}."
+    )

@@ -1,0 +1,110 @@
+"""axe-core on every page, in both themes, wide and narrow; and what it does not look at."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.vision import contrast
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+PAGES = {
+    "explorer": "/?steps=5&draws=1&method=crown-ibp&states=coverage",
+    "results": "/results",
+}
+"""Every page, with what is quick to compute."""
+GRAVE = ("serious", "critical")
+TITLE = "ELBO under attack"
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def hexadecimal(colour: str) -> str:
+    """ "#rrggbb" of "rgb(r, g, b)"."""
+    return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", colour)[:3])
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_grave(page: Page, server: str, name: str, scheme: str, width: int):
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, f"{server}{PAGES[name]}")
+    found = Axe().run(page).response["violations"]
+    grave = {
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in GRAVE
+        for node in rule["nodes"]
+    }
+    assert not grave, "\n".join(sorted(grave))
+    # Text within charts, which axe leaves out, but for notes on a ground of their own.
+    paper = hexadecimal(
+        page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    )
+    inks = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid=stPlotlyChart] text')]
+            .filter(text => text.textContent.trim() && !text.textContent.includes('\u2190'))
+            .map(text => getComputedStyle(text).fill)"""
+    )
+    assert inks
+    assert min(contrast(hexadecimal(ink), paper) for ink in inks) >= 4.5
+    title = page.title()
+    assert title == TITLE if name == "explorer" else re.fullmatch(rf"\w+: {TITLE}", title)
+    assert page.get_attribute("html", "lang") == "en"
+    icon = page.locator("link[rel*=icon]").first.get_attribute("href") or ""
+    assert icon.startswith("data:image/svg+xml")
+    assert page.get_by_role("heading", level=1).count() == 1
+
+
+FOCUSED = """() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  const name = at.getAttribute('aria-label') || at.labels?.[0]?.textContent || at.textContent || '';
+  return at === document.body ? '' : name.trim();
+}"""
+"""What the keyboard is at, by its name."""
+RING = "place => { const s = getComputedStyle(place); return s.outline + s.boxShadow + s.borderColor; }"
+
+
+def test_the_keyboard_reaches_everything_in_order(page: Page, server: str):
+    visit(page, f"{server}{PAGES['explorer']}")
+    reached: list[str] = []
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        # The page itself scrolls by keys, so it is reached too; its name would be all of its text.
+        name = page.evaluate(FOCUSED)
+        reached.append(name if len(name) < 100 else "page")
+        if name == "Copy link":
+            break
+    order = [
+        "Test image number",
+        "Reset",
+        "eps: how much each pixel may change",
+        "Figure (PNG)",
+        "Rows (CSV)",
+        "Copy link",
+    ]
+    places = [next((i for i, name in enumerate(reached) if part in name), None) for part in order]
+    assert None not in places, (places, reached)
+    assert places == sorted(places, key=lambda place: place or 0), list(zip(order, places, strict=True))
+
+
+def test_focus_can_be_seen(page: Page, server: str):
+    visit(page, f"{server}{PAGES['explorer']}")
+    for button in ("Next 7", "Figure (PNG)", "Rows (CSV)", "Copy link"):
+        place = page.get_by_role("button", name=button)
+        before = place.evaluate(RING)
+        place.focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
+        assert place.evaluate(RING) != before, button
