@@ -18,14 +18,14 @@ from dashboard.text import HELP
 
 def choose(comparison: Comparison, labels: Sequence[int]) -> None:
     index, own, array = comparison.asked.index, get("own"), np.asarray(labels)
-    if store.images():
+    if thumbnails := store.thumbnails():
         put("mine", own or None)
         st.pills(
             own_text.YOURS,
-            list(store.images()),
+            list(thumbnails),
             key=key("mine"),
             required=True,
-            format_func=store.thumbnail,
+            format_func=thumbnails.__getitem__,
             help=own_text.YOURS_HELP,
             on_change=take,
             args=("own", lambda: get("mine")),

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
-from core.checkpoint import find_model, model_digest
+from core.checkpoint import model_digest
 from core.curve import Curve, Proof
+from dashboard import models
 from dashboard.compute import SAMPLE
 from dashboard.result import Result
 from dashboard.state import State
@@ -147,7 +148,7 @@ def _asked(side: Side, state: State, label: str) -> dict[str, Any]:
     question = asdict(state.settings)
     return question | {
         "model": side.model,
-        "weights": model_digest(find_model(side.model)),
+        "weights": model_digest(models.folder(side.model)),
         "digit": state.digit.name,
         "label": label,
         "threshold": side.threshold,

@@ -68,8 +68,12 @@ def draw(page: Page) -> None:
 def ink(page: Page) -> float:
     """Share of the drawing area that is white."""
     return page.locator("canvas.paper").evaluate(
-        """canvas => { const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-            let sum = 0; for (let i = 3; i < data.length; i += 4) sum += data[i] > 127; return sum / data.length * 4 }"""
+        """canvas => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+            let sum = 0
+            for (let i = 3; i < data.length; i += 4) sum += data[i] > 127
+            return sum / data.length * 4
+        }"""
     )
 
 
