@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import platform
+import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,8 @@ def read_claim(content: str | bytes) -> Claim:
         value, kinds = parsed[name], {"str": str, "int": int, "float": (int, float)}[str(kind)]
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise ClaimError(f"The certificate's {name} is {str(value)[:40]!r}; it must be a {kind}.")
+        if kind == "float" and not abs(value) <= sys.float_info.max:
+            raise ClaimError(f"The certificate's {name} is {str(value)[:40]}, larger than any number here.")
         if name in _MOST and not 0 <= value <= _MOST[name]:
             raise ClaimError(f"The certificate's {name} is {value}; it must be in 0..{_MOST[name]}.")
     return Claim(**parsed)

@@ -109,7 +109,7 @@ def _image(vae: VAE, claim: Claim) -> Tensor:
         raw = bytearray(base64.b64decode(claim.image, validate=True))
         return torch.frombuffer(raw, dtype=torch.float32).view(1, *vae.config.shape)
     except (ValueError, RuntimeError, binascii.Error) as error:
-        raise ClaimError(f"The certificate asks what cannot be asked: {error}") from error
+        raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error
 
 
 def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], None] | None) -> Certificate:
@@ -135,4 +135,4 @@ def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], Non
             progress=progress,
         )
     except (ValueError, RuntimeError) as error:  # InputError is a ValueError
-        raise ClaimError(f"The certificate asks what cannot be asked: {error}") from error
+        raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error

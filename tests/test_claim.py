@@ -245,6 +245,7 @@ def test_questions_that_cannot_be_asked(change: dict[str, Any]) -> None:
         ({"eps": "0.1"}, "must be a float"),
         ({"draws": 1.5}, "must be a int"),
         ({"draws": True}, "must be a int"),
+        ({"bound": 10**400}, "larger than any number"),
         ({"method": 7}, "must be a str"),
     ],
 )

@@ -69,7 +69,7 @@ def table(outcomes: list[Outcome], place: Path) -> str:
     rows.writerow(COLUMNS)
     for outcome in outcomes:
         words = " ".join(outcome.words.replace(str(place.resolve()), "").split())
-        shown = words if len(words) <= 300 else f"{words[:300]}..."
+        shown = words if len(words) <= 200 else f"{words[:200]}..."
         rows.writerow((outcome.case.kind, outcome.case.name, outcome.verdict, shown, len(outcome.touched)))
     return buffer.getvalue()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,21 @@ from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.results_files import RESULTS, read_results
 from dashboard import choice, models, state
+from dashboard.compare import state as compare
+from dashboard.inspector import state as inspector
+from dashboard.lessons import state as lessons
 from dashboard.params import Message
 
 EXPLORER = (
     *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),
     *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
 )
+COMPARE = (*compare.SHARED, *("part", "models", "pin", "against", "of", "count", "classes", "sort"), "page")
+INSPECT = (
+    *("model", "index", "own", "eps", "target", "norm", "draws", "seed"),
+    *("layer", "draw", "bounds", "across", "up"),
+)
+LESSONS = ("lesson", "index", "eps", "move", "present")
 PLACES = (
     "../../../../etc/passwd",
     "..",
@@ -45,8 +55,18 @@ def addresses() -> Iterator[Case]:
     results = read_results(RESULTS)
     fields = tuple(vars(choice.parse({}, results)[0]))
     names = models.available()
+    kinds = dict.fromkeys(names, "bernoulli")
+    yield from _page("compare", COMPARE, lambda params: compare.parse(params, kinds))
+    yield from _page("inspect", INSPECT, lambda params: inspector.parse(params, names, _layout))
+    yield from _page("lessons", LESSONS, lessons.parse)
     yield from _page("explorer", EXPLORER, lambda params: state.parse(params, names))
     yield from _page("results", fields, lambda params: choice.parse(params, results))
+
+
+@functools.cache
+def _layout(name: str) -> inspector.Layout:
+    """Of a model that is among those there are: anything else would be a way in."""
+    return inspector.Layout(core.load_model(models.folder(name)).config.latent, ("mu", "logvar"))
 
 
 def _page(

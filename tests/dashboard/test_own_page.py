@@ -26,7 +26,7 @@ from dashboard.state import Settings
 from tests.malice import Bomb, exploded
 
 ROOT = Path(__file__).resolve().parents[2]
-APP = ROOT / "dashboard" / "app.py"
+APP = ROOT / "dashboard" / "pages.py"
 DIGITS = core.load_samples("mnist")[0][:, 0].numpy()
 
 
