@@ -64,8 +64,8 @@ def main(address: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        sent: list[object] = []
-        page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+        sent: list[str | bytes] = []
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
         page.goto(address)
         page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")

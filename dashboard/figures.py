@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.ink import legible
-from dashboard.text import HUES, METHOD_NAMES, nats
+from dashboard.text import HUES, METHOD_NAMES, nats, proved_nats
 
 COLOURS = ("#D55E00", "#0072B2")
 """Okabe-Ito vermilion and blue, of the left and the right model."""
@@ -207,7 +207,7 @@ def hover(line: Line, i: int) -> str:
     known = f"clean {nats(line.clean)}, attained {nats(line.attained[i])}"
     if np.isinf(gap):
         return f"<b>{line.name}</b>: {known}, proved: vacuous"
-    bound = f"proved at least {nats(line.proved[i])} by {METHOD_NAMES[line.how[i]]}"
+    bound = f"proved at least {proved_nats(line.proved[i])} by {METHOD_NAMES[line.how[i]]}"
     return f"<b>{line.name}</b>: {known},<br>{bound}, open gap {nats(gap, 1)}{_sampled(line, line.eps[i])}"
 
 

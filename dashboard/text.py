@@ -294,6 +294,16 @@ def nats(value: float, digits: int = 0) -> str:
     return f"{signed(value, digits)} nats".replace("+", "")
 
 
+def floor(bound: float, digits: int = 0) -> float:
+    """A lower bound rounded to the safe side: what is printed is proved too."""
+    return math.floor(bound * 10**digits) / 10**digits if math.isfinite(bound) else bound
+
+
+def proved_nats(bound: float, digits: int = 0) -> str:
+    """A lower bound in nats, rounded to the safe side."""
+    return nats(floor(bound, digits), digits)
+
+
 def interval(mean: float, low: float, high: float) -> str:
     """A mean with its confidence interval: "−339.1 nats (−340.3 to −337.9)"."""
     ends = (signed(end, 1).replace("+", "") for end in (low, high))

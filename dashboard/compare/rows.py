@@ -14,7 +14,7 @@ from core.verdicts import BROKEN, CERTIFIED, Finding
 from dashboard.compare import text
 from dashboard.compare.compute import Entry
 from dashboard.compare.state import EVERY, PROOF, Comparison
-from dashboard.text import METHOD_NAMES, signed
+from dashboard.text import METHOD_NAMES, floor, signed
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,7 @@ def _nats(value: float) -> str:
 
 
 def _proved(bound: float) -> str:
-    """Rounded to the safe side: what is printed is proved too."""
-    return _nats(bound) if math.isinf(bound) else _nats(math.floor(bound * 10) / 10)
+    return _nats(floor(bound, 1))
 
 
 def radius(value: float | None) -> str:

@@ -12,7 +12,7 @@ from dashboard.ink import legible
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import hatched
-from dashboard.text import METHOD_NAMES, signed
+from dashboard.text import METHOD_NAMES, proved_nats, signed
 
 ROUNDING = 1e-6
 """Nats: what is less is what covers rounding."""
@@ -120,7 +120,7 @@ def sentence(loss: Lost, names: Mapping[str, str], attained: float) -> str:
         for part, value in parts[:3]
         if value > SMALL * whole(loss)
     )
-    proved = "a vacuous bound" if loss.vacuous else f"{_nats(loss.proved)} are proved"
+    proved = "a vacuous bound" if loss.vacuous else f"{proved_nats(loss.proved, 1)} are proved"
     return (
         f"**{METHOD_NAMES[loss.method]}**: {proved}; at its own worst image the ELBO is "
         f"{_nats(loss.elbo)} (attack: {_nats(attained)}). Lost between the two: "

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.curves import PALETTE
 from dashboard.figures import faint
-from dashboard.ink import legible
+from dashboard.ink import INK, legible
 from dashboard.inspector.compute import Posteriors, View
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS, STYLES
@@ -19,7 +19,7 @@ from dashboard.text import METHOD_NAMES
 BEYOND = 0.6
 """A box that reaches so many times what the digits span beyond it does not set the frame."""
 HUES = ("#8a8f98", *PALETTE, "#A6761D", "#7570B3", "#66A61E")
-"""A colour a class; the digit itself is drawn, so that colour is not needed to tell them apart."""
+"""A colour a class, of the ellipses; the digit itself is drawn, so that they are told apart without it."""
 OWN, PATH = "#000000", PALETTE[4]
 NARROW = 1e-9
 """A box that is no wider is one point, and rounding."""
@@ -168,7 +168,7 @@ def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) ->
             x=np.concatenate([np.concatenate([x, gap]) for x, _ in rounds]),
             y=np.concatenate([np.concatenate([y, gap]) for _, y in rounds]),
             mode="lines",
-            line={"color": faint(HUES[label], 0.35), "width": 1},
+            line={"color": faint(HUES[label], 0.6), "width": 1},
             showlegend=False,
             hoverinfo="skip",
         )
@@ -177,7 +177,7 @@ def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) ->
             y=others.mu[mine, dims[1]],
             mode="text",
             text=[f"<b>{label}</b>"] * len(mine),
-            textfont={"color": HUES[label], "size": 14},
+            textfont={"color": INK, "size": 14},
             showlegend=False,
             hovertext=[f"test image {others.index[i]}, a {label}" for i in mine],
             hovertemplate="%{hovertext}: %{x:.3g}, %{y:.3g}<extra></extra>",

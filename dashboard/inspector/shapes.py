@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.inspection import METHODS
 from dashboard.figures import faint
-from dashboard.ink import legible
+from dashboard.ink import INK, legible
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS
@@ -213,6 +213,7 @@ def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
                 "ticklabelposition": "outside",
                 "ticks": "outside",
                 "outlinewidth": 0,
+                "tickfont": {"color": INK},
             },
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from dashboard.text import METHOD_NAMES, nats
+from dashboard.text import METHOD_NAMES, nats, proved_nats
 
 TITLE = "Inspect"
 SUBTITLE = (
@@ -123,7 +123,7 @@ def headline(
 def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: Mapping[str, bool]) -> str:
     """What is attained and what is proved, in nats."""
     bounds = ", ".join(
-        f"{'vacuous' if vacuous[method] else nats(value, 1)} by {METHOD_NAMES[method]}"
+        f"{'vacuous' if vacuous[method] else proved_nats(value, 1)} by {METHOD_NAMES[method]}"
         for method, value in proved.items()
     )
     return (

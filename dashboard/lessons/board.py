@@ -76,14 +76,5 @@ def filled(templates: Sequence[str], **values: object) -> tuple[str, ...]:
     return tuple(re.sub("<([a-z_]+)>", lambda name: str(values[name[1]]), formula) for formula in templates)
 
 
-def floor(bound: float, digits: int = 1) -> float:
-    """A bound rounded to the safe side: what is printed is proved too."""
-    return math.floor(bound * 10**digits) / 10**digits if math.isfinite(bound) else bound
-
-
-def safe(bound: float) -> str:
-    return nats(floor(bound), 1)
-
-
 def captioned(what: str, value: float) -> str:
     return f"{what}: {nats(value)}"

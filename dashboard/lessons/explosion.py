@@ -5,9 +5,9 @@ from __future__ import annotations
 from dashboard.figures import COLOURS
 from dashboard.jobs import Show
 from dashboard.lessons import compute, figures, text
-from dashboard.lessons.board import Board, Chart, Number, filled, safe, tex
+from dashboard.lessons.board import Board, Chart, Number, filled, tex
 from dashboard.lessons.state import ROBUST, STANDARD, Place
-from dashboard.text import METHOD_NAMES
+from dashboard.text import METHOD_NAMES, proved_nats
 
 FIRST = "encoder 1 Linear"
 
@@ -24,7 +24,7 @@ def board(place: Place, show: Show) -> Board:
     crown, last = found[STANDARD]["crown"].widths, list(standard)[-1]
     gain = standard[last] / crown[last] if crown[last] > 0 else 1.0
     numbers = [
-        Number(f"{title}, {METHOD_NAMES[method]}", safe(found[name][method].bound), "proved")
+        Number(f"{title}, {METHOD_NAMES[method]}", proved_nats(found[name][method].bound, 1), "proved")
         for name, title in ((STANDARD, "Standard"), (ROBUST, "Robust"))
         for method in compute.METHODS
     ]

@@ -6,10 +6,10 @@ from core.lessons import MOVES
 from dashboard.figures import COLOURS, GREY
 from dashboard.jobs import Show
 from dashboard.lessons import compute, figures, text
-from dashboard.lessons.board import Board, Chart, Number, captioned, filled, floor, grey, safe, tex
+from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
 from dashboard.lessons.figures import Row
 from dashboard.lessons.state import ROBUST, Place
-from dashboard.text import minus, nats
+from dashboard.text import floor, minus, nats, proved_nats
 
 
 def board(place: Place, show: Show) -> Board:
@@ -33,18 +33,18 @@ def board(place: Place, show: Show) -> Board:
             text.LIMITS,
             eps=f"{eps:g}",
             draws=around.proved.draws,
-            bound=tex(floor(bound)),
+            bound=tex(floor(bound, 1)),
             distance=tex(found.distance, 2),
             moved=tex(found.moved_elbo),
             sign="<" if beaten else r"\ge",
         ),
         numbers=(
-            Number("These draws", safe(bound), f"mean over {around.proved.draws} draws"),
+            Number("These draws", proved_nats(bound, 1), f"mean over {around.proved.draws} draws"),
             *(
-                Number(states.capitalize(), safe(certificate.lower.item()), _sure(states))
+                Number(states.capitalize(), proved_nats(certificate.lower.item(), 1), _sure(states))
                 for states, certificate in around.sampled.items()
             ),
-            Number("Other target", safe(other), "reconstruction, these draws"),
+            Number("Other target", proved_nats(other, 1), "reconstruction, these draws"),
         ),
         pictures=(
             grey(place.digit.image()[0, 0].numpy(), captioned("Clean", found.clean), "The clean digit"),
@@ -59,7 +59,7 @@ def board(place: Place, show: Show) -> Board:
             Chart(
                 "Inside and outside of what is proved",
                 figures.strip_figure(rows, bound),
-                f"Points of ELBO in nats beside the bound {safe(bound)} for these draws: clean "
+                f"Points of ELBO in nats beside the bound {proved_nats(bound, 1)} for these draws: clean "
                 f"{nats(found.clean, 1)}, attacked {nats(around.attacked.elbo.item(), 1)}, attacked with "
                 f"one other draw each {nats(around.singles.min().item(), 1)} to "
                 f"{nats(around.singles.max().item(), 1)}, moved {nats(found.moved_elbo, 1)}, all black "

@@ -12,9 +12,9 @@ from dashboard import curves, pareto, shown
 from dashboard.choice import parse, radii
 from dashboard.jobs import Show
 from dashboard.lessons import compute, text
-from dashboard.lessons.board import Board, Chart, Number, captioned, filled, floor, grey, safe, tex
+from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
 from dashboard.lessons.state import ROBUST, SETTINGS, STANDARD, Place
-from dashboard.text import CONSTANT, nats, of_images
+from dashboard.text import CONSTANT, floor, nats, of_images, proved_nats
 
 
 def board(place: Place, show: Show) -> Board:
@@ -23,7 +23,7 @@ def board(place: Place, show: Show) -> Board:
     proved = {name: compute.explosion(name, digit, eps, show)["ibp"].bound for name in clean}
     constant, worst = compute.constant_scores(ROBUST, digit, eps)
     kappa = _kappa()
-    worth = floor(proved[ROBUST] - worst)
+    worth = floor(proved[ROBUST] - worst, 1)
     than = f"{nats(abs(worth), 1)} {'above' if worth >= 0 else 'below'} the constant decoder"
     than = than if math.isfinite(worth) else "vacuous"
     charts, problem = (), None
@@ -39,14 +39,19 @@ def board(place: Place, show: Show) -> Board:
             kappa=tex(kappa, 2),
             rest=tex(1 - kappa, 2),
             clean=tex(clean[ROBUST]),
-            proved=tex(floor(proved[ROBUST])),
-            both=tex(floor(kappa * clean[ROBUST] + (1 - kappa) * proved[ROBUST])),
-            constant=tex(floor(worst)),
+            proved=tex(floor(proved[ROBUST], 1)),
+            both=tex(floor(kappa * clean[ROBUST] + (1 - kappa) * proved[ROBUST], 1)),
+            constant=tex(floor(worst, 1)),
         ),
         numbers=(
-            Number("Standard, clean", nats(clean[STANDARD], 1), f"proved: {safe(proved[STANDARD])}"),
-            Number("Robust, clean", nats(clean[ROBUST], 1), f"proved: {safe(proved[ROBUST])}"),
-            Number("Constant, clean", nats(constant, 1), f"proved: {safe(worst)}"),
+            *(
+                Number(f"{title}, clean", nats(score, 1), f"proved: {proved_nats(bound, 1)}")
+                for title, score, bound in (
+                    ("Standard", clean[STANDARD], proved[STANDARD]),
+                    ("Robust", clean[ROBUST], proved[ROBUST]),
+                    ("Constant", constant, worst),
+                )
+            ),
         ),
         pictures=(
             grey(digit.image()[0, 0].numpy(), "The digit", "The clean digit"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from dashboard.present import large
 from dashboard.present.look import ROOM
 from dashboard.present.text import DRAWS
 from dashboard.state import State
-from dashboard.text import METHOD_NAMES, nats, signed
+from dashboard.text import METHOD_NAMES, nats, proved_nats, signed
 
 
 class Side:
@@ -85,6 +84,5 @@ def _numbers(curve: Curve, i: int) -> None:
     if best is None:
         large.number("Proved", "vacuous", "nothing is proved")
     else:
-        # Rounded to the safe side: what is printed is proved too.
         by = f"{DRAWS}, by {METHOD_NAMES[best.method]}"
-        large.number("Proved", nats(math.floor(best.lower)), by)
+        large.number("Proved", proved_nats(best.lower), by)

@@ -10,7 +10,7 @@ import numpy as np
 from core.curve import Curve
 from dashboard.result import Result
 from dashboard.stage import text
-from dashboard.text import METHOD_NAMES, nats, signed
+from dashboard.text import METHOD_NAMES, nats, proved_nats, signed
 
 LEVELS = 127
 """Steps of a change, up and down, to the largest of its radius."""
@@ -53,7 +53,7 @@ def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
         return [*known, ("vacuous", "nothing proved"), ("unbounded", "no limit")]
     gap = attained - best.lower
     digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = nats(best.lower), f"by {METHOD_NAMES[best.method]}"
+    proved = proved_nats(best.lower), f"by {METHOD_NAMES[best.method]}"
     return [*known, proved, (nats(gap, digits), "undecided")]
 
 

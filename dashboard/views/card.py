@@ -72,7 +72,7 @@ class Card:
         self._drawn = time.monotonic()
         hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
         # The first time into the container, then in place of what was written.
-        self._headline = self._headline.markdown(f"##### :{hue}[{self.name}]: {sentence}")
+        self._headline = self._headline.markdown(f"**:{hue}[{self.name}]: {sentence}**")
         self._show(curve)
         panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))

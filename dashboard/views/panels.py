@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from streamlit.delta_generator import DeltaGenerator
@@ -11,7 +10,7 @@ from core.curve import Curve, Proof
 from core.methods import METHODS
 from dashboard import bars
 from dashboard.result import Result
-from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, signed
+from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, floor, minus, signed
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
@@ -40,8 +39,7 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
 
 
 def _exact(bound: float) -> str:
-    """Rounded to the safe side, as in the statement: what is printed is proved too."""
-    return signed(math.floor(bound * 100) / 100, 2)
+    return signed(floor(bound, 2), 2)
 
 
 def statement(

@@ -18,6 +18,7 @@ PAGES = {
     "lessons": "/lessons",
     "present": "/present?steps=5&draws=1&method=ibp",
     "own": "/own",
+    "inspect": "/inspect?model=mnist-mlp-robust-0.1&eps=0.05&layer=natural",
 }
 """Every page, with what is quick to compute."""
 GRAVE = ("serious", "critical")

@@ -141,22 +141,34 @@ def test_on_release_the_server_says_what_was_shown(page: Page, server: str, hand
 
 
 def test_a_drag_is_not_disturbed_by_proofs_that_arrive(page: Page, server: str, hand: Hand):
-    news = "() => globalThis[Symbol.for('elbo-under-attack')].numbers[1].count"
-    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=16&steps=5")
+    news = "globalThis[Symbol.for('elbo-under-attack')].numbers[1].count"
+    cursor = f'document.querySelector("{CURSOR}")'
+    page.goto(f"{server}/?index=4&steps=5&upto=0.05")
     expect(page.get_by_text(re.compile("alpha-CROWN, "))).to_be_visible()
-    page.evaluate("() => (window.thumb = document.querySelector('.st-key-stage div'))")
     hand.grab(0.1)
     hand.to(0.2)
-    before, sent, place = page.evaluate(news), hand.sent, slider(page).bounding_box()
-    page.wait_for_function(f"() => ({news})() > {before + 1}")
-    assert hand.sent == sent
-    assert page.evaluate("window.thumb.isConnected")
+    place, sent = slider(page).bounding_box(), hand.sent
+    page.evaluate(
+        f"""() => {{
+            window.stage = document.querySelector(".st-key-stage div");
+            window.drawn = {cursor};
+            window.news = {news};
+        }}"""
+    )
+    # The chart is drawn again, with its cursor at 0.1.
+    expect(page.get_by_text("All proofs are in, up to alpha-CROWN.")).to_be_visible()
+    page.wait_for_function(f"() => {news} > window.news && {cursor} && {cursor} !== window.drawn")
+    page.wait_for_function(f"() => {cursor}.getAttribute('transform')")
+    page.evaluate(f"() => {cursor}.removeAttribute('transform')")  # as if once more, without news
+    page.wait_for_function(f"() => {cursor}.getAttribute('transform')", timeout=5_000)
+    assert page.evaluate("window.stage.isConnected")
     assert slider(page).bounding_box() == place
     assert slider(page).input_value() == "0.2"
     assert page.locator("output").inner_text() == "0.2"
     assert label(page).startswith("eps 0.2")
     hand.to(0.07)
-    assert page.locator("output").inner_text() == "0.07"
+    assert page.locator("output").inner_text() == label(page).removeprefix("eps ") == "0.07"
+    assert hand.sent == sent
     hand.drop()
     expect(page).to_have_url(re.compile("eps=0.07"))
     # Leaves nothing running for the tests that follow.

@@ -19,10 +19,10 @@ import core
 from core import lessons, results_files
 from dashboard import state as explorer
 from dashboard.lessons import text
-from dashboard.lessons.board import filled, safe, tex
+from dashboard.lessons.board import filled, tex
 from dashboard.lessons.page import BOARDS
 from dashboard.lessons.state import EPS, PLANS, ROBUST, STANDARD, Place, parse, to_params
-from dashboard.text import nats
+from dashboard.text import nats, proved_nats
 from tests.results_files import write_results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def test_what_is_proved_is_rounded_down(page: AppTest):
         assert numbers[label] == nats(math.floor(bound * 10) / 10, 1)
         stated = float(numbers[label].removesuffix(" nats").replace("−", "-").replace(",", ""))
         assert stated <= bound < stated + 0.1 + 1e-9
-    assert safe(-math.inf) == "vacuous"
+    assert proved_nats(-math.inf, 1) == "vacuous"
     assert tex(-math.inf) == r"\text{vacuous}"
 
 

@@ -5,7 +5,7 @@ function makeCard(template) {
   const section = template.content.firstElementChild.cloneNode(true);
   return {
     section,
-    name: section.querySelector("h3"),
+    name: section.querySelector("h2"),
     failed: section.querySelector(".failed"),
     parts: [section.querySelector(".pictures"), section.querySelector(".numbers")],
     canvases: [...section.querySelectorAll("canvas")],
