@@ -57,7 +57,7 @@ def state() -> tuple[dict[str, float], list[str]]:
         "memory_mib": round(used / 2**20),
         "memory_limit_mib": round(limit / 2**20),
     }
-    if used > FULL * limit:
+    if 0 < FULL * limit < used:
         wrong.append(f"more than {FULL:.0%} of the memory is used")
     if not wrong:
         from dashboard.jobs import TURNS  # torch is there now
@@ -74,14 +74,17 @@ def state() -> tuple[dict[str, float], list[str]]:
 
 
 def memory() -> tuple[int, int]:
-    """Bytes in use by this process, and the most there may be: the container's limit, or the machine's."""
+    """Bytes in use by this process, and the most there may be: the container's limit, or the machine's. 0
+    where the system does not say."""
     used = 0
     try:
         fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
         used = int(fields["VmRSS"].split()[0]) * 1024
     except (OSError, KeyError):  # not on Linux: nothing to say
         pass
-    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = 0
+    if hasattr(os, "sysconf"):  # Windows has none
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for file in _LIMITS:
         try:
             limit = min(limit, int(file.read_text()))
