@@ -204,17 +204,17 @@ def leaves(line: Line, low: float, most: float) -> str | None:
 def hover(line: Line, i: int) -> str:
     """All that is known at one radius, in words."""
     gap = line.attained[i] - line.proved[i]
-    known = f"clean {nats(line.clean)}, attained {nats(line.attained[i])}"
+    known = f"clean {nats(line.clean, 1)}, attained {nats(line.attained[i], 1)}"
     if np.isinf(gap):
         return f"<b>{line.name}</b>: {known}, proved: vacuous"
-    bound = f"proved at least {proved_nats(line.proved[i])} by {METHOD_NAMES[line.how[i]]}"
+    bound = f"proved at least {proved_nats(line.proved[i], 1)} by {METHOD_NAMES[line.how[i]]}"
     return f"<b>{line.name}</b>: {known},<br>{bound}, open gap {nats(gap, 1)}{_sampled(line, line.eps[i])}"
 
 
 def _sampled(line: Line, eps: float) -> str:
     if line.sampled is None or abs(line.sampled[0] - eps) > 1e-12:
         return ""
-    return f",<br>{line.sampled[2]}: {nats(line.sampled[1])}"
+    return f",<br>{line.sampled[2]}: {proved_nats(line.sampled[1], 1)}"
 
 
 def describe(lines: Sequence[Line], eps: float) -> str:

@@ -48,12 +48,12 @@ def readings(curve: Curve) -> list[list[tuple[str, str]]]:
 def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
     """Clean, attained, proved, open gap at one radius: each with its unit and sign, and a note."""
     clean, attained, best = curve.clean, curve.attained[i].item(), curve.best(curve.eps[i].item())
-    known = [(nats(clean), "no attack"), (nats(attained), f"{signed(attained - clean)} from clean")]
+    known = [(nats(clean, 1), "no attack"), (nats(attained, 1), f"{signed(attained - clean)} from clean")]
     if best is None:
         return [*known, ("vacuous", "nothing proved"), ("unbounded", "no limit")]
     gap = attained - best.lower
     digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = proved_nats(best.lower), f"by {METHOD_NAMES[best.method]}"
+    proved = proved_nats(best.lower, 1), f"by {METHOD_NAMES[best.method]}"
     return [*known, proved, (nats(gap, digits), "undecided")]
 
 

@@ -207,6 +207,7 @@ def test_a_file_without_the_token_of_a_visitor_is_refused(server: str):
     where = f"{server}/_stcore/upload_file/session/file"
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(urllib.request.Request(where, body, head, method="PUT"), timeout=20)
-    assert caught.value.code == 403
-    assert b"XSRF" in caught.value.read()
-    assert "Access-Control-Allow-Origin" not in caught.value.headers
+    with caught.value as answer:
+        assert answer.code == 403
+        assert b"XSRF" in answer.read()
+        assert "Access-Control-Allow-Origin" not in answer.headers

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from playwright.sync_api import Page, expect
 
-from dashboard.text import nats
+from dashboard.text import nats, proved_nats
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -66,12 +66,12 @@ def test_the_rows_are_what_is_on_the_screen(page: Page, server: str, tmp_path: P
     here = [row for row in rows if row["eps"] == "0.05" and row["states"] == "draws"]
     assert [row["model"] for row in here] == ["mnist-mlp-standard", "mnist-mlp-robust-0.1"]
     for row, (clean, attained, proved, gap) in zip(here, (shown[:4], shown[4:]), strict=True):
-        assert nats(float(row["clean"])) == clean
-        assert nats(float(row["attained"])) == attained
+        assert nats(float(row["clean"]), 1) == clean
+        assert nats(float(row["attained"]), 1) == attained
         if row["proved"] == "vacuous":
             assert (proved, gap) == ("vacuous", "unbounded")
         else:
-            assert nats(float(row["proved"])) == proved
+            assert proved_nats(float(row["proved"]), 1) == proved
             assert row["open_gap"] == str(float(row["attained"]) - float(row["proved"]))
     assert {(row["digit"], row["label"], row["norm"], row["draws"]) for row in here} == {
         ("3", "0", "linf", "1")

@@ -372,6 +372,6 @@ def test_models_in_the_allowed_folders_are_compared_too(
     assert not page.exception
     assert not page.warning
     assert not page.error
-    assert page.multiselect(key="compare-models").value == ["lab/mine", NAMES[0]]
+    assert page.button_group(key="compare-models").value == ["lab/mine", NAMES[0]]
     assert "Robust MLP (eps 0.2), lab/mine" in described(page)[0]
     assert links(page)[0][1]["left"] == ["lab/mine"]

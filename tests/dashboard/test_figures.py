@@ -81,9 +81,9 @@ def test_hover_says_all_numbers_in_words():
     said = figures.hover(LINE, 1)
     for part in (
         "Robust",
-        "clean −100 nats",
-        "attained −150 nats",
-        "proved at least −160 nats by alpha-CROWN",
+        "clean −100.0 nats",
+        "attained −150.0 nats",
+        "proved at least −160.0 nats by alpha-CROWN",
         "open gap 10.0",
     ):
         assert part in said
@@ -91,7 +91,7 @@ def test_hover_says_all_numbers_in_words():
 
 
 def test_the_chart_is_described_with_its_numbers():
-    assert "−150 nats" in figures.describe([LINE], 0.1)
+    assert "−150.0 nats" in figures.describe([LINE], 0.1)
     assert "<" not in figures.describe([LINE], 0.1)
 
 
@@ -132,7 +132,7 @@ def test_a_proof_on_the_noise_at_large_is_a_mark_of_its_own():
     line = dataclasses.replace(LINE, sampled=(0.1, -170.0, "expectation"))
     mark = spec(figures.curve_figure([line], 0.1, 0.3, AXIS))["data"][-1]
     assert (mark["x"], mark["y"], mark["marker"]["symbol"]) == ([0.1], [-170.0], "diamond")
-    assert "expectation: −170 nats" in figures.hover(line, 1)
+    assert "expectation: −170.0 nats" in figures.hover(line, 1)
     assert "expectation" not in figures.hover(line, 2)
     assert "◆\u00a0expectation" in figures.legend([line])
     low = dataclasses.replace(LINE, sampled=(0.1, -math.inf, "expectation"))

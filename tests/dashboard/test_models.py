@@ -163,7 +163,7 @@ def test_the_explorer_shows_a_model_of_a_root_and_offers_its_certificate(root: P
     assert not app.warning
     vae, (x, _) = core.load_model(root / "mine"), core.load_samples("mnist")
     wanted = core.elbo(vae, x[:1], core.sample_noise(vae, 4, 0)).total.item()
-    assert metric(app, "Clean", 1) == text.nats(wanted)
+    assert metric(app, "Clean", 1) == text.nats(wanted, 1)
 
 
 @pytest.mark.parametrize("damage", ["weights", "config", "empty"])

@@ -39,7 +39,7 @@ def test_the_page_ends_with_the_best_bound_and_says_which_it_is(opened: AppTest)
     assert not app.exception
     assert not app.error
     best = exact(0.03, "alpha-crown")
-    assert metric(app, "Proved", 0) == text.nats(best.lower.item())
+    assert metric(app, "Proved", 0) == text.proved_nats(best.lower.item(), 1)
     assert note(app, "Proved", 0) == "by alpha-CROWN"
     assert text.minus(best.statement(0)) in words(app)
     chart, lost = (element.proto.alt for element in app.get("plotly_chart"))
@@ -100,7 +100,7 @@ def test_the_model_with_a_bound_is_tightened_first(opened: AppTest, monkeypatch:
     app = opened.run()
     assert not app.exception
     assert asked[:2] == [NAMES[0], NAMES[1]]
-    assert metric(app, "Proved", 1) == "−300 nats"
+    assert metric(app, "Proved", 1) == "−300.0 nats"
 
 
 def test_radii_beyond_a_vacuous_proof_are_not_tried(opened: AppTest, monkeypatch: pytest.MonkeyPatch):

@@ -24,6 +24,7 @@ from dashboard.stage import film as films
 from dashboard.stage.ask import Ask, read_ask
 from dashboard.stage.film import LEVELS, film, readings
 from dashboard.state import MOST_INDEX, Settings
+from dashboard.text import nats, proved_nats
 from dashboard.views import controls
 
 GRID = (0.0, 0.05, 0.1, 0.3)
@@ -82,9 +83,9 @@ def test_each_radius_has_the_best_bound_that_covers_it():
     assert len(shown) == len(GRID)
     for i, (clean, attained, proved, gap) in enumerate(shown):
         assert clean == films.reading(curve, i)[0]
-        assert attained[0] == f"−{-curve.attained[i].item():,.0f} nats"
+        assert attained[0] == nats(curve.attained[i].item(), 1)
         lower = curve.proved()[i].item()
-        assert proved[0] == ("vacuous" if math.isinf(lower) else f"−{-lower:,.0f} nats")
+        assert proved[0] == proved_nats(lower, 1)
         assert (gap[0] == "unbounded") == math.isinf(lower)
     assert shown[2][2][1] == "by CROWN"
     assert shown[2][3] == ("2.2 nats", "undecided")
@@ -226,7 +227,7 @@ def test_the_best_of_what_was_seen_is_recalled(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_bound_at_a_larger_radius_counts_at_the_smaller_ones():
     lower = [row[2][0] for row in readings(rising())]
-    assert lower == ["−10 nats", "−10 nats", "−30 nats", "vacuous"]
+    assert lower == ["−10.0 nats", "−10.0 nats", "−30.0 nats", "vacuous"]
 
 
 def rising() -> Curve:
