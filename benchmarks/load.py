@@ -34,10 +34,7 @@ async def visit(host: str, number: int, args: argparse.Namespace, end: float) ->
     try:
         await session.open()
         while (now := loop.time()) < end:
-            if chance.random() < args.eps_share:
-                query["eps"] = f"{chance.randint(1, 30) / 100:g}"
-            else:
-                query["index"] = str(chance.randrange(args.digits))
+            change(query, chance, args)
             runs.append(await session.change(query, until=now + args.every))
             await asyncio.sleep(max(0.0, now + args.every - loop.time()))
     except Exception as error:  # an error is what is looked for here
@@ -45,6 +42,16 @@ async def visit(host: str, number: int, args: argparse.Namespace, end: float) ->
     finally:
         await session.close()
     return runs
+
+
+def change(query: dict[str, str], chance: random.Random, args: argparse.Namespace) -> None:
+    """Another eps, or another digit: a browser does not ask again for what it shows."""
+    before = dict(query)
+    while query == before:
+        if chance.random() < args.eps_share:
+            query["eps"] = f"{chance.randint(1, 30) / 100:g}"
+        else:
+            query["index"] = str(chance.randrange(args.digits))
 
 
 async def load(servers: list[Server], args: argparse.Namespace) -> list[Run]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -46,6 +49,10 @@ def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:
     )
 
 
+def _better(known: Proof, new: Proof) -> Proof:
+    return new if new.lower > known.lower else known
+
+
 @dataclass(frozen=True)
 class Curve:
     """One image over E radii; nats, float64.
@@ -73,9 +80,22 @@ class Curve:
 
         None if no proof covers it, or if all that do are vacuous.
         """
-        covering = [p for p in self.proofs if p.eps >= eps and method in (None, p.method)]
-        found = max(covering, key=lambda p: p.lower, default=None)
+        if method is None:
+            radii, best = self._ladder
+            at = bisect_left(radii, eps)
+            found = best[at] if at < len(best) else None
+        else:
+            covering = [p for p in self.proofs if p.eps >= eps and p.method == method]
+            found = max(covering, key=lambda p: p.lower, default=None)
         return None if found is None or math.isinf(found.lower) else found
+
+    @cached_property
+    def _ladder(self) -> tuple[list[float], list[Proof]]:
+        """The radii of all proofs, ascending, and for each the best proof that covers it."""
+        # Of equal bounds at one radius the first to come counts.
+        falling = sorted(self.proofs, key=lambda p: -p.eps)
+        best = list(accumulate(falling, _better))
+        return [p.eps for p in reversed(falling)], best[::-1]
 
     def proved(self, method: str | None = None) -> Tensor:
         """(E,) the highest bound that covers each radius, by that method or by any; -inf where there is

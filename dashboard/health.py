@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -109,5 +110,8 @@ def _load() -> None:
         _wrong[:] = [f"models or digits cannot be loaded ({type(error).__name__})"]
         logs.event("not ready", logs.ERROR, error=type(error).__name__)
     else:
+        # What is there by now stays: garbage is looked for without it, or that takes longer than a page.
+        gc.collect()
+        gc.freeze()
         _wrong.clear()
         logs.event("ready", seconds=round(time.monotonic() - _began, 1))

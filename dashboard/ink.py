@@ -12,8 +12,7 @@ for the text of charts is too faint on white (3.8 : 1)."""
 def legible(figure: go.Figure) -> go.Figure:
     """The figure with all its text in the theme's ink, but what has a background of its own."""
     ink = {"color": INK}
-    figure.update_layout(font=ink, legend={"font": ink})
-    figure.update_xaxes(tickfont=ink, title={"font": ink})
-    figure.update_yaxes(tickfont=ink, title={"font": ink})
+    axis = {"tickfont": ink, "title": {"font": ink}}
+    figure.update_layout(font=ink, legend={"font": ink}, xaxis=axis, yaxis=axis)
     figure.update_annotations(font=ink, selector=lambda note: note.bgcolor is None)
     return figure

@@ -63,7 +63,10 @@ def folder(name: str) -> Path:
 
 
 def stamp(name: str) -> Stamp:
-    """Changes when the files of a model do: part of the key of whatever is kept of it."""
+    """Changes when the files of a model in the roots do: part of the key of whatever is kept of it. Shipped
+    ones stay as they are while a server runs."""
+    if not is_own(name):
+        return ()
     try:
         files = (folder(name) / CONFIG, folder(name) / WEIGHTS)
         return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)

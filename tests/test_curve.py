@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import core
 from core.curve import Curve, Proof, Verdict, proofs_of
@@ -207,3 +210,21 @@ def test_the_curve_of_an_l2_ball() -> None:
     exact = core.certify(vae, x, noise, eps=1.0, norm="l2").lower.item()
     assert curve.proved()[2].item() == pytest.approx(exact)
     assert bool((curve.proved() <= curve.attained).all())
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.1, 0.2, 0.3]), st.sampled_from([-math.inf, -9.0, -5.0, -1.0])),
+        max_size=8,
+    ),
+    st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.4]),
+)
+def test_the_best_proof_is_the_highest_of_all_that_cover_a_radius(
+    known: list[tuple[float, float]], eps: float
+):
+    proofs = tuple(Proof(at, "ibp", lower, 0.0, 0.0, str(i), 0.0) for i, (at, lower) in enumerate(known))
+    curve = Curve(torch.tensor([0.0]), 0.0, torch.zeros(1), torch.zeros(1, 1, 1, 1), proofs)
+    covering = [p.lower for p in proofs if p.eps >= eps]
+    best = curve.best(eps)
+    assert (-math.inf if best is None else best.lower) == max(covering, default=-math.inf)
+    assert best is None or best.eps >= eps

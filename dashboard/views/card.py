@@ -47,6 +47,7 @@ class Card:
         self._state, self._result, self._colour, self._headline = state, result, colour, headline
         self.result, self.colour = result, colour
         self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
+        self._shown: tuple[Curve | None, Proof | None] = (None, None)
         self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
         self._methods: DeltaGenerator | None = None
         self.draw(self.curve)
@@ -54,7 +55,7 @@ class Card:
     def table(self) -> None:
         """From now on the bound of each method is shown in the container that is current."""
         self._methods = st.empty()
-        self.draw(self.curve)
+        self._tabulate(self.curve)
 
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs on the draws, and show what they change, soon."""
@@ -64,20 +65,25 @@ class Card:
             self.settle()
 
     def settle(self) -> None:
-        """Show all that is known."""
-        self.draw(self.curve)
+        """Show all that is known, if it is not shown."""
+        if self._shown[0] is not self.curve or self._shown[1] is not self.sampled:
+            self.draw(self.curve)
 
     def draw(self, curve: Curve) -> None:
         """Show the verdict and the numbers of a curve."""
-        self._drawn = time.monotonic()
+        self._drawn, self._shown = time.monotonic(), (curve, self.sampled)
         hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
         # The first time into the container, then in place of what was written.
         self._headline = self._headline.markdown(f"**:{hue}[{self.name}]: {sentence}**")
         self._show(curve)
         panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))
+        self._tabulate(curve)
+
+    def _tabulate(self, curve: Curve) -> None:
         if self._methods is not None:
-            panels.methods(self._methods, f":{hue}[{self.name}]", curve, self._at, self._state.method)
+            name = f":{text.HUES[self._colour]}[{self.name}]"
+            panels.methods(self._methods, name, curve, self._at, self._state.method)
 
     def _offer(self, proof: Proof | None) -> None:
         """The best proof as a file; nothing where none says anything."""
