@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -64,6 +65,14 @@ def vae() -> VAE:
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small data set in torchvision's layout."""
     return write_mnist(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest leaves its script in place of the main module, which processes that are spawned would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from starlette.requests import Request
 
 from core import checkpoint
@@ -33,6 +34,7 @@ def test_a_server_that_can_work_is_healthy():
 def test_models_that_cannot_be_loaded_are_seen(models: Path):
     config = models / "mnist-mlp-standard" / "config.json"
     config.write_text("{")
+    st.cache_resource.clear()
     health._load()
     assert "cannot be loaded (CheckpointError)" in health.state()[1][0]
     assert status() == 503
