@@ -92,6 +92,7 @@ def test_the_lessons_in_large_type(page: Page, server: str, size: ViewportSize):
 def test_from_the_explorer_to_the_presenter_and_back(page: Page, server: str, size: ViewportSize):
     page.set_viewport_size(size)
     page.goto(f"{server}/?steps=5&draws=1&method=ibp&index=3")
+    settle(page)
     page.get_by_role("link", name=re.compile("Presenter view")).click()
     expect(page.get_by_role("button", name="Next digit")).to_be_visible()
     settle(page)
