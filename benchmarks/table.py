@@ -44,7 +44,7 @@ def _at(line: Sequence[Mean], eps: float) -> Mean | None:
 def _shown(mean: Mean | None) -> str:
     if mean is None:
         return ""
-    return f"{mean.mean:.1f}" if mean.vacuous == 0 else "vacuous"
+    return f"{mean.rounded():.1f}" if mean.vacuous == 0 else "vacuous"
 
 
 if __name__ == "__main__":

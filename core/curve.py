@@ -145,15 +145,15 @@ class Verdict:
 
     def sentence(self) -> str:
         if self.broken == 0:
-            return f"below {self.threshold:.0f} nats without any attack."
+            return f"below {self.threshold:.12g} nats without any attack."
         if self.broken is None and self.certified == self.most:
-            return f"proved above {self.threshold:.0f} nats up to eps {self.most:g}, the whole range."
+            return f"proved above {self.threshold:.12g} nats up to eps {self.most:g}, the whole range."
         if self.certified is None:
             proved = "no eps is proved"
         elif self.certified == 0:
-            proved = f"nothing is proved above {self.threshold:.0f} nats beyond eps 0"
+            proved = f"nothing is proved above {self.threshold:.12g} nats beyond eps 0"
         else:
-            proved = f"proved above {self.threshold:.0f} nats up to eps {self.certified:g}"
+            proved = f"proved above {self.threshold:.12g} nats up to eps {self.certified:g}"
         if self.broken is None:
             return f"{proved}, not broken up to {self.most:g}, open between."
         return f"{proved}, broken from {self.broken:g}, open between."

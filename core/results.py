@@ -90,6 +90,12 @@ class Mean:
     high: float
     vacuous: int | None
 
+    def rounded(self, digits: int = 1) -> float:
+        """The mean in so many decimals; of bounds, rounded down: what is printed is proved too."""
+        if self.quantity != "certified" or math.isinf(self.mean):
+            return round(self.mean, digits)
+        return math.floor(self.mean * 10**digits) / 10**digits
+
     def __post_init__(self) -> None:
         _check(_NAME.fullmatch(self.model), "model", self.model)
         _check(self.quantity in QUANTITIES, "quantity", self.quantity)

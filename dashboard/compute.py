@@ -138,7 +138,8 @@ def _stamp() -> Stamp:
 
 
 def usual_threshold(name: str) -> float:
-    """The 5 % quantile of the ELBO of clean test digits, nats."""
+    """The 5 % quantile of the ELBO of clean test digits, rounded down to whole nats: a threshold is what is
+    printed of it, or "proved above" would say more than is proved."""
     return _usual_threshold(name, models.stamp(name))
 
 
@@ -150,9 +151,9 @@ def _usual_threshold(name: str, stamp: Stamp) -> float:
     except (KeyError, TypeError, ValueError, OverflowError):
         known = math.nan
     if math.isfinite(known):
-        return known
+        return float(math.floor(known))
     x, _ = core.load_samples("mnist")
-    return model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]
+    return float(math.floor(model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]))
 
 
 def outside(show: Show) -> Show:

@@ -175,7 +175,7 @@ def _said(what: str, mean: Mean | None) -> str:
         return f"{what}{by}: vacuous for the first images, not tried on the others"
     if mean.vacuous:
         return f"{what}{by}: vacuous for {mean.vacuous:,} of {mean.images:,} images"
-    return f"{what}{by}: {interval(mean.mean, mean.low, mean.high)}, {of_images(mean.images)}"
+    return f"{what}{by}: {interval(mean.rounded(), mean.low, mean.high)}, {of_images(mean.images)}"
 
 
 def leaves(line: Lines, low: float, most: float) -> list[str]:

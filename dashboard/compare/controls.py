@@ -7,8 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-from core.ball import NORMS
-from core.validate import TARGETS
 from dashboard import compute
 from dashboard.choice import MOST_MODELS
 from dashboard.compare import digits, text
@@ -40,10 +38,8 @@ from dashboard.text import (
     EPS_LABELS,
     HELP,
     LIKELIHOOD_LABELS,
-    NORM_LABELS,
-    TARGET_LABELS,
 )
-from dashboard.views import address
+from dashboard.views import address, asking
 from dashboard.views.address import touch
 
 PAGE = "compare"
@@ -95,23 +91,8 @@ def sidebar(comparison: Comparison, kinds: Mapping[str, str], labels: Sequence[i
         if comparison.part == PARTS[0]:
             digits.choose(comparison, labels)
         _models(comparison, kinds)
-        st.radio(
-            "Question",
-            TARGETS,
-            key=key("target"),
-            format_func=TARGET_LABELS.__getitem__,
-            help=HELP["target"],
-            on_change=touch,
-        )
-        st.segmented_control(
-            "Change that is limited",
-            NORMS,
-            key=key("norm"),
-            required=True,
-            format_func=NORM_LABELS.__getitem__,
-            help=HELP["norm"],
-            on_change=_change_norm,
-        )
+        asking.question(key("target"))
+        asking.limit(key("norm"), _change_norm)
         st.selectbox(
             "Attack",
             ATTACKS,
@@ -123,8 +104,7 @@ def sidebar(comparison: Comparison, kinds: Mapping[str, str], labels: Sequence[i
         _threshold()
         with st.expander("More settings"):
             _more()
-        st.button("Reset", on_click=_reset, args=(kinds,), width="stretch", icon=":material/restart_alt:")
-        st.caption("The address of this page holds all settings: bookmark or share it.")
+        asking.foot(_reset, kinds)
 
 
 def eps_slider() -> None:

@@ -8,9 +8,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.ball import NORMS
 from core.inspection import METHODS
-from core.validate import TARGETS
 from dashboard import compute
 from dashboard.digit import own_name
 from dashboard.inspector import text
@@ -19,8 +17,8 @@ from dashboard.inspector.state import MOST_DRAWS, RADII, Look, default_look, par
 from dashboard.own import store
 from dashboard.params import Message
 from dashboard.state import MOST_SEED
-from dashboard.text import EPS_LABELS, HELP, METHOD_NAMES, NORM_LABELS, TARGET_LABELS
-from dashboard.views import address, digits
+from dashboard.text import EPS_LABELS, HELP, METHOD_NAMES
+from dashboard.views import address, asking, digits
 from dashboard.views.address import touch
 
 PAGE = "inspect"
@@ -83,28 +81,12 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             help=HELP["eps"],
             on_change=touch,
         )
-        st.radio(
-            "Question",
-            TARGETS,
-            key=key("target"),
-            format_func=TARGET_LABELS.__getitem__,
-            help=HELP["target"],
-            on_change=touch,
-        )
+        asking.question(key("target"))
         with st.expander("More settings"):
-            st.segmented_control(
-                "Change that is limited",
-                NORMS,
-                key=key("norm"),
-                required=True,
-                format_func=NORM_LABELS.__getitem__,
-                help=HELP["norm"],
-                on_change=_change_norm,
-            )
+            asking.limit(key("norm"), _change_norm)
             st.number_input("Draws", 1, MOST_DRAWS, key=key("draws"), help=HELP["draws"], on_change=touch)
             st.number_input("Seed", 0, MOST_SEED, key=key("seed"), help=HELP["seed"], on_change=touch)
-        st.button("Reset", on_click=_reset, args=(models,), width="stretch", icon=":material/restart_alt:")
-        st.caption("The address of this page holds all settings: bookmark or share it.")
+        asking.foot(_reset, models)
 
 
 def layer_choice(names: Mapping[str, str], look: Look, drawn: bool, pictured: bool) -> None:

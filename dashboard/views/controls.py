@@ -8,10 +8,8 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.ball import NORMS
 from core.certificate import STATES
 from core.methods import METHODS
-from core.validate import TARGETS
 from dashboard import compute
 from dashboard.digit import own_name
 from dashboard.own import store
@@ -35,11 +33,9 @@ from dashboard.text import (
     ATTACK_LABELS,
     HELP,
     METHOD_LABELS,
-    NORM_LABELS,
     STATES_LABELS,
-    TARGET_LABELS,
 )
-from dashboard.views import address, digits
+from dashboard.views import address, asking, digits
 from dashboard.views.address import touch
 
 PAGE = "explorer"
@@ -76,23 +72,8 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
     with st.sidebar:
         digits.choose(labels)
         _models(models)
-        st.radio(
-            "Question",
-            TARGETS,
-            key="target",
-            format_func=TARGET_LABELS.__getitem__,
-            help=HELP["target"],
-            on_change=touch,
-        )
-        st.segmented_control(
-            "Change that is limited",
-            NORMS,
-            key="norm",
-            required=True,
-            format_func=NORM_LABELS.__getitem__,
-            help=HELP["norm"],
-            on_change=_change_norm,
-        )
+        asking.question("target")
+        asking.limit("norm", _change_norm)
         for key, label, options, names in (
             ("attack", "Attack", ATTACKS, ATTACK_LABELS),
             ("method", "Proof", METHODS, METHOD_LABELS),
@@ -104,8 +85,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
         _threshold()
         with st.expander("More settings"):
             _more()
-        st.button("Reset", on_click=_reset, args=(models,), width="stretch", icon=":material/restart_alt:")
-        st.caption("The address of this page holds all settings: bookmark or share it.")
+        asking.foot(_reset, models)
 
 
 def answer(models: Sequence[str]) -> None:

@@ -20,10 +20,9 @@ from dashboard.text import (
     LIKELIHOOD_LABELS,
     METHOD_NAMES,
     RESULTS_HELP,
-    TARGET_LABELS,
     recipe_label,
 )
-from dashboard.views import address
+from dashboard.views import address, asking
 from dashboard.views.address import touch
 
 PAGE = "results"
@@ -54,14 +53,7 @@ def sidebar(results: Results, choice: Choice) -> None:
     refilter = partial(_refilter, results)
     names = compute.labels(tuple(entry.model for entry in results.entries))
     with st.sidebar:
-        st.radio(
-            "Question",
-            single["target"],
-            key=_key("target"),
-            format_func=TARGET_LABELS.__getitem__,
-            help=HELP["target"],
-            on_change=touch,
-        )
+        asking.question(_key("target"), single["target"])
         _segments("likelihood", "Likelihood", single["likelihood"], LIKELIHOOD_LABELS, refilter)
         archs = (EVERY, *kinds(results, choice.likelihood, "arch"))
         _segments("arch", "Architecture", archs, ARCH_LABELS, refilter)
@@ -97,8 +89,7 @@ def sidebar(results: Results, choice: Choice) -> None:
                     help=RESULTS_HELP[field],
                     on_change=touch,
                 )
-        st.button("Reset", on_click=_reset, args=(results,), width="stretch", icon=":material/restart_alt:")
-        st.caption("The address of this page holds all settings: bookmark or share it.")
+        asking.foot(_reset, results)
 
 
 def curve_range(results: Results) -> None:

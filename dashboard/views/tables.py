@@ -67,7 +67,7 @@ def _cell(mean: Mean | None) -> str:
     return (
         "vacuous"
         if mean.vacuous != 0
-        else text.interval(mean.mean, mean.low, mean.high).replace(" nats", "")
+        else text.interval(mean.rounded(), mean.low, mean.high).replace(" nats", "")
     )
 
 
