@@ -87,9 +87,8 @@ HELP = {
     "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
     "not there yet, or not to be had here. The open gap is attained minus proved.",
     "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
-    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test digits, about 5 % lie "
-    "below it. The question is then "
-    "whether an attack can push this digit under it.",
+    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test digits, about 5 % "
+    "lie below it. The question is then whether an attack can push this digit under it.",
     "draws": "Draws: the ELBO is a mean over random draws of the latent code. The same draws are used for "
     "clean, attained and proved values, and the proof holds for exactly these draws.",
     "seed": "Seed of the random draws and of the attack's random starts.",
