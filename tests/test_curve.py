@@ -228,3 +228,8 @@ def test_the_best_proof_is_the_highest_of_all_that_cover_a_radius(
     best = curve.best(eps)
     assert (-math.inf if best is None else best.lower) == max(covering, default=-math.inf)
     assert best is None or best.eps >= eps
+
+
+def test_a_verdict_names_its_threshold_to_the_last_digit():
+    said = Verdict(-245.476, 0.05, 0.06, 0.1).sentence()
+    assert said.startswith("proved above -245.476 nats up to eps 0.05")

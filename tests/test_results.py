@@ -314,3 +314,10 @@ def test_the_frontier_holds_what_no_other_beats():
     ]
     assert frontier(points) == [5, 1, 0]
     assert frontier([]) == []
+
+
+def test_means_of_bounds_are_rounded_to_the_safe_side():
+    proved = Mean("m", "likelihood", 0.1, "certified", "ibp", 10, 1, -343.01, -344.0, -342.0, 0)
+    assert proved.rounded() == -343.1
+    assert replace(proved, quantity="attacked", method="pgd").rounded() == -343.0
+    assert replace(proved, mean=-math.inf, low=-math.inf, high=-math.inf, vacuous=3).rounded() == -math.inf

@@ -63,8 +63,8 @@ EVERY = "All compared"
 GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "open", "threshold", "draws")
 """Definitions of dashboard.text.HELP that this page repeats."""
 THRESHOLD = {
-    True: "Threshold: each model's own, below which 5 % of clean test digits score; an anomaly detector "
-    "would reject them.",
+    True: "Threshold: each model's own, below which about 5 % of clean test digits score; an anomaly "
+    "detector would reject them.",
     False: "Threshold: the one you set, for all models; an anomaly detector would reject what is below.",
 }
 NOTHING_PASSES = "No digit passes the filter."

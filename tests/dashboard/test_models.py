@@ -180,3 +180,10 @@ def test_a_damaged_folder_gives_its_sentence_and_the_other_model_stays(
     assert count(app) == 4
     with pytest.raises(CheckpointError):
         compute.model("runs/mine")
+
+
+def test_a_threshold_is_a_whole_number_of_nats_not_above_the_quantile(root: Path):
+    config = json.loads((root / "mine" / CONFIG).read_text())
+    config["metrics"] = {"elbo_quantiles": {"0.05": -245.476}}
+    (root / "mine" / CONFIG).write_text(json.dumps(config))
+    assert compute.usual_threshold("runs/mine") == -246
