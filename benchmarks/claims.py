@@ -42,7 +42,7 @@ MODELS = {
     "mnist-conv-robust-0.1": ((0.0, 0.02, 0.05, 0.1), (0.02, 0.1)),
     "mnist-conv-robust-0.05": ((0.01, 0.05), (0.02, 0.1)),
     "mnist-mlp-robust-rec-0.1": ((0.02, 0.1), (0.1,)),
-    "mnist-mlp-gaussian-robust-0.1": ((0.01, 0.05), (0.05,)),
+    "mnist-mlp-gaussian-mtl-0.1": ((0.01, 0.05), (0.05,)),
     "mnist-mlp-standard": ((0.0001, 0.002), (0.01,)),
     "mnist-conv-standard": ((0.0001, 0.002), (0.01,)),
 }

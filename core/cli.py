@@ -133,6 +133,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         "steps": options.steps,
         "restarts": options.restarts,
         "certificate": options.certificate,
+        "device": options.device,
     }
     out = options.out or "results.csv"
     rows = evaluate(options.models, x, y, levels=histogram, **settings)

@@ -17,6 +17,7 @@ from torch import Tensor
 from core.attacks import attack as run_attack
 from core.baseline import fit_constant_decoder
 from core.checkpoint import load_model
+from core.device import find_device, plain_convolutions
 from core.elbo import elbo, sample_noise
 from core.files import writing
 from core.likelihood import Likelihood
@@ -65,18 +66,21 @@ def evaluate(
     restarts: int = 1,
     certificate: str = "ibp",
     levels: Tensor | None = None,
+    device: str = "cpu",
 ) -> Iterator[Row]:
     """Evaluate models, one after the other, on images x (N, C, H, W) with labels y (N,).
 
     Rows come as they are computed: for every model, target and eps, all images in order. With
     `levels` (the training set's histogram, see core.data.load_levels) every likelihood among the
-    models gets rows of the constant decoder that was fitted for that eps and target.
+    models gets rows of the constant decoder that was fitted for that eps and target. device is "cpu" or
+    "cuda".
 
     Raises the errors of `load_model`, `attack` and `certify`, all models being loaded first.
     """
     short = [Path(name).name for name in models]
     named = [n if short.count(n) == 1 else str(name) for n, name in zip(short, models, strict=True)]
-    loaded = dict(zip(named, map(load_model, models), strict=True))
+    place = find_device(device)
+    loaded = {key: load_model(name).to(place) for key, name in zip(named, models, strict=True)}
     for vae in loaded.values():
         check_images(vae, x)
     common = {"draws": draws, "seed": seed}
@@ -86,24 +90,18 @@ def evaluate(
     for name, vae in loaded.items():
         noise = sample_noise(vae, draws, seed)
         # In the attack's own batches: another batch size changes the last bits of a score.
-        clean = torch.cat([elbo(vae, part, noise).total for part in x.split(BATCH)])
+        with plain_convolutions():
+            clean = torch.cat([elbo(vae, part, noise).total for part in x.split(BATCH)])
         for target, radius, start in product(targets, eps, range(0, len(x), BATCH)):
             part = slice(start, start + BATCH)
             began = time.perf_counter()
-            found = run_attack(
-                vae,
-                x[part],
-                noise,
-                eps=radius,
-                target=target,
-                method=attack,
-                steps=steps,
-                restarts=restarts,
-                seed=seed,
-            )
-            proved = certify(vae, x[part], noise, eps=radius, target=target, method=certificate)
+            question: dict[str, Any] = {"eps": radius, "target": target}
+            search = {"method": attack, "steps": steps, "restarts": restarts, "seed": seed}
+            with plain_convolutions():
+                found = run_attack(vae, x[part], noise, **question, **search)
+                proved = certify(vae, x[part], noise, **question, method=certificate)
             seconds = (time.perf_counter() - began) / len(x[part])
-            threat = {"model": name, "eps": radius, "target": target, "seconds": seconds} | common
+            threat = {"model": name, **question, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}
             yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **threat, **methods)
 

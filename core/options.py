@@ -14,12 +14,12 @@ from core.certificate import SIDES, STATES
 from core.checkpoint import list_models
 from core.config import ARCHITECTURES, LIKELIHOODS
 from core.data import DATASETS
+from core.device import DEVICES
 from core.methods import METHODS
 from core.recipes import RECIPES
 from core.settings import INITS
 from core.suite.plan import SUITES
 from core.validate import TARGETS
-from core.workers import DEVICES
 
 Run = Callable[[argparse.Namespace], int | None]
 
@@ -99,13 +99,14 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_search(parser)
     add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
     add("--certificate", choices=METHODS, default="ibp", help="certification method")
+    add("--device", choices=DEVICES, default="cpu", help="where to compute; under torchrun a GPU a process")
     add("--out", help="CSV file for the rows, results.csv; of a suite the folder, runs/SUITE")
     add("--summary", help="CSV file for the means that are printed at the end")
     # What a suite decides itself, with the values that these options have where they are not given.
     fixed = ("eps", "targets", "draws", "seed", "steps", "restarts", "attack", "certificate", "summary")
     parser.set_defaults(fixed={name: parser.get_default(name) for name in fixed})
     add("--suite", choices=tuple(SUITES), help="a full evaluation, resumable; the options below are for it")
-    add("--jobs", type=int, help="its worker processes; without it one a core")
+    add("--jobs", type=int, help="its worker processes; without it one a core, on a GPU one")
     add("--results", type=Path, help="folder for its tables and pictures; without it the one of --out")
 
 

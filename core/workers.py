@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from core.errors import InputError
+from core.device import find_device
 from core.ranks import connected, this_rank
-
-DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,7 @@ def workers(device: str = "cpu") -> Iterator[Workers]:
 
     Raises InputError for a device that this machine has not.
     """
-    if device not in DEVICES:
-        raise InputError(f"device is {device!r}; choose one of {', '.join(DEVICES)}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is 'cuda', but torch finds no GPU here; leave it at cpu.")
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    place = torch.device("cpu") if device == "cpu" else torch.device("cuda", local)
-    rank = this_rank()
+    place, rank = find_device(device), this_rank()
     if rank.world == 1:
         yield Workers(0, 1, place)
         return

@@ -17,12 +17,12 @@ RADII = ("0.01", "0.05", "0.1")
 EXPECTED = {
     *(f"mnist-{arch}-standard" for arch in ("mlp", "conv", "mlp-gaussian")),
     *(f"mnist-conv-robust-{target}{eps}" for target in ("", "rec-") for eps in RADII),
-    *(f"mnist-mlp-{kind}-0.1" for kind in ("robust", "robust-rec", "gaussian-robust")),
+    *(f"mnist-mlp-{kind}-0.1" for kind in ("robust", "robust-rec", "gaussian-mtl")),
     *(f"mnist-conv-{kind}" for kind in ("crown-0.1", "adversarial-0.1", "noise-0.1", "beta-4")),
 }
 NAME = re.compile(
     r"mnist-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
-    r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|crown|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
+    r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|crown|mtl|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
 )
 TARGETS = ("likelihood", "reconstruction")
 models = pytest.mark.parametrize("name", sorted(EXPECTED | set(core.list_models())))
@@ -50,7 +50,7 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
     assert training["eps"] == float(said["eps"] or 0)
     assert training.get("beta", 1) == float(said["beta"] or 1)
     assert training["target"] == ("reconstruction" if said["rec"] else "likelihood")
-    recipes = {"robust": "ibp", "crown": "crown-ibp", None: "plain"}
+    recipes = {"robust": "ibp", "crown": "crown-ibp", "mtl": "mtl-ibp", None: "plain"}
     if said["beta"] is None:
         assert training["recipe"] == recipes.get(said["recipe"], said["recipe"])
     assert vae.config.shape == (1, 28, 28)
@@ -62,9 +62,10 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
 def test_recorded_metrics_are_what_the_weights_give(name: str) -> None:
     vae, metrics = core.load_model(name), load_config(name)["metrics"]
     x, _ = core.load_samples("mnist")
-    mean = core.elbo(vae, x, core.sample_noise(vae, 1, 0)).total.mean().item()
-    # The samples are the head of the 10,000 images that were measured.
-    assert mean == pytest.approx(metrics["elbo_first_1000"], abs=8)
+    values = core.elbo(vae, x, core.sample_noise(vae, 1, 0)).total
+    # The samples are among the 10,000 images that were measured: three standard errors.
+    error = (values.std() / len(x) ** 0.5).item()
+    assert values.mean().item() == pytest.approx(metrics["elbo_first_1000"], abs=3 * error)
 
 
 @models
@@ -79,7 +80,7 @@ def test_chain(name: str, target: str, eps: float) -> None:
     assert bool((proved.lower <= found.elbo).all())
     assert bool((found.elbo < clean).all())
     trained_for = "reconstruction" if "-rec-" in name else "likelihood"
-    if ("robust" in name or "crown" in name) and target == trained_for:
+    if re.search("robust|crown|mtl", name) and target == trained_for:
         assert not bool(proved.vacuous.any())
 
 

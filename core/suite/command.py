@@ -44,6 +44,7 @@ def evaluate_suite(options: argparse.Namespace) -> None:
                 suite=options.suite,
                 dataset=options.dataset,
                 jobs=options.jobs,
+                device=options.device,
                 progress=follow,
             )
         except KeyboardInterrupt:

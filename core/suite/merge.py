@@ -77,6 +77,7 @@ def _record(plan: Plan, tables: Sequence[Table]) -> dict[str, Any]:
     command = f"python -m core evaluate --suite {plan.suite.name} --samples {plan.images}"
     command += f" --dataset {plan.dataset}" if plan.dataset != "mnist" else ""
     command += f" --models {' '.join(names)}" if names != list_models() else ""
+    command += f" --device {plan.device}" if plan.device != "cpu" else ""
     return {
         "format": plan.header["format"],
         "command": command,

@@ -27,8 +27,8 @@ COLUMNS = {
 
 # CPU seconds an image of the shipped models, one thread; for progress only.
 _COSTS = {
-    "mlp": {"clean": 0.0001, "full": 0.003, "subset": 1.1},
-    "conv": {"clean": 0.0004, "full": 0.009, "subset": 2.1},
+    "mlp": {"clean": 0.0001, "full": 0.0026, "subset": 0.45},
+    "conv": {"clean": 0.0004, "full": 0.0047, "subset": 0.75},
 }
 _TRAINING = ("recipe", "eps", "target", "kappa")
 
@@ -52,7 +52,7 @@ class Suite:
     draws: int = 1
     seed: int = 0
     steps: int = 10
-    subset: int = 10
+    subset: int = 40
     effort: int = 40
     iterations: int = 20
     block: int = 250
@@ -96,10 +96,11 @@ class Entry:
 class Plan:
     """A suite for given models and images. `jobs` maps every job to its number of images, in order.
 
-    header  what a log has to begin with to belong to this plan.
+    header  what a log has to begin with to belong to this plan. device: see `find_device`.
     """
 
     suite: Suite
+    device: str
     dataset: str
     entries: dict[str, Entry]
     images: int
@@ -115,7 +116,9 @@ class Plan:
         return _COSTS[self.entries[job.model].config["arch"]][job.kind] * self.jobs[job]
 
 
-def make_plan(models: Sequence[str | Path], x: Tensor, y: Tensor, suite: Suite, dataset: str) -> Plan:
+def make_plan(
+    models: Sequence[str | Path], x: Tensor, y: Tensor, suite: Suite, dataset: str, device: str = "cpu"
+) -> Plan:
     """Raises the errors of `load_model`, InputError for images that a model cannot take."""
     if len(x) != len(y):
         raise InputError(f"There are {len(x)} images but {len(y)} labels; give one label an image.")
@@ -131,10 +134,10 @@ def make_plan(models: Sequence[str | Path], x: Tensor, y: Tensor, suite: Suite, 
         "suite": asdict(suite),
         "images": {"dataset": dataset, "count": len(x), "sha256": pixels},
         "models": {entry.name: {"sha256": entry.digest, **entry.config} for entry in entries.values()},
-        "versions": {"torch": torch.__version__},
+        "machine": {"torch": torch.__version__, "device": device},
     }
     jobs = _jobs(list(entries), suite, len(x))
-    return Plan(suite, dataset, entries, len(x), json.loads(json.dumps(header)), jobs)
+    return Plan(suite, device, dataset, entries, len(x), json.loads(json.dumps(header)), jobs)
 
 
 def _entry(model: str | Path, x: Tensor) -> Entry:

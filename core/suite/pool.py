@@ -52,7 +52,7 @@ def outcomes(jobs: Sequence[Job], plan: Plan, x: Tensor, processes: int) -> Gene
         yield from _spread(work, plan, processes)
     else:
         with one_thread():
-            worker = Worker(plan.suite, plan.entries)
+            worker = Worker(plan.suite, plan.entries, plan.device)
             for job, images in work:
                 yield _outcome(worker, job, images)
 
@@ -68,7 +68,7 @@ def _spread(work: Iterable[tuple[Job, Images]], plan: Plan, processes: int) -> I
     context = multiprocessing.get_context("spawn")
     end, lifeline = context.Pipe(duplex=False)
     # Few bytes: a process that starts takes no more before it has imported everything.
-    given = plan.suite, plan.entries, end
+    given = plan.suite, plan.entries, plan.device, end
     pool = ProcessPoolExecutor(processes, context, initializer=_start, initargs=given)
     try:
         with _ctrl_c_ignored():
@@ -101,12 +101,12 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start(suite: Suite, entries: dict[str, Entry], end: Connection) -> None:
+def _start(suite: Suite, entries: dict[str, Entry], device: str, end: Connection) -> None:
     """Prepares a worker process."""
     global _worker
     threading.Thread(target=_follow, args=(end,), daemon=True).start()
     torch.set_num_threads(1)
-    _worker = Worker(suite, entries)
+    _worker = Worker(suite, entries, device)
 
 
 def _follow(end: Connection) -> None:

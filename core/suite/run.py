@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from core.device import find_device
 from core.errors import CheckpointError, CoreError, DataError, InputError
 from core.ranks import this_rank, wait_for_all
 from core.suite.log import open_log, read_logs
@@ -31,6 +32,7 @@ def run_suite(
     suite: str | Suite = "paper",
     dataset: str = "mnist",
     jobs: int | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> None:
     """Evaluate models on images x (N, C, H, W) with labels y (N,), and write tables and pictures.
@@ -40,7 +42,8 @@ def run_suite(
     results   folder of suite.json, summary.csv, models.csv and samples/ (see core.suite.merge); `out`
               if omitted.
     suite     a name in SUITES, or a Suite.
-    jobs      worker processes; all cores if omitted. Under torchrun each rank is one process.
+    jobs      worker processes; all cores if omitted, one on a GPU. Under torchrun each rank is one process.
+    device    "cpu" or "cuda". A GPU gives the same values up to rounding, not the same bytes.
     progress  called after each job, of this rank; raise in it to stop.
 
     Stopped or killed at any moment, the same call goes on where it was. The files come out the same,
@@ -52,10 +55,12 @@ def run_suite(
     rank = this_rank()
     if rank.world > 1 and jobs not in (None, 1):
         raise InputError(f"--jobs is {jobs}, but under torchrun each rank is one process: leave it out.")
-    processes = check_count("--jobs", cores() if jobs is None else jobs, 4096) if rank.world == 1 else 1
+    find_device(device)
+    usual = cores() if device == "cpu" else 1
+    processes = check_count("--jobs", usual if jobs is None else jobs, 4096) if rank.world == 1 else 1
     if isinstance(suite, str):
         suite = SUITES[check_choice("suite", suite, tuple(SUITES))]
-    plan = make_plan(models, x, y, suite, dataset)
+    plan = make_plan(models, x, y, suite, dataset, device)
     logs = Path(out) / "log"
     with open_log(logs / f"rank-{rank.rank}.jsonl", plan) as log:
         share = [job for index, job in enumerate(plan.jobs) if index % rank.world == rank.rank]

@@ -11,6 +11,7 @@ from torch import Tensor
 from core.attacks import attack
 from core.certificate import Certificate, conclude
 from core.checkpoint import load_model
+from core.device import find_device, plain_convolutions
 from core.elbo import elbo, sample_noise
 from core.errors import CheckpointError
 from core.model import VAE
@@ -30,16 +31,17 @@ class Images:
 
 
 class Worker:
-    """Computes jobs; the same job gives the same bits in every process, with one thread.
+    """Computes jobs; on the CPU the same job gives the same bits in every process, with one thread.
 
     Keeps the model of its last job, and which certificates say anything of it.
     """
 
-    def __init__(self, suite: Suite, entries: dict[str, Entry]) -> None:
-        self._suite, self._entries = suite, entries
+    def __init__(self, suite: Suite, entries: dict[str, Entry], device: str) -> None:
+        self._suite, self._entries, self._device = suite, entries, find_device(device)
         self._loaded: tuple[str, VAE] | None = None
         self._says: dict[tuple[Job, str], bool] = {}
 
+    @plain_convolutions()
     def compute(self, job: Job, images: Images) -> Values:
         """Raises CheckpointError or ModelNotFoundError if the model is gone or was changed."""
         vae, x, first = self._model(job.model), _tensor(images.block), _tensor(images.first)
@@ -83,7 +85,7 @@ class Worker:
 
     def _model(self, name: str) -> VAE:
         if self._loaded is None or self._loaded[0] != name:
-            self._loaded = name, load_entry(self._entries[name])
+            self._loaded = name, load_entry(self._entries[name]).to(self._device)
         return self._loaded[1]
 
 
