@@ -1,20 +1,25 @@
-"""The README's table of models, from the results of the evaluation: each under the threat that it was
-trained for, at eps 0.1 where it was trained for none.
+"""The README's tables of models, from the results of the evaluation.
 
-python -m benchmarks.table [assets/results/paper]
+python -m benchmarks.table              each model under the threat that it was trained for, at eps 0.1
+                                        where it was trained for none
+python -m benchmarks.table --picture    the paper's picture: what the strongest attack leaves of models
+                                        that were trained for no radius, and of those that were
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from core.config import LIKELIHOODS
 from core.results import CLOSED_FORM, Entry, Mean, Results
 from core.results_files import RESULTS, read_results
 from core.validate import TARGETS
 
 USUAL_EPS = 0.1
 COLUMNS = ("model", "target", "eps", "clean", "attacked", "proved", "constant decoder")
+STRONG_EPS = (0.05, 0.1, 0.2)
 
 
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
@@ -47,9 +52,38 @@ def _shown(mean: Mean | None) -> str:
     return f"{mean.rounded():.1f}" if mean.vacuous == 0 else "vacuous"
 
 
-if __name__ == "__main__":
-    found = read_results(sys.argv[1] if len(sys.argv) > 1 else RESULTS)
-    print(f"| {' | '.join(COLUMNS)} |")
-    print(f"|---|---|{'---:|' * (len(COLUMNS) - 2)}")
-    for row in rows(found):
+def picture(results: Results) -> Iterator[tuple[str, ...]]:
+    """Means over the subset with their 95 % intervals, attacked by strongest, in nats: for each likelihood
+    and target the models trained for no radius, then those trained for the target."""
+    for likelihood in LIKELIHOODS:
+        for target in TARGETS:
+            seen = [
+                entry
+                for entry in results.entries
+                if entry.likelihood == likelihood and (entry.eps == 0 or entry.target == target)
+            ]
+            for entry in sorted(seen, key=lambda entry: entry.eps > 0):
+                line = results.curve(entry.model, target, "attacked", "strongest", results.suite.subset)
+                cells = (_with_interval(_at(line, eps)) for eps in STRONG_EPS)
+                yield entry.model, target, *cells
+
+
+def _with_interval(mean: Mean | None) -> str:
+    return "" if mean is None else f"{mean.mean:.0f} [{mean.low:.0f}, {mean.high:.0f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("results", nargs="?", type=Path, default=RESULTS)
+    parser.add_argument("--picture", action="store_true")
+    options = parser.parse_args()
+    found = read_results(options.results)
+    columns = ("model", "target", *(f"eps {eps:g}" for eps in STRONG_EPS)) if options.picture else COLUMNS
+    print(f"| {' | '.join(columns)} |")
+    print(f"|---|---|{'---:|' * (len(columns) - 2)}")
+    for row in picture(found) if options.picture else rows(found):
         print(f"| `{row[0]}` | {' | '.join(row[1:])} |")
+
+
+if __name__ == "__main__":
+    main()
