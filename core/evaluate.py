@@ -145,16 +145,20 @@ Line = TypeVar("Line", "Row", "Summary")
 
 
 def write_rows(rows: Iterable[Line], path: Path | str, kind: type[Line]) -> Iterator[Line]:
-    """Append each row (or summary) to a new CSV file as it passes, flushed; yields it on.
+    """Write each row (or summary) to a CSV file as it passes, flushed; yields it on.
+
+    A file that is there is kept until there is a first row: a mistyped option empties nothing.
 
     Raises OutputError if the file cannot be written.
     """
     with writing(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        with Path(path).open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
-            writer.writeheader()
-            for row in rows:
+            for index, row in enumerate(rows):
+                if index == 0:
+                    file.truncate(0)
+                    writer.writeheader()
                 writer.writerow(asdict(row))
                 file.flush()
                 yield row

@@ -144,6 +144,21 @@ def test_rows_that_came_before_a_failure_are_kept(rows: list[Row], tmp_path: Pat
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 2
 
 
+def test_a_file_is_kept_until_there_is_a_first_row(rows: list[Row], tmp_path: Path) -> None:
+    def failing() -> Any:
+        raise InputError("stop")
+        yield rows[0]
+
+    path = tmp_path / "rows.csv"
+    list(write_rows(rows, path, Row))
+    before = path.read_text()
+    with pytest.raises(InputError, match="stop"):
+        list(write_rows(failing(), path, Row))
+    assert path.read_text() == before
+    list(write_rows(rows[:1], path, Row))
+    assert path.read_text().splitlines() == before.splitlines()[:2]
+
+
 def test_a_file_that_cannot_be_written(rows: list[Row], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "rows.csv", tmp_path):
@@ -180,6 +195,7 @@ def test_summary_by_hand(rows: list[Row]) -> None:
         ({"attack": "none"}, InputError),
         ({"certificate": "none"}, InputError),
         ({"models": ["nowhere"]}, ModelNotFoundError),
+        ({"device": "tpu"}, InputError),
     ],
 )
 def test_bad_arguments(

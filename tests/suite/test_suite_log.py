@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.checkpoint import save_model
-from core.errors import CheckpointError, DataError, OutputError
+from core.errors import CheckpointError, DataError, InputError, OutputError
 from core.suite.work import Worker
 from tests.conftest import make_vae
 from tests.suite.conftest import PLAIN, count_jobs
@@ -99,6 +100,19 @@ def test_a_log_of_other_settings(
     ):
         run_small(half, models, **change)
     assert (half / LOG).read_bytes() == before
+
+
+def test_a_log_of_another_device(half: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.suite.run.find_device", lambda name: None)
+    with pytest.raises(DataError, match="differ in machine device;"):
+        run_small(half, models, device="cuda")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
+def test_a_gpu_that_is_not_there(models: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="torch finds no GPU here"):
+        run_small(tmp_path / "out", models, device="cuda")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_log_of_other_weights(half: Path, models: list[Path], tmp_path: Path) -> None:
