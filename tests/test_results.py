@@ -14,7 +14,7 @@ from PIL import Image
 from core import checkpoint, results_files
 from core.errors import DataError
 from core.results import Mean, Results, as_csv, frontier
-from core.results_files import changed, read_results, read_sample
+from core.results_files import RESULTS, changed, read_results, read_sample
 from tests.results_files import HEADER, IMAGES, MODELS, RADII, SUBSET, write_results
 
 STANDARD, ROBUST, REC, CONSTANT = (
@@ -321,3 +321,22 @@ def test_means_of_bounds_are_rounded_to_the_safe_side():
     assert proved.rounded() == -343.1
     assert replace(proved, quantity="attacked", method="pgd").rounded() == -343.0
     assert replace(proved, mean=-math.inf, low=-math.inf, high=-math.inf, vacuous=3).rounded() == -math.inf
+
+
+def test_shipped_robust_models_lie_above_the_standard_ones() -> None:
+    """The paper's picture: strongest attack, eps from 0.05 on, same architecture, intervals disjoint."""
+    results, pairs = read_results(RESULTS), 0
+    for entry in results.entries:
+        if entry.eps == 0:
+            continue
+        gaussian = "-gaussian" if entry.likelihood == "gaussian" else ""
+        names = (entry.model, f"mnist-{entry.arch}{gaussian}-standard")
+        lines = [
+            results.curve(n, entry.target, "attacked", "strongest", results.suite.subset) for n in names
+        ]
+        for robust, standard in zip(*lines, strict=True):
+            assert robust.eps == standard.eps
+            if robust.eps >= 0.05:
+                pairs += 1
+                assert robust.low > standard.high, (entry.model, robust.eps)
+    assert pairs >= 30
