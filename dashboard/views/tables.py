@@ -81,7 +81,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
         target = entry.target if entry.eps else choice.target
         _, over = results.sizes(target, choice.attack, choice.certificate)
         proved = results.curve(entry.model, target, "certified", choice.certificate, over)
-        own = [mean.mean for mean in proved if mean.eps == entry.eps and entry.eps > 0]
+        own = [mean.rounded() for mean in proved if mean.eps == entry.eps and entry.eps > 0]
         rows.append(
             {
                 "Model": names[entry.model],
@@ -90,7 +90,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
                 "Target": entry.target if entry.eps else "",
                 "Clean": entry.clean,
                 "Proved at own eps": own[0] if own else None,
-                "Constant decoder": entry.constant if entry.eps else None,
+                "Constant decoder": _rounded_down(entry.constant) if entry.eps else None,
                 "Active": entry.active_units,
                 "Parameters": entry.parameters,
                 "Explorer": picking.link(results, target, entry.model, entry.eps or choice.eps, shipped),
@@ -115,6 +115,10 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
         placeholder="–",
         height="content",
     )
+
+
+def _rounded_down(bound: float | None) -> float | None:
+    return None if bound is None else text.floor(bound, 1)
 
 
 def _nats(value: float) -> str:

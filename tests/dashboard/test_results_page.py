@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import pandas as pd
 import pytest
 from page_parts import NAMES
 from streamlit.testing.v1 import AppTest
@@ -48,6 +49,25 @@ def address(app: AppTest) -> dict[str, str]:
 def described(app: AppTest) -> list[str]:
     """The charts' texts: curves, then frontier."""
     return [chart.proto.alt for chart in app.get("plotly_chart")]
+
+
+def test_bounds_in_the_table_of_models_are_rounded_down(page: AppTest, paper: Path):
+    for name, column in (("summary.csv", "mean"), ("models.csv", "constant")):
+        lines = pd.read_csv(paper / name, keep_default_na=False)
+        lines[column] -= 0.033  # no whole tenths
+        lines.to_csv(paper / name, index=False)
+    page.run()
+    results, table = read_results(paper), page.dataframe[0].value.set_index("Name")
+    for name in (ROBUST, REC):
+        entry = results.entry(name)
+        proved = results.curve(name, entry.target, "certified", "crown-ibp", IMAGES)
+        bounds = {
+            "Proved at own eps": next(mean.mean for mean in proved if mean.eps == entry.eps),
+            "Constant decoder": entry.constant,
+        }
+        for column, bound in bounds.items():
+            assert bound is not None
+            assert table.loc[name, column] == text.floor(bound, 1) != bound
 
 
 def test_the_page_opens_with_curves_points_pictures_and_tables(page: AppTest, paper: Path):
