@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ PARTS = (
 
 
 NOTE = "#e0e0e0"
+# Characters in a line of a bar's label: on a phone the bars need the room. Pixels of a line, and around it.
+LABEL, LINE, ROOM = 22, 16, 18
 
 
 def frame(losses: Sequence[Loss]) -> float | None:
@@ -51,7 +54,8 @@ def frame(losses: Sequence[Loss]) -> float | None:
 def loss_figure(losses: Sequence[Loss]) -> go.Figure:
     """Drops from clean as stacked bars on one scale: full colour reconstruction term, faint KL term."""
     figure = go.Figure()
-    names = [loss.name for loss in losses]
+    lines = [textwrap.wrap(loss.name, LABEL) for loss in losses]
+    labels = ["<br>".join(label) for label in lines]
     for part, name, alpha, symbol in PARTS:
         values = [getattr(loss, part) for loss in losses]
         if not any(values):
@@ -59,7 +63,7 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
         colours = [loss.colour for loss in losses]
         outline = {"color": colours, "width": 2 if alpha == 0 else 1}
         figure.add_bar(
-            y=names,
+            y=labels,
             x=values,
             orientation="h",
             name=name,
@@ -76,11 +80,11 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
     figure.update_layout(
         barmode="relative",
         bargap=0.35,
-        height=110 + 34 * len(losses),
+        height=110 + len(losses) * (ROOM + LINE * max(map(len, lines), default=1)),
         margin={"l": 10, "r": 10, "t": 5, "b": 10},
         legend={
             "orientation": "h",
-            "y": -0.75,
+            "y": -0.55,
             "x": 0,
             "traceorder": "normal",
             "itemclick": False,
@@ -89,13 +93,13 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
         dragmode=False,
     )
     low = frame(losses)
-    for loss in losses:
+    for loss, label in zip(losses, labels, strict=True):
         if low is not None and loss.total < low:
             # Cut off at the frame, so it says how long it is.
             note = f"\N{LEFTWARDS ARROW} {signed(loss.total)} nats"
             figure.add_annotation(
                 x=low,
-                y=loss.name,
+                y=label,
                 text=note,
                 showarrow=False,
                 xanchor="left",

@@ -151,6 +151,16 @@ def test_losses_are_stacked_with_their_sign():
     assert [bar["x"] for bar in shown] == [[-5], [1]]
 
 
+def test_long_names_leave_the_bars_their_room():
+    long = "Robust MLP (eps 0.1, MTL-IBP), Gaussian, attained"
+    drawn = spec(bars.loss_figure([Loss(long, "#D55E00", -5, attained=True)]))
+    short = spec(bars.loss_figure([Loss("a", "#D55E00", -5, attained=True)]))
+    (label,) = drawn["data"][0]["y"]
+    assert label.replace("<br>", " ") == long
+    assert max(map(len, label.split("<br>"))) <= bars.LABEL
+    assert drawn["layout"]["height"] > short["layout"]["height"]
+
+
 def test_a_hopeless_proof_does_not_squash_the_bars():
     found = Loss("a", "#D55E00", -100.0, 0.0, attained=True)
     assert bars.frame([found, Loss("b", "#D55E00", both=-200.0)]) is None
