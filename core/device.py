@@ -29,7 +29,11 @@ def find_device(name: str) -> torch.device:
 
 @contextmanager
 def plain_convolutions() -> Iterator[None]:
-    """Convolutions as sums of products. cuDNN may choose Winograd's algorithm or a Fourier transform, whose
-    rounding no certificate covers."""
+    """Convolutions as sums of products: on a GPU cuDNN may choose Winograd's algorithm or a Fourier
+    transform, whose rounding no certificate covers (core.bounds.rounding). Scores and certificates are
+    computed under it."""
+    if not torch.cuda.is_initialized():  # nothing to change, and the switch is one for all threads
+        yield
+        return
     with torch.backends.cudnn.flags(enabled=False):
         yield

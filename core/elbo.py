@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from core.device import plain_convolutions
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
 from core.validate import check_count, check_images, check_noise, check_seed
@@ -65,6 +66,7 @@ def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     return torch.stack(rows)
 
 
+@plain_convolutions()
 @torch.no_grad()
 def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
     """ELBO(x; t, noise) per image, in nats, evaluated in float64 over the shared draws.

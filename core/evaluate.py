@@ -17,7 +17,7 @@ from torch import Tensor
 from core.attacks import attack as run_attack
 from core.baseline import fit_constant_decoder
 from core.checkpoint import load_model
-from core.device import find_device, plain_convolutions
+from core.device import find_device
 from core.elbo import elbo, sample_noise
 from core.files import writing
 from core.likelihood import Likelihood
@@ -90,16 +90,14 @@ def evaluate(
     for name, vae in loaded.items():
         noise = sample_noise(vae, draws, seed)
         # In the attack's own batches: another batch size changes the last bits of a score.
-        with plain_convolutions():
-            clean = torch.cat([elbo(vae, part, noise).total for part in x.split(BATCH)])
+        clean = torch.cat([elbo(vae, part, noise).total for part in x.split(BATCH)])
         for target, radius, start in product(targets, eps, range(0, len(x), BATCH)):
             part = slice(start, start + BATCH)
             began = time.perf_counter()
             question: dict[str, Any] = {"eps": radius, "target": target}
             search = {"method": attack, "steps": steps, "restarts": restarts, "seed": seed}
-            with plain_convolutions():
-                found = run_attack(vae, x[part], noise, **question, **search)
-                proved = certify(vae, x[part], noise, **question, method=certificate)
+            found = run_attack(vae, x[part], noise, **question, **search)
+            proved = certify(vae, x[part], noise, **question, method=certificate)
             seconds = (time.perf_counter() - began) / len(x[part])
             threat = {"model": name, **question, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}

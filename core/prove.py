@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
+from core.device import plain_convolutions
 from core.errors import Cancelled
 from core.layers import LayerInterval
 from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
@@ -27,6 +28,7 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, of how many); raise core.errors.Cancelled in it to stop."""
 
 
+@plain_convolutions()
 def certify(
     vae: VAE,
     x: Tensor,
@@ -78,7 +80,7 @@ def certify(
 
     Computed in float64 and widened, step by step, by the most that rounding in that arithmetic can
     do in any order of summation (core.bounds.rounding); `margin` says what this costs. It assumes IEEE
-    arithmetic: no TF32, no Winograd convolution.
+    arithmetic, sums of products in any order.
 
     Raises InputError for arguments that are not as above, UnsupportedLayerError for a model with a layer
     that the method has no rule for.
@@ -124,7 +126,11 @@ def refine(
         vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
     )
     run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds), clock)
-    for _ in run.steps():
+    steps = run.steps()
+    while True:
+        with plain_convolutions():  # for the step alone: the caller's own work goes on between two
+            if next(steps, StopIteration) is StopIteration:
+                return
         yield run.certificate()
 
 

@@ -55,7 +55,7 @@ def run_suite(
     rank = this_rank()
     if rank.world > 1 and jobs not in (None, 1):
         raise InputError(f"--jobs is {jobs}, but under torchrun each rank is one process: leave it out.")
-    find_device(device)
+    find_device(device)  # before anything is written
     usual = cores() if device == "cpu" else 1
     processes = check_count("--jobs", usual if jobs is None else jobs, 4096) if rank.world == 1 else 1
     if isinstance(suite, str):

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.attacks import attack
 from core.certificate import Certificate, conclude
 from core.checkpoint import load_model
-from core.device import find_device, plain_convolutions
+from core.device import find_device
 from core.elbo import elbo, sample_noise
 from core.errors import CheckpointError
 from core.model import VAE
@@ -41,7 +41,6 @@ class Worker:
         self._loaded: tuple[str, VAE] | None = None
         self._says: dict[tuple[Job, str], bool] = {}
 
-    @plain_convolutions()
     def compute(self, job: Job, images: Images) -> Values:
         """Raises CheckpointError or ModelNotFoundError if the model is gone or was changed."""
         vae, x, first = self._model(job.model), _tensor(images.block), _tensor(images.first)
