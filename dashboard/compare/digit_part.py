@@ -78,7 +78,7 @@ def _charts(
                     image = next(e.result.image for e in entries if e.digit == digit)
                     said = text.heading(digit, labels, digit != asked.digit)
                     st.image(images.grey(image, scale=4), width=48, alt=said)
-                    st.subheader(said, anchor=False)
+                    st.header(said, anchor=False)
                 st.plotly_chart(
                     figures.curve_figure(mine, asked.eps, asked.most, span, EPS_AXIS[asked.settings.norm]),
                     key=f"compare-chart-{version}-{number}",
@@ -92,11 +92,11 @@ def _charts(
 def _tables(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
     """The numbers, and those against the pinned model; both to take away."""
     eps, pin = comparison.asked.eps, comparison.pin
-    st.subheader(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
+    st.header(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
     _table(rows.table(entries, eps, labels))
     if pin and len(comparison.models) > 1:
         name = next((e.name for e in entries if e.model == pin), pin)
-        st.subheader(f"Against {name}", anchor=False, help=text.AGAINST_HELP)
+        st.header(f"Against {name}", anchor=False, help=text.AGAINST_HELP)
         _table(rows.against(entries, pin, eps, labels))
     st.download_button(
         "Rows (CSV)",
@@ -116,7 +116,7 @@ def _table(found: Sequence[Mapping[str, str]]) -> None:
 def _pictures(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
     """What the attack made of each digit, and what each model makes of that."""
     eps = comparison.asked.eps
-    st.subheader(f"Attacked at eps {eps:.6g}, and decoded", anchor=False)
+    st.header(f"Attacked at eps {eps:.6g}, and decoded", anchor=False)
     for digit in comparison.digits:
         if len(comparison.digits) > 1:
             said = text.heading(digit, labels, digit != comparison.asked.digit)

@@ -153,7 +153,7 @@ def show_gallery(
     """Verdicts as they come in; every control of the page interrupts it, what is done is kept."""
     status = st.empty()
     controls.chart_range()
-    st.subheader("Which share is certified", anchor=False, help=text.SHARE_HELP)
+    st.header("Which share is certified", anchor=False, help=text.SHARE_HELP)
     gallery = _Gallery(comparison, names, labels, models)
     _fill(gallery, comparison, status)
     gallery.draw()

@@ -58,9 +58,8 @@ def _draw(look: Look, view: View, name: str) -> None:
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
     open_ = {method: widths.open_share(view.layers, method) for method in METHODS}
-    st.markdown(
-        f"##### {name}: {text.headline(look.question.eps, what, shown.widths, shown.reached, open_)}"
-    )
+    said = text.headline(look.question.eps, what, shown.widths, shown.reached, open_)
+    st.markdown(f"{name}: {said}")
     proved = {method: terms.total for method, terms in view.separate.items()}
     st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
     _widths(view, names)
@@ -71,7 +70,7 @@ def _draw(look: Look, view: View, name: str) -> None:
 
 
 def _widths(view: View, names: Mapping[str, str]) -> None:
-    st.subheader("Width per layer", anchor=False, help=text.HELP["widths"])
+    st.header("Width per layer", anchor=False, help=text.HELP["widths"])
     st.markdown(text.WIDTHS)
     st.plotly_chart(
         widths.width_figure(view.layers, names),
@@ -85,7 +84,7 @@ def _layer(look: Look, view: View, names: Mapping[str, str]) -> None:
     layer = view.layer(look.layer)
     label, row = names[layer.name], min(look.draw, len(layer.clean)) - 1
     help_ = text.HELP["layer" if layer.flat else "pictures"]
-    st.subheader("One layer from inside", anchor=False, help=help_)
+    st.header("One layer from inside", anchor=False, help=help_)
     keys = {each.key: names[each.name] for each in view.layers}
     controls.layer_choice(keys, look, len(layer.clean) > 1, not layer.flat)
     st.markdown(f"{text.ABOUT[layer.kind]} {widths.sentence(layer, label)}")
@@ -124,7 +123,7 @@ def _maps(layer: Seen, row: int, label: str, method: str) -> None:
 
 
 def _units(view: View, names: Mapping[str, str]) -> None:
-    st.subheader("Which ReLUs are decided", anchor=False, help=text.HELP["units"])
+    st.header("Which ReLUs are decided", anchor=False, help=text.HELP["units"])
     st.markdown(text.UNITS)
     st.plotly_chart(
         widths.unit_figure(view.layers, names),
@@ -135,7 +134,7 @@ def _units(view: View, names: Mapping[str, str]) -> None:
 
 
 def _plane(look: Look, view: View) -> None:
-    st.subheader("The latent plane", anchor=False, help=text.HELP["plane"])
+    st.header("The latent plane", anchor=False, help=text.HELP["plane"])
     others = looking.posteriors(look.model)
     dims = plane.choose(view, others, look.across, look.up)
     st.markdown(text.plane(view.best, plane.leaves(view, others, dims)))
@@ -149,8 +148,8 @@ def _plane(look: Look, view: View) -> None:
 
 
 def _lost(view: View, names: Mapping[str, str]) -> None:
-    st.subheader("Where the bound is lost", anchor=False)
-    st.markdown("###### Term by term", help=text.HELP["terms"])
+    st.header("Where the bound is lost", anchor=False)
+    st.markdown("### Term by term", help=text.HELP["terms"])
     st.markdown(text.terms(view.vacuous))
     gaps = lost.gaps(view)
     if gaps and max(map(sum, gaps.values())) < lost.ROUNDING:
@@ -160,7 +159,7 @@ def _lost(view: View, names: Mapping[str, str]) -> None:
         st.plotly_chart(
             lost.terms_figure(view), key="inspect-terms", config=QUIET, alt=lost.describe_terms(view)
         )
-    st.markdown("###### Relaxation by relaxation", help=text.HELP["lost"])
+    st.markdown("### Relaxation by relaxation", help=text.HELP["lost"])
     if view.losses:
         st.plotly_chart(
             lost.lost_figure(view.losses, names),

@@ -26,15 +26,15 @@ def show() -> None:
     address.arrive("own")
     drawing, file = st.columns(2, gap="medium", border=True)
     with drawing:
-        st.subheader(text.DRAW, anchor=False, help=text.DRAW_HELP)
+        st.header(text.DRAW, anchor=False, help=text.DRAW_HELP)
         _draw()
     with file:
-        st.subheader(text.UPLOAD, anchor=False)
+        st.header(text.UPLOAD, anchor=False)
         _upload()
     st.caption(text.CERTIFICATE)
     if store.images():
         _kept(store.images())
-    st.subheader(text.MODELS, anchor=False)
+    st.header(text.MODELS, anchor=False)
     _models()
 
 
@@ -99,7 +99,7 @@ def _explore(name: str) -> None:
 
 
 def _kept(images: Mapping[str, bytes]) -> None:
-    st.subheader(text.KEPT, anchor=False, help=text.YOURS_HELP)
+    st.header(text.KEPT, anchor=False, help=text.YOURS_HELP)
     with st.container(horizontal=True, gap="small"):
         for number, (name, pixels) in enumerate(images.items(), 1):
             with st.container(width=84):

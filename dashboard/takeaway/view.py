@@ -21,7 +21,7 @@ def offer(cards: Sequence[Card], state: State, params: Mapping[str, str]) -> Cal
     params  the state as the address has it.
     """
     label = "" if state.own else str(compute.samples()[1][state.index])
-    st.subheader(text.TITLE, anchor=False, help=text.HELP)
+    st.header(text.TITLE, anchor=False, help=text.HELP)
     with st.container(horizontal=True):
         figure.buttons(state, [card.name for card in cards], [card.colour for card in cards], label)
         st.download_button(

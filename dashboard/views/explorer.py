@@ -97,14 +97,14 @@ def _card(
 def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: DeltaGenerator) -> None:
     """The chart, and everything below the cards; then proofs that get tighter, into the same places."""
     with chart:
-        st.subheader("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
+        st.header("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
         controls.chart_range()
         curve, legend = st.container(key="curve"), st.empty()
-    st.subheader(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
+    st.header(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
     for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
         with place:
             card.table()
-    st.subheader("Where it was lost", anchor=False, help=text.HELP["lost"])
+    st.header("Where it was lost", anchor=False, help=text.HELP["lost"])
     lost = st.empty()
     take = takeaway.offer(cards, state, to_params(state, available()))
     # A chart that is drawn again needs a key of its own.

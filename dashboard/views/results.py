@@ -53,9 +53,7 @@ def _curves(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """Attack strength against the ELBO."""
     words = text.RESULTS_HELP
     help_ = "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
-    st.subheader(
-        f"Attack strength against ELBO: {text.TARGET_NAMES[choice.target]}", anchor=False, help=help_
-    )
+    st.header(f"Attack strength against ELBO: {text.TARGET_NAMES[choice.target]}", anchor=False, help=help_)
     filters.curve_range(results)
     lines = shown.curves(results, choice, _names(results))
     near = choice.axis == "near"
@@ -77,7 +75,7 @@ def _curves(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
 
 def _frontier(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """Clean against proved."""
-    st.subheader("Clean against proved", anchor=False, help=text.RESULTS_HELP["frontier"])
+    st.header("Clean against proved", anchor=False, help=text.RESULTS_HELP["frontier"])
     filters.eps_choice(results)
     lines = shown.points(results, choice, _names(results))
     event = st.plotly_chart(
@@ -112,7 +110,7 @@ def _samples(results: Results, choice: Choice) -> None:
     """What a model makes up, and what it makes of digits."""
     if not choice.sample:
         return
-    st.subheader("What the models draw", anchor=False)
+    st.header("What the models draw", anchor=False)
     filters.sample_choice(results, choice)
     name = _names(results)[choice.sample]
     for kind, place in zip(SAMPLES, st.columns((2, 3), gap="medium"), strict=True):

@@ -73,7 +73,7 @@ def _cell(mean: Mean | None) -> str:
 
 def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """One row a model that passes the filters."""
-    st.subheader("The models", anchor=False, help=text.RESULTS_HELP["own"])
+    st.header("The models", anchor=False, help=text.RESULTS_HELP["own"])
     entries = [results.entry(m) for m in offered(results, choice.likelihood, choice.arch, choice.recipes)]
     names = compute.labels(tuple(entry.model for entry in results.entries))
     rows = []
@@ -127,7 +127,7 @@ def _nats(value: float) -> str:
 
 def downloads(results: Results, choice: Choice) -> None:
     """The rows behind the charts, all rows, and how to compute them again."""
-    st.subheader("Take it away", anchor=False)
+    st.header("Take it away", anchor=False)
     with st.container(horizontal=True):
         for label, means, name in (
             ("Rows shown (CSV)", shown.rows(results, choice), "shown.csv"),

@@ -22,6 +22,8 @@ PAGES = {
 }
 """Every page, with what is quick to compute."""
 GRAVE = ("serious", "critical")
+ORDER = "heading-order"
+"""Only moderate for axe; screen readers lead through a page by its headings."""
 TITLE = "ELBO under attack"
 
 
@@ -48,11 +50,11 @@ def scrolls_by_keys(page: Page, region: str) -> bool:
 
 
 def grave(page: Page) -> set[str]:
-    """What axe finds serious or critical on the page as it is."""
+    """What axe finds serious or critical on the page as it is, or headings of skipped levels."""
     return {
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
         for rule in Axe().run(page).response["violations"]
-        if rule["impact"] in GRAVE
+        if rule["impact"] in GRAVE or rule["id"] == ORDER
         for node in rule["nodes"]
         if not (rule["id"] == "scrollable-region-focusable" and scrolls_by_keys(page, node["target"][0]))
     }
