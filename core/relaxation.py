@@ -253,11 +253,16 @@ class Relaxation:
         on_mu, scale = rows.sum(1), (rows * self.noise).sum(1)
         on_posterior, from_posterior, lost_posterior = self.pull_posterior(on_mu, scale, bounds, slopes)
         on_x, more, lost_encoder = self._to_input(on_posterior, bounds, slopes)
-        slope = on_x.flatten(2)
-        if self._t is None:
-            slope = slope + on_t.unflatten(1, (draws, -1)).sum(1).flatten(2)
-        constant = constant.sum(1) + from_posterior + more
+        on_t = on_t.unflatten(1, (draws, -1)).sum(1).flatten(2)
+        slope, constant = on_x.flatten(2), constant.sum(1) + from_posterior + more
         lost = lost.sum(1) + lost_posterior + lost_encoder
+        if self._t is None:
+            slope = slope + on_t
+        else:  # the scored image stands still: what the plane has for it is a number
+            at_t = on_t * self._t.flatten(1)
+            constant = constant + at_t.sum(2)
+            if self.arithmetic.rounds:
+                lost = lost + FLOAT64.gamma(at_t.shape[2] + draws) * at_t.abs().sum(2)
         if self.arithmetic.rounds:
             size = slope.abs().sum(2) + constant.abs() + lost
             lost = lost + FLOAT64.gamma(4 * slope.shape[2]) * size
