@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval
+from core.bounds.rounding import ELEMENTARY, FLOAT64
 
 NORMS = ("linf", "l2")
 
@@ -73,8 +74,10 @@ class Ball:
         share = torch.rand(self.center.shape, generator=generator, dtype=self.center.dtype)
         return self.project(self.box.lower + share.to(self.center.device) * self.box.width)
 
-    def lowest(self, slope: Tensor) -> Tensor:
+    def lowest(self, slope: Tensor, rounds: bool = True) -> Tensor:
         """A sound lower bound of <slope, x'> over the ball; slope (..., B, d), center flat -> (..., B).
+
+        The margin for the rounding of these sums themselves is in it; optimisers do without (rounds=False).
 
         Exact for l_inf. For l_2, weak duality: for any multiplier m > 0
 
@@ -86,6 +89,8 @@ class Ball:
         x, box = self.center.flatten(1), self.box
         middle, radius = box.center.flatten(1), box.radius.flatten(1)
         over_box = torch.einsum("...d,...d->...", slope, middle)
+        if rounds:
+            radius = radius + FLOAT64.gamma(2 * x.shape[1] + ELEMENTARY) * (middle.abs() + radius)
         over_box = over_box - torch.einsum("...d,...d->...", slope.abs(), radius)
         if self.norm == "linf":
             return over_box
@@ -94,7 +99,21 @@ class Ball:
             move = (x - step[..., None] * slope).clamp(0, 1) - x
             slack = (move.square().sum(-1) - eps**2) / (2 * step)
             slack = torch.where(eps > 0, slack.clamp(max=0), 0)
+            slack = slack - self._dual_roundoff(slope, step, move) if rounds else slack
         return torch.maximum(over_box, (slope * (x + move)).sum(-1) + slack)
+
+    def _dual_roundoff(self, slope: Tensor, step: Tensor, move: Tensor) -> Tensor:
+        """How far rounding can put the right side of `lowest`, evaluated at x + move, above its minimum.
+
+        Its terms, summed, and what the minimiser is off by: at most 4 roundings a pixel, since clip
+        leaves [0, 1] exact and |x - m c| <= 2 wherever it does not; the right side is a parabola of
+        curvature 1 / m around its minimiser.
+        """
+        pixels = slope.shape[-1]
+        curve = (move.square().sum(-1) + self.eps.to(step.dtype) ** 2) / (2 * step)
+        size = curve + (slope.abs() * (self.center.flatten(1) + move).abs()).sum(-1)
+        away = 8 * pixels * FLOAT64.unit**2 / step
+        return FLOAT64.gamma(2 * pixels + ELEMENTARY) * size + away
 
     def _step(self, slope: Tensor, halvings: int) -> Tensor:
         """The largest m > 0, nearly, with clip(x - m c) inside the l_2 ball; (..., B, d) -> (..., B)."""

@@ -24,7 +24,7 @@ def reparameterise_interval(
     if not arithmetic.rounds:
         return z
     size = mu.magnitude + sigma.upper * noise.abs()
-    margin = torch.where(size <= arithmetic.largest, arithmetic.gamma(3) * size, torch.inf)
+    margin = arithmetic.unless_overflow(arithmetic.gamma(3) * size, size)
     return z.widened(margin).guarded()
 
 
@@ -59,13 +59,14 @@ def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     """
     zero = torch.zeros_like(mu.lower)
     nearest = [torch.minimum(torch.maximum(zero, x.lower), x.upper) for x in (mu, logvar)]
-    lower = kl_terms(*nearest).sum(-1) - kl_roundoff(mu, logvar, arithmetic)
-    return lower.clamp(min=0)
+    lost = kl_roundoff(mu, logvar, arithmetic)
+    lower = (kl_terms(*nearest).sum(-1) - lost).clamp(min=0)
+    return torch.where(torch.as_tensor(lost, device=lower.device) < torch.inf, lower, -torch.inf)
 
 
 def kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:
-    """What rounding can do to the KL of a posterior in the box, (B,) nats."""
+    """What rounding can do to the KL of a posterior in the box, (B,) nats; inf where it may overflow."""
     if not arithmetic.rounds:
         return 0.0
-    size = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1) / 2
-    return arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * size
+    twice = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1)
+    return arithmetic.unless_overflow(arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2, twice)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from core.bounds.interval import Interval
 from core.bounds.relaxations import chord_slope, corner_plane, join_faces, unit
-from core.bounds.rounding import ELEMENTARY, FLOAT64
+from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
 
 _IMAGE = (-3, -2, -1)
 # Closer than this, a difference quotient is mostly rounding.
@@ -54,6 +54,10 @@ class Likelihood(Protocol):
         A floating-point evaluation with n operations a pixel, in any order of summation, is off by
         at most gamma(d + n) times this (Higham 2002, section 3.1).
         """
+        ...
+
+    def peak(self, t: Interval, a: Interval) -> Tensor:
+        """Upper bound on every intermediate result of log p, in absolute value: what must not overflow."""
         ...
 
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,6 +157,9 @@ class Bernoulli:
     def magnitude(self, t: Interval, a: Interval) -> Tensor:
         return (t.upper * a.magnitude + softplus(a.upper)).sum(_IMAGE)
 
+    def peak(self, t: Interval, a: Interval) -> Tensor:
+        return self.magnitude(t, a)
+
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
         """Below: the lower convex envelope has two facets, along the chords at the two ends of t; any
         slope between theirs is valid. Above: concave in a, linear in t, so that for any slope m the
@@ -236,6 +243,9 @@ class Gaussian:
         # (|t| + |g|)^2, not (t - g)^2: the difference is rounded relative to its operands.
         return (self._scale * (t.upper + a.magnitude) ** 2 + abs(self._constant)).sum(_IMAGE)
 
+    def peak(self, t: Interval, a: Interval) -> Tensor:
+        return self.magnitude(t, a) + ((t.upper + a.magnitude) ** 2).sum(_IMAGE)
+
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
         """Below: concave, so that a plane that is below at the four corners is below. Above: the tangent
         plane at any distance t - g, here between its two extremes."""
@@ -269,6 +279,19 @@ class Gaussian:
     def floor(self, pixels: int) -> float:
         """Ten times what a mean that is wrong by a full grey scale costs at every single pixel."""
         return -(10 * self._scale + self._constant) * pixels
+
+
+def score_roundoff(
+    likelihood: Likelihood, t: Interval, a: Interval, draws: int, arithmetic: Arithmetic
+) -> Tensor | float:
+    """How far rounding can move log p(t | a) in a mean over so many draws, minus a KL, for every t and a of
+    the box: (...), in nats. inf where it may overflow."""
+    if not arithmetic.rounds:
+        return 0.0
+    terms = math.prod(a.lower.shape[-3:]) + 2 * ELEMENTARY + draws
+    return arithmetic.unless_overflow(
+        arithmetic.gamma(terms) * likelihood.magnitude(t, a), likelihood.peak(t, a)
+    )
 
 
 def make_likelihood(name: str, sigma: float) -> Likelihood:

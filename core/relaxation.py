@@ -28,9 +28,11 @@ from core.bounds.relaxations import (
     square_intercept,
     unit,
 )
-from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
 from core.elbo import in_dtype
+from core.latent import kl_roundoff
 from core.layers import LayerBounds, interval_bounds, latent_bounds
+from core.likelihood import score_roundoff
 from core.model import VAE
 from core.slopes import Slopes, row_slopes
 
@@ -183,14 +185,18 @@ class Relaxation:
         """Lower bounds on units of a layer's input and on minus them -> (2U, B) or (2U, S * B)."""
         if part == "encoder":
             a, constant, lost = self._passage(part, index, bounds).pull_units(units, slopes.encoder)
-            return self.ball.lowest(a.flatten(2)) + (constant - lost)
+            return self._lowest(a) + (constant - lost)
         a, constant = self.units_to_posterior(index, units, bounds, slopes)
         # Encoder bounds do not depend on the draw: draws become rows.
         draws = self.noise.shape[0]
         a = a.unflatten(1, (draws, -1)).flatten(0, 1)
         a, more, lost = self._to_input(a, bounds, slopes)
-        lowest = self.ball.lowest(a.flatten(2)) + (more - lost)
+        lowest = self._lowest(a) + (more - lost)
         return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
+
+    def _lowest(self, a: Tensor) -> Tensor:
+        """Lower bounds on <a, x'> over the balls, rows (R, B, ...) -> (R, B)."""
+        return self.ball.lowest(a.flatten(2), self.arithmetic.rounds)
 
     def _to_input(self, a: Tensor, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor, Tensor]:
         """Rows (R, B, 2k) on mu and logvar -> (R, B, C, H, W), constants and rounding (R, B)."""
@@ -224,14 +230,18 @@ class Relaxation:
         return self.noise.expand(-1, batch, -1).flatten(0, 1)
 
     def latent_roundoff(self, a: Tensor, bounds: LayerBounds) -> Tensor:
-        """What rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, can take away."""
+        """What rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, can take away; rows a on
+        z (R, N, k) -> (R, N)."""
         if not self.arithmetic.rounds:
             return a.new_zeros(())
         mu, logvar = (x.map(lambda v: v.repeat(len(self.noise), 1)) for x in bounds.posterior)
-        spread = (logvar.upper / 2).exp() * (1 + logvar.magnitude)
-        size = mu.magnitude + spread * self._noise_rows(bounds).abs()
-        gamma = self.arithmetic.gamma(ELEMENTARY + 3) + FLOAT64.gamma(4 * a.shape[-1] + 4 * ELEMENTARY)
-        return inner(a.abs(), gamma * size)
+        noise, sigma = self._noise_rows(bounds).abs(), (logvar.upper / 2).exp()
+        size = mu.magnitude + sigma * noise
+        forward = self.arithmetic.gamma(ELEMENTARY + 3) * size + UNDERFLOW * (1 + noise)
+        forward = self.arithmetic.unless_overflow(forward, torch.maximum(size, sigma))
+        # Products of rows, lines and values, and their sums over the dimensions and over the draws.
+        own = FLOAT64.gamma(4 * (a.shape[-1] + ELEMENTARY) + len(self.noise))
+        return inner(a.abs(), forward + own * (size + sigma * noise * logvar.magnitude))
 
     def plane(self, bounds: LayerBounds, slopes: Slopes) -> tuple[Tensor, Tensor]:
         """Slope (B, d) and constant (B,): weight * ELBO(x') >= <slope, x'> + constant in the ball."""
@@ -249,33 +259,34 @@ class Relaxation:
         rows, more, lost = passage.pull(on_a, slopes.decoder)
         constant = constant.flatten(2).sum(2) + more
         lost = lost + self.latent_roundoff(rows, bounds) + self.scoring_roundoff(t, a) / draws
+        on_t = on_t.unflatten(1, (draws, -1)).flatten(3)
         rows, constant, lost = (v.unflatten(1, (draws, -1)) for v in (rows, constant, lost))
         on_mu, scale = rows.sum(1), (rows * self.noise).sum(1)
         on_posterior, from_posterior, lost_posterior = self.pull_posterior(on_mu, scale, bounds, slopes)
         on_x, more, lost_encoder = self._to_input(on_posterior, bounds, slopes)
-        on_t = on_t.unflatten(1, (draws, -1)).sum(1).flatten(2)
-        slope, constant = on_x.flatten(2), constant.sum(1) + from_posterior + more
-        lost = lost.sum(1) + lost_posterior + lost_encoder
-        if self._t is None:
-            slope = slope + on_t
-        else:  # the scored image stands still: what the plane has for it is a number
-            at_t = on_t * self._t.flatten(1)
-            constant = constant + at_t.sum(2)
-            if self.arithmetic.rounds:
-                lost = lost + FLOAT64.gamma(at_t.shape[2] + draws) * at_t.abs().sum(2)
+        on_x = on_x.flatten(2)
         if self.arithmetic.rounds:
-            size = slope.abs().sum(2) + constant.abs() + lost
-            lost = lost + FLOAT64.gamma(4 * slope.shape[2]) * size
-        return slope, constant, lost
+            # Sums over the draws, of constants, of pixels that lie in [0, 1], and the two of the caller.
+            size = on_x.abs().sum(2) + on_t.abs().sum((1, 3)) + constant.abs().sum(1)
+            size = size + from_posterior.abs() + more.abs() + lost.sum(1)
+            lost_sums = FLOAT64.gamma(4 * on_x.shape[2] + draws + ELEMENTARY) * size
+            lost = lost.sum(1) + lost_posterior + lost_encoder + lost_sums
+        else:
+            lost = lost.sum(1)
+        constant, on_t = constant.sum(1) + from_posterior + more, on_t.sum(1)
+        if self._t is None:
+            return on_x + on_t, constant, lost
+        # The scored image stands still: what the plane has for it is a number.
+        return on_x, constant + (on_t * self._t.flatten(1)).sum(2), lost
 
     def scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
         """What rounding can do to log p and to the plane below it, (N,)."""
         if not self.arithmetic.rounds:
             return 0.0
-        pixels, size = self.vae.config.pixels, self.vae.likelihood.magnitude(t, a)
-        forward = self.arithmetic.gamma(pixels + 2 * ELEMENTARY + len(self.noise)) * size
-        own = size + a.magnitude.flatten(1).sum(1)
-        return forward + 8 * FLOAT64.gamma(pixels + 2 * ELEMENTARY) * own
+        likelihood, terms = self.vae.likelihood, a.lower[0].numel() + 2 * ELEMENTARY
+        forward = score_roundoff(likelihood, t, a, len(self.noise), self.arithmetic)
+        own = likelihood.magnitude(t, a) + a.magnitude.flatten(1).sum(1)
+        return forward + 8 * FLOAT64.gamma(terms) * own
 
     def pull_posterior(
         self, on_mu: Tensor, scale: Tensor, bounds: LayerBounds, slopes: Slopes
@@ -299,8 +310,8 @@ class Relaxation:
             size = size + (1 + logvar.magnitude) * (
                 logvar.upper.exp() + 1 + scale.abs() * (logvar.upper / 2).exp() + on_logvar.abs()
             )
-            gamma = self.arithmetic.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
-            lost = gamma * size.sum(-1)
+            own = FLOAT64.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
+            lost = kl_roundoff(mu, logvar, self.arithmetic) + own * size.sum(-1)
         rows = torch.cat([on_mu + on_square, on_logvar], -1)
         if slopes.tie is not None:
             rows = rows + slopes.tie
@@ -310,7 +321,7 @@ class Relaxation:
     def bound(self, bounds: LayerBounds, slopes: Slopes) -> Tensor:
         """Lower bound on weight * ELBO over the ball, (B,)."""
         slope, constant = self.plane(bounds, slopes)
-        return self.ball.lowest(slope[None])[0] + constant
+        return self._lowest(slope[None])[0] + constant
 
 
 def _affine_layers(network: nn.Sequential, count: int) -> int:

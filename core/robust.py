@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.bounds.rounding import ELEMENTARY, EXACT, Arithmetic
+from core.bounds.rounding import EXACT, Arithmetic
 from core.latent import kl_lower, kl_upper
 from core.layers import LayerBounds, interval_bounds
+from core.likelihood import score_roundoff
 from core.model import VAE
 
 
@@ -46,8 +47,6 @@ def separate_terms(
     """The worst case of each term alone, given bounds on every layer; the best case for weight -1."""
     a = bounds.natural
     recon = vae.likelihood.lower(t, a) if weight > 0 else vae.likelihood.upper(t, a)
-    if arithmetic.rounds:
-        terms = vae.config.pixels + 2 * ELEMENTARY + bounds.draws
-        recon = recon - weight * arithmetic.gamma(terms) * vae.likelihood.magnitude(t, a)
+    recon = recon - weight * score_roundoff(vae.likelihood, t, a, bounds.draws, arithmetic)
     kl = kl_upper if weight > 0 else kl_lower
     return RobustELBO(recon.mean(0), kl(*bounds.posterior, arithmetic))

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine, propagate_through
-from core.bounds.rounding import ELEMENTARY, Arithmetic
+from core.bounds.rounding import Arithmetic
 from core.errors import UnsupportedLayerError
 from core.layers import latent_bounds
+from core.likelihood import score_roundoff
 from core.model import VAE
 from core.statistics import floor_price
 
@@ -127,7 +128,4 @@ def recon_lower(vae: VAE, z: Interval, draws: int, t: Interval, arithmetic: Arit
     natural = propagate_through(vae.decoder, z, arithmetic)[-1]
     a = natural.map(lambda v: v.unflatten(0, (draws, -1)))
     recon = vae.likelihood.lower(t, a)
-    if arithmetic.rounds:
-        margin = arithmetic.gamma(vae.config.pixels + 2 * ELEMENTARY + 1)
-        recon = recon - margin * vae.likelihood.magnitude(t, a)
-    return proved(recon)
+    return proved(recon - score_roundoff(vae.likelihood, t, a, 1, arithmetic))

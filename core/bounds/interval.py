@@ -163,6 +163,11 @@ class Affine:
         """|W| size + |b|: how large the sum of the absolute products can be; size >= |v|."""
         return self.op(size, self.weight.abs(), None if self.bias is None else self.bias.abs())
 
+    def largest_sum(self, size: Tensor) -> Tensor:
+        """No product and no partial sum of an output can be larger, in any order, (N,); size >= |v|."""
+        sums = size.flatten(1).amax(1) * self.weight.abs().max() * self.terms
+        return sums if self.bias is None else sums + self.bias.abs().max()
+
 
 @singledispatch
 def affine(layer: nn.Module) -> Affine | None:
@@ -245,14 +250,11 @@ def _affine(
     size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()
     reach = op(radius + g * size, size_of, noise) + UNDERFLOW
-    # No product and no partial sum may overflow in the network's arithmetic: inf bounds nothing.
-    sums = size.flatten(1).amax(1) * size_of.max() * known.terms
-    sums = sums if bias is None else sums + bias.abs().max()
-    reach = torch.where(_per_row(sums <= arithmetic.largest, reach), reach, torch.inf)
+    reach = arithmetic.unless_overflow(reach, per_row(known.largest_sum(size), reach))
     return Interval(middle - reach, middle + reach).guarded()
 
 
-def _per_row(values: Tensor, like: Tensor) -> Tensor:
+def per_row(values: Tensor, like: Tensor) -> Tensor:
     """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
     return values.view(-1, *[1] * (like.ndim - 1))
 
@@ -275,7 +277,7 @@ def exp(x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
         return Interval(lower, upper)
     g = arithmetic.gamma(ELEMENTARY)
     lower, upper = (lower * (1 - g) - UNDERFLOW).clamp(min=0), upper * (1 + g) + UNDERFLOW
-    return Interval(lower, torch.where(upper <= arithmetic.largest, upper, torch.inf))
+    return Interval(lower, arithmetic.unless_overflow(upper, upper))
 
 
 def propagate_through(

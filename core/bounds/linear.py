@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.bounds.interval import Interval, affine
+from core.bounds.interval import Interval, affine, per_row
 from core.bounds.relaxations import relu_lower, relu_share, relu_upper
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
@@ -124,18 +124,45 @@ def inner(a: Tensor, values: Tensor) -> Tensor:
     return torch.einsum("rnd,nd->rn", a.flatten(2).expand(-1, len(values), -1), values.flatten(1))
 
 
+@singledispatch
 def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | None:
     """How far rounding can move each output of a layer, (N, ...), None where it cannot.
 
-    Covers the forward pass in `arithmetic` and the float64 arithmetic of `pull`, whose products are
-    at most |A| |W| |v| in sum, in any order: a linear bound gives up <|A|, roundoff>.
+    Two parts that are never mixed: the network's forward pass in `arithmetic`, inf where it may overflow,
+    and the float64 arithmetic of `pull`, whose products are at most |A| |W| |v| in sum, in any order.
+    A linear bound gives up <|A|, roundoff>. Raises UnsupportedLayerError for a layer kind without a rule:
+    a layer whose rounding nobody knows is not one that does not round.
     """
+    raise UnsupportedLayerError(
+        f"Nothing says how far rounding moves layer {type(layer).__name__}; register it with "
+        "core.bounds.linear.roundoff.register."
+    )
+
+
+@roundoff.register(nn.Linear)
+@roundoff.register(nn.Conv2d)
+@roundoff.register(nn.ConvTranspose2d)
+def _affine_roundoff(
+    layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic
+) -> Tensor:
     known = affine(layer)
-    if known is not None:
-        gamma = arithmetic.gamma(known.terms + known.outputs + 2)
-        return gamma * known.sizes(x.magnitude) + UNDERFLOW
-    if isinstance(layer, nn.ReLU):
-        return FLOAT64.gamma(x.lower[0].numel() + ELEMENTARY) * x.magnitude
+    assert known is not None
+    size = known.sizes(x.magnitude)
+    # Backward, <A, W v> sums over the outputs that an input meets, <A, b> over all outputs.
+    own = FLOAT64.gamma(max(known.outputs, size[0].numel()) + 2 * ELEMENTARY)
+    margin = (arithmetic.gamma(known.terms + 2) + own) * size + UNDERFLOW
+    return arithmetic.unless_overflow(margin, per_row(known.largest_sum(x.magnitude), margin))
+
+
+@roundoff.register
+def _relu_roundoff(layer: nn.ReLU, x: Interval, arithmetic: Arithmetic) -> Tensor:
+    """ReLU itself is exact: slopes, intercepts and their sums are rounded."""
+    return FLOAT64.gamma(x.lower[0].numel() + 2 * ELEMENTARY) * x.magnitude
+
+
+@roundoff.register(nn.Flatten)
+@roundoff.register(nn.Unflatten)
+def _reshape_roundoff(layer: nn.Flatten | nn.Unflatten, x: Interval, arithmetic: Arithmetic) -> None:
     return None
 
 
@@ -144,4 +171,4 @@ def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
     value = (slope.clamp(min=0) * x.upper + slope.clamp(max=0) * x.lower).sum(-1)
     if not arithmetic.rounds:
         return value
-    return value + FLOAT64.gamma(2 * slope.shape[-1]) * (slope.abs() * x.magnitude).sum(-1)
+    return value + FLOAT64.gamma(2 * slope.shape[-1] + 4) * (slope.abs() * x.magnitude).sum(-1)

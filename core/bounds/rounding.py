@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Arithmetic:
             return 0.0
         double = _U64 * n
         return n * self.unit / (1 - n * self.unit) + 4 * double / (1 - double)
+
+    def unless_overflow(self, margin: Tensor, size: Tensor) -> Tensor:
+        """margin where values and partial sums up to `size` are finite in this arithmetic, else inf:
+        what may overflow is off by any amount. An EXACT arithmetic has no largest value."""
+        return torch.where(size <= self.largest, margin, torch.inf)
 
 
 _U64 = 2.0**-53
