@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.alpha import optimise
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, propagate
+from core.bounds.kinds import is_relu
 from core.bounds.rounding import FLOAT64
 from core.layers import LayerBounds, latent_bounds
 from core.relaxation import Relaxation
@@ -107,7 +108,7 @@ class Branching:
     def _linear_forms(self) -> dict[int, Form]:
         network, forms = self._root.vae.decoder, {}
         for index, layer in enumerate([*network, None]):
-            if layer is not None and not isinstance(layer, nn.ReLU):
+            if layer is not None and not is_relu(layer):
                 continue
             x = self._bounds.decoder[index]
             units = open_units(x, layer is not None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import torch
 from torch import Tensor
 
 from core.layers import LayerInterval
+
+_ENOUGH = Context(prec=400)  # digits of any float
 
 STATES = ("draws", "expectation", "coverage")
 SIDES = ("lower", "upper")
@@ -100,9 +102,16 @@ def over_draws(draws: int) -> str:
 
 
 def shown_bound(bound: Tensor | float, side: str) -> str:
-    """A bound with two decimals, rounded to the safe side: what is printed is proved too."""
-    value = float(bound)
-    return f"{(math.floor(value * 100) if side == 'lower' else math.ceil(value * 100)) / 100:.2f}"
+    """A bound with two decimals, rounded to the safe side: what is printed is proved too.
+
+    In decimals, and one step further where the nearest float to what is printed would be on the other
+    side: value * 100 is rounded, and -183.17 is not a float.
+    """
+    value, step = float(bound), Decimal("0.01")
+    shown = Decimal(value).quantize(step, ROUND_FLOOR if side == "lower" else ROUND_CEILING, _ENOUGH)
+    if float(shown) > value if side == "lower" else float(shown) < value:
+        shown = _ENOUGH.add(shown, -step if side == "lower" else step)
+    return f"{_ENOUGH.add(shown, Decimal(0)):f}"
 
 
 def shown_radius(eps: Tensor | float) -> str:

@@ -31,8 +31,16 @@ class ClaimError(CoreError):
     """A file is no certificate, was changed, or asks what cannot be computed."""
 
 
-class UnsupportedLayerError(CoreError, TypeError):
+class UnsupportedModelError(CoreError, TypeError):
+    """What is called is not, or may not be, the network whose layers are bounded."""
+
+
+class UnsupportedLayerError(UnsupportedModelError):
     """A bound has no rule for this kind of layer."""
+
+
+class UnsoundBoundError(CoreError, AssertionError):
+    """A bound is beaten by an image of its own ball: a fault of ours, to be reported. Nothing is proved."""
 
 
 class OutputError(CoreError, OSError):

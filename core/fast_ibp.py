@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
+from core.bounds.kinds import is_relu
 from core.layers import LayerBounds
 from core.model import VAE
 
@@ -40,7 +41,7 @@ def growth(vae: VAE, bounds: LayerBounds) -> Tensor:
         x
         for network, inputs in ((vae.encoder, bounds.encoder), (vae.decoder, bounds.decoder))
         for layer, x in zip(network, inputs, strict=False)
-        if isinstance(layer, nn.ReLU)
+        if is_relu(layer)
     ]
     losses = [_below(start / x.radius.mean().clamp(min=1e-12)) + _balance(x) / 2 for x in hidden]
     return torch.stack(losses).mean()

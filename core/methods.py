@@ -26,6 +26,8 @@ Clock = Callable[[], float]
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 OPTIMISING = METHODS[3:]
 """Those that get tighter with iterations."""
+FORMS = METHODS[4:]
+"""Those that take layers as affine forms, equal up to bounded errors (core.bounds.forms)."""
 
 # Optimisation steps between two bounds that are reported.
 REPORT = 10

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.bounds.forms import pull_forms
+from core.bounds.forms import exact_pull, pull_forms
 from core.bounds.interval import Interval
-from core.bounds.linear import inner, pull, roundoff, unit_rows
+from core.bounds.kinds import is_relu
+from core.bounds.linear import inner, roundoff, unit_rows
 from core.bounds.relaxations import chord_share, half_exp_form, relu_form
 from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
 from core.bounds.semidefinite import Bounder, Multipliers, Relaxed, Rows, Units
@@ -32,7 +33,7 @@ class Part:
         self, network: nn.Sequential, inputs: list[Interval], start: Units, arithmetic: Arithmetic
     ) -> None:
         self.network, self.inputs, self._start, self.arithmetic = network, inputs, start, arithmetic
-        relus = [i for i, (layer, _) in enumerate(zip(network, inputs, strict=False)) if _is_relu(layer)]
+        relus = [i for i, (layer, _) in enumerate(zip(network, inputs, strict=False)) if is_relu(layer)]
         self._shares = {i: chord_share(inputs[i]) for i in relus}
         # As pull_forms counts its errors: a range of the smallest numbers may leave none.
         radii = {i: relu_form(inputs[i], self._shares[i])[1].flatten() for i in relus}
@@ -165,7 +166,7 @@ class Before:
             rounding = roundoff(layer, x, part.arithmetic) if part.arithmetic.rounds else None
             if rounding is not None:
                 lost = lost + inner(rows.abs(), rounding)
-            rows, more = pull(layer, rows, x, None)
+            rows, more = exact_pull(layer, rows, x)
             constant = constant + more
         x, rows = part.inputs[last], rows.expand(-1, 1, *part.inputs[last].lower.shape[1:])
         lost = lost + inner(rows.abs(), part.relu_roundoff(last))
@@ -178,7 +179,3 @@ class Before:
             active.lost + lost[:, 0],
             size,
         )
-
-
-def _is_relu(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.ReLU)

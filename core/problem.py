@@ -8,13 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from core.ball import NORMS, Ball
+from core.bounds.forms import has_exact_form
 from core.bounds.interval import Interval, propagate
-from core.bounds.linear import pull
+from core.bounds.kinds import ByKind
+from core.bounds.linear import pull, roundoff
 from core.bounds.rounding import ARITHMETICS
 from core.certificate import SIDES
+from core.consistency import check_agreement, check_structure
 from core.elbo import as_double
 from core.errors import UnsupportedLayerError
-from core.methods import METHODS
+from core.methods import FORMS, METHODS
 from core.model import VAE
 from core.relaxation import Relaxation
 from core.validate import check_choice, check_eps, check_images, check_noise, check_target, check_weights
@@ -55,16 +58,22 @@ class Problem:
 
 def check_layers(vae: VAE, method: str) -> None:
     """Raises UnsupportedLayerError for a layer that the method has no rule for."""
-    needed: dict[str, Any] = {"core.bounds.interval.propagate": propagate}
+    needed: dict[str, ByKind[..., Any]] = {"core.bounds.interval.propagate": propagate}
     if method != "ibp":
-        needed["core.bounds.linear.pull"] = pull
+        needed |= {"core.bounds.linear.pull": pull, "core.bounds.linear.roundoff": roundoff}
     for name, rules in needed.items():
         for layer in (*vae.encoder, *vae.decoder):
-            if rules.dispatch(type(layer)) is rules.dispatch(object):
+            if not rules.knows(layer):
                 raise UnsupportedLayerError(
                     f"Method {method!r} has no rule for layer {type(layer).__name__}; register one with "
                     f"{name}.register."
                 )
+    for layer in (*vae.encoder, *vae.decoder):
+        if method in FORMS and not has_exact_form(layer):
+            raise UnsupportedLayerError(
+                f"Method {method!r} needs an exact affine form of each layer, and {type(layer).__name__} "
+                "has linear bounds only; use 'alpha-crown'."
+            )
 
 
 def pose(
@@ -85,11 +94,13 @@ def pose(
     check_choice("side", side, SIDES)
     check_choice("arithmetic", arithmetic, tuple(ARITHMETICS))
     check_target(target)
+    check_structure(vae)
     check_weights(vae)
     check_layers(vae, method)
     x, noise = check_images(vae, x), check_noise(vae, noise)
     radius = check_eps(eps, x, norm)
     model = as_double(vae).requires_grad_(False)
+    check_agreement(model, x.double(), noise.double()[:1])
     clean = None if target == "likelihood" else x.double()
     ball = Ball(x, radius, norm).cover()
     return Problem(model, ball, noise.double()[:, None], clean, radius, target, method, side, arithmetic)

@@ -18,6 +18,7 @@ from core.ascent import ascend
 from core.ball import Ball
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, affine, propagate
+from core.bounds.kinds import is_relu
 from core.bounds.linear import highest, inner
 from core.bounds.passage import Passage
 from core.bounds.relaxations import (
@@ -120,7 +121,7 @@ class Relaxation:
         for index, layer in enumerate([*network, None]):
             if index > 0:
                 known.append(cut(before[index], propagate(network[index - 1], known[-1], self.arithmetic)))
-            if layer is not None and not isinstance(layer, nn.ReLU):
+            if layer is not None and not is_relu(layer):
                 continue
             if part == "encoder" and self.ball.norm == "linf" and _affine_layers(network, index) < 2:
                 continue  # one affine map of a box: interval propagation is exact

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, propagate
+from core.bounds.kinds import is_relu
 from core.bounds.linear import unit_rows
 from core.bounds.semidefinite import Multipliers
 from core.layers import LayerBounds, latent_bounds
@@ -53,7 +54,7 @@ def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
         if index > 0:
             x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
             known.append(cut(bounds.encoder[index], x))
-        relu = isinstance(layer, nn.ReLU)
+        relu = is_relu(layer)
         if layer is not None and not relu:
             continue
         part, units = encoder_part(relaxation, known), open_units(known[-1], relu)
@@ -75,7 +76,7 @@ def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
         if index > 0:
             x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
             known.append(cut(bounds.decoder[index], x))
-        if not isinstance(layer, nn.ReLU):
+        if not is_relu(layer):
             continue
         now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
         widest = _widest(known[-1])
@@ -120,7 +121,7 @@ class Views:
 
     def _relus(self, inputs: list[Interval]) -> list[Interval]:
         layers = self._relaxation.vae.decoder[: self._index]
-        return [x for layer, x in zip(layers, inputs, strict=False) if isinstance(layer, nn.ReLU)]
+        return [x for layer, x in zip(layers, inputs, strict=False) if is_relu(layer)]
 
     def before(self, draw: int) -> Before | None:
         """None where there is nothing to gain, or not at a cost that is worth it."""

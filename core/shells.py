@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine, propagate_through
+from core.bounds.kinds import is_relu, is_reshape
 from core.bounds.rounding import Arithmetic
 from core.errors import UnsupportedLayerError
 from core.layers import latent_bounds
@@ -114,7 +115,7 @@ def _reach(network: nn.Sequential, size: Tensor, biases: bool) -> Tensor:
         if known is not None:
             bias = known.bias.abs() if biases and known.bias is not None else None
             size = known.op(size, known.weight.abs(), bias)
-        elif isinstance(layer, (nn.ReLU, nn.Flatten, nn.Unflatten)):
+        elif is_relu(layer) or is_reshape(layer):
             size = layer(size)
         else:
             raise UnsupportedLayerError(

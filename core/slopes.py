@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
+from core.bounds.kinds import is_relu
 from core.bounds.relaxations import relu_share
 from core.layers import LayerBounds
 from core.model import VAE
@@ -90,7 +91,7 @@ def relu_shares(
     network: nn.Sequential, inputs: list[Interval], layers: int | None = None
 ) -> dict[int, Tensor]:
     """Default slopes of the ReLUs among the first layers; inputs[i] bounds the input of layer i."""
-    relus = [index for index, layer in enumerate(network[:layers]) if isinstance(layer, nn.ReLU)]
+    relus = [index for index, layer in enumerate(network[:layers]) if is_relu(layer)]
     return {index: relu_share(inputs[index]) for index in relus}
 
 

@@ -9,13 +9,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.errors import InputError
+from core.errors import InputError, UnsupportedModelError
 from core.model import VAE
 
 TARGETS = ("likelihood", "reconstruction")
 
 
 def _home(vae: VAE) -> Tensor:
+    """A weight, which says in what precision and where the model computes."""
+    for name, weight in vae.named_parameters():
+        if weight.dtype not in (torch.float32, torch.float64):
+            raise UnsupportedModelError(
+                f"The model's {name} is {weight.dtype}; scores and certificates are of float32 and float64 "
+                "models. Use vae.float(), and deploy that."
+            )
     return next(vae.parameters())
 
 

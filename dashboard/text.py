@@ -296,7 +296,11 @@ def nats(value: float, digits: int = 0) -> str:
 
 def floor(bound: float, digits: int = 0) -> float:
     """A lower bound rounded to the safe side: what is printed is proved too."""
-    return math.floor(bound * 10**digits) / 10**digits if math.isfinite(bound) else bound
+    if not math.isfinite(bound):
+        return bound
+    steps, one = math.floor(bound * 10**digits), 10**digits
+    # The product is rounded, and so is the quotient: one of them may be above.
+    return steps / one if steps / one <= bound else (steps - 1) / one
 
 
 def proved_nats(bound: float, digits: int = 0) -> str:

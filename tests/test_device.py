@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
+from torch import nn
 
 import core
 from core.device import plain_convolutions
@@ -16,7 +19,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
 
 
-def test_scores_and_certificates_are_computed_without_cudnn(gpu: None) -> None:
+def test_scores_and_certificates_are_computed_without_cudnn(
+    gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vae, x = make_vae(), core.load_samples("mnist")[0][:1]
     noise, seen = core.sample_noise(vae), []
     before = torch.backends.cudnn.enabled
@@ -24,7 +29,13 @@ def test_scores_and_certificates_are_computed_without_cudnn(gpu: None) -> None:
     def look(*arguments: object) -> None:
         seen.append(torch.backends.cudnn.enabled)
 
-    vae.encoder[0].register_forward_hook(look)
+    flatten = nn.Flatten.forward
+
+    def forward(layer: nn.Flatten, v: torch.Tensor) -> torch.Tensor:
+        look()
+        return flatten(layer, v)
+
+    monkeypatch.setattr(nn.Flatten, "forward", forward)
     core.certify(vae, x, noise, eps=0.01, method="crown", progress=look)
     core.elbo(vae, x, noise)
     assert len(seen) > 3
@@ -44,6 +55,39 @@ def test_between_two_steps_it_is_as_it_was(gpu: None) -> None:
         assert torch.backends.cudnn.enabled is before
     assert seen
     assert not any(seen)
+
+
+def test_of_two_threads_that_overlap_both_are_without_cudnn(gpu: None) -> None:
+    before, seen = torch.backends.cudnn.enabled, []
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with plain_convolutions():
+            first_in.set()
+            second_in.wait()
+        first_out.set()
+
+    def second() -> None:
+        first_in.wait()
+        with plain_convolutions():
+            second_in.set()
+            first_out.wait()
+            seen.append(torch.backends.cudnn.enabled)
+
+    threads = [threading.Thread(target=run) for run in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False]
+    assert torch.backends.cudnn.enabled is before
+
+
+def test_an_error_inside_turns_it_on_again(gpu: None) -> None:
+    before = torch.backends.cudnn.enabled
+    with pytest.raises(ZeroDivisionError), plain_convolutions(), plain_convolutions():
+        raise ZeroDivisionError
+    assert torch.backends.cudnn.enabled is before
 
 
 def test_without_a_gpu_nothing_is_switched(monkeypatch: pytest.MonkeyPatch) -> None:

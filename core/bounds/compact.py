@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
-
-_RESHAPES = (nn.Flatten, nn.Unflatten)
+from core.bounds.kinds import is_relu, is_reshape
 
 # Layers whose features, units or channels, are dimension 1 of what goes in and of what comes out. Each
 # with the dimensions of its weight that hold the features of the input and of the output.
@@ -52,7 +51,7 @@ def compact(network: Sequence[nn.Module], inputs: Sequence[Interval]) -> Compact
     layers, small, kept = list(network), list(inputs), dict[int, Kept]()
     for index, layer in enumerate(network):
         before, after = neighbour(network, index, -1), neighbour(network, index, 1)
-        if not isinstance(layer, nn.ReLU) or before is None or after is None:
+        if not is_relu(layer) or before is None or after is None:
             continue
         keep = _live(inputs[index].upper, inputs[before + 1].upper.shape[1], inputs[after].upper.shape[1])
         if keep is None or not (_can_shrink(network[before]) and _can_shrink(network[after])):
@@ -68,7 +67,7 @@ def compact(network: Sequence[nn.Module], inputs: Sequence[Interval]) -> Compact
 def neighbour(network: Sequence[nn.Module], index: int, step: int) -> int | None:
     """The affine layer next to `index` in a direction, reshapes skipped."""
     index += step
-    while 0 <= index < len(network) and isinstance(network[index], _RESHAPES):
+    while 0 <= index < len(network) and is_reshape(network[index]):
         index += step
     inside = 0 <= index < len(network)
     return index if inside and affine(network[index]) is not None else None

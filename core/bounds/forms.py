@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from core.bounds.interval import Interval
+from core.bounds.interval import Interval, affine
+from core.bounds.kinds import is_relu, is_reshape
 from core.bounds.linear import inner, pull, roundoff
 from core.bounds.relaxations import relu_form
 from core.bounds.rounding import Arithmetic
+from core.errors import UnsupportedLayerError
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,22 @@ class Forms:
     constant: Tensor
     errors: Tensor
     lost: Tensor
+
+
+def has_exact_form(layer: nn.Module) -> bool:
+    """Whether a layer is an affine form of its input but for a bounded error that is known: affine layers,
+    reshapes, ReLU. The rule of any other kind on `pull` is a bound from below, and no form."""
+    return is_relu(layer) or is_reshape(layer) or affine(layer) is not None
+
+
+def exact_pull(layer: nn.Module, rows: Tensor, x: Interval) -> tuple[Tensor, Tensor]:
+    """`pull` where it is an equality. Raises UnsupportedLayerError for a layer without an exact form."""
+    if not has_exact_form(layer):
+        raise UnsupportedLayerError(
+            f"Layer {type(layer).__name__} has linear bounds but no exact affine form, which methods "
+            "'quadratic' and 'bab' need; use 'alpha-crown'."
+        )
+    return pull(layer, rows, x, None)
 
 
 def pull_forms(
@@ -53,13 +71,13 @@ def pull_forms(
         rounding = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
         if rounding is not None:
             lost = lost + inner(rows.abs(), rounding)
-        if isinstance(layer, nn.ReLU):
+        if is_relu(layer):
             slope, radius = relu_form(x, shares[index])
             reach = (rows * radius).flatten(2)
             constant = constant + reach.sum(2)
             errors.append(reach[:, :, (radius > 0).flatten(1).any(0)])
             rows = rows * slope
         else:
-            rows, more = pull(layer, rows, x, None)
+            rows, more = exact_pull(layer, rows, x)
             constant = constant + more
     return Forms(rows, constant, torch.cat(errors, 2), lost)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import singledispatch
 from math import prod
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.bounds.kinds import ByKind
 from core.bounds.rounding import ELEMENTARY, EXACT, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
 
@@ -169,19 +169,19 @@ class Affine:
         return sums if self.bias is None else sums + self.bias.abs().max()
 
 
-@singledispatch
+@ByKind
 def affine(layer: nn.Module) -> Affine | None:
     """The affine map that a layer is, or None."""
     return None
 
 
-@affine.register
+@affine.register(nn.Linear)
 def _linear(layer: nn.Linear) -> Affine:
     outputs, terms = layer.weight.shape
     return Affine(F.linear, layer.weight, layer.bias, terms, outputs)
 
 
-@affine.register
+@affine.register(nn.Conv2d)
 def _conv(layer: nn.Conv2d) -> Affine:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(v, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -196,7 +196,7 @@ def _conv(layer: nn.Conv2d) -> Affine:
     return Affine(op, layer.weight, layer.bias, terms, len(layer.weight) * positions)
 
 
-@affine.register
+@affine.register(nn.ConvTranspose2d)
 def _conv_transpose(layer: nn.ConvTranspose2d) -> Affine:
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv_transpose2d(
@@ -216,7 +216,7 @@ def _conv_transpose(layer: nn.ConvTranspose2d) -> Affine:
     return Affine(op, layer.weight, layer.bias, terms, outputs)
 
 
-@singledispatch
+@ByKind
 def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision.
 
@@ -259,7 +259,7 @@ def per_row(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.ndim - 1))
 
 
-@propagate.register
+@propagate.register(nn.ReLU)
 def _relu(layer: nn.ReLU, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     return x.map(torch.relu)
 

@@ -7,7 +7,6 @@ One implementation serves lower and upper bounds: an upper bound on f is a lower
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import cast
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.bounds.interval import Interval, affine, per_row
+from core.bounds.kinds import ByKind
 from core.bounds.relaxations import relu_lower, relu_share, relu_upper
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
@@ -24,7 +24,7 @@ _NO_RULE = (
 )
 
 
-@singledispatch
+@ByKind
 def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     """Coefficients of a layer's output -> coefficients of its input, and what is added to the constant.
 
@@ -40,7 +40,7 @@ def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tupl
     )
 
 
-@pull.register
+@pull.register(nn.Linear)
 def _linear(layer: nn.Linear, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     return a @ layer.weight, a.new_zeros(a.shape[:2]) if layer.bias is None else a @ layer.bias
 
@@ -52,7 +52,7 @@ def _constant(a: Tensor, bias: Tensor | None) -> Tensor:
     return a.flatten(3).sum(3) @ bias
 
 
-@pull.register
+@pull.register(nn.Conv2d)
 def _conv(layer: nn.Conv2d, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         raise UnsupportedLayerError(
@@ -72,7 +72,7 @@ def _conv(layer: nn.Conv2d, a: Tensor, x: Interval, share: Tensor | None) -> tup
     return back.unflatten(0, a.shape[:2]), _constant(a, layer.bias)
 
 
-@pull.register
+@pull.register(nn.ConvTranspose2d)
 def _conv_transpose(
     layer: nn.ConvTranspose2d, a: Tensor, x: Interval, share: Tensor | None
 ) -> tuple[Tensor, Tensor]:
@@ -84,7 +84,7 @@ def _conv_transpose(
     return back[..., :height, :width].unflatten(0, a.shape[:2]), _constant(a, layer.bias)
 
 
-@pull.register
+@pull.register(nn.ReLU)
 def _relu(layer: nn.ReLU, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
     above, intercept = relu_upper(x)
     below = relu_lower(x, relu_share(x) if share is None else share)
@@ -100,13 +100,13 @@ def _reshape(
     return a.reshape(*a.shape[:2], *x.lower.shape[1:]), a.new_zeros(a.shape[:2])
 
 
-@singledispatch
+@ByKind
 def pull_units(layer: nn.Module, units: Tensor, x: Interval, output: Interval) -> tuple[Tensor, Tensor]:
     """`pull` for the rows that pick each of U units of an affine layer's output: (U, 1, ...), (U, 1)."""
     return pull(layer, unit_rows(units, output), x, None)
 
 
-@pull_units.register
+@pull_units.register(nn.Linear)
 def _linear_units(layer: nn.Linear, units: Tensor, x: Interval, output: Interval) -> tuple[Tensor, Tensor]:
     rows = layer.weight[units]
     return rows[:, None], rows.new_zeros(len(units), 1) if layer.bias is None else layer.bias[units, None]
@@ -124,7 +124,7 @@ def inner(a: Tensor, values: Tensor) -> Tensor:
     return torch.einsum("rnd,nd->rn", a.flatten(2).expand(-1, len(values), -1), values.flatten(1))
 
 
-@singledispatch
+@ByKind
 def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | None:
     """How far rounding can move each output of a layer, (N, ...), None where it cannot.
 
@@ -154,7 +154,7 @@ def _affine_roundoff(
     return arithmetic.unless_overflow(margin, per_row(known.largest_sum(x.magnitude), margin))
 
 
-@roundoff.register
+@roundoff.register(nn.ReLU)
 def _relu_roundoff(layer: nn.ReLU, x: Interval, arithmetic: Arithmetic) -> Tensor:
     """ReLU itself is exact: slopes, intercepts and their sums are rounded."""
     return FLOAT64.gamma(x.lower[0].numel() + 2 * ELEMENTARY) * x.magnitude

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from core.bounds.compact import compact, neighbour
 from core.bounds.interval import Interval, affine
+from core.bounds.kinds import is_reshape
 from core.bounds.linear import inner, pull, pull_units, roundoff, unit_rows
 from core.bounds.rounding import Arithmetic
 
@@ -62,7 +63,7 @@ class Passage:
     def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The same for the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
         last = len(self._layers)
-        while last > 0 and isinstance(self._layers[last - 1], nn.Flatten | nn.Unflatten):
+        while last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1
         output = self._inputs[last]
         if last == 0 or affine(self._layers[last - 1]) is None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
+from core.bounds.kinds import is_relu
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
 from core.latent import reparameterise
 from core.layers import LayerBounds, LayerInterval
@@ -134,7 +135,7 @@ def _without_reshapes(
     for layer, known in zip(network, named, strict=True):
         if isinstance(layer, nn.Flatten):
             continue
-        kind = "relu" if isinstance(layer, nn.ReLU) else "affine"
+        kind = "relu" if is_relu(layer) else "affine"
         if isinstance(layer, nn.Unflatten) and kept:
             name, kind, _ = kept.pop()
             kept.append((name, kind, known.interval))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
+from core.bounds.kinds import is_relu
 from core.bounds.linear import inner, pull
 from core.inspection.layers import values_of
 from core.latent import kl_divergence
@@ -103,7 +104,7 @@ def _through(
     for index in reversed(range(len(network))):
         layer, held = network[index], inner(rows, seen[index + 1].lower)
         rows, more = pull(layer, rows, inputs[index], shares.get(index))
-        if isinstance(layer, nn.ReLU):
+        if is_relu(layer):
             slack = held - inner(rows, seen[index].lower) - more
             parts[f"{part} {index} ReLU"] = slack.sum().item()
     return rows

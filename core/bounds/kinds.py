@@ -1,0 +1,52 @@
+"""Rules by layer kind: one function for each class of layer, looked up by the very class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
+
+from torch import nn
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+
+class ByKind(Generic[P, R]):
+    """Calls the rule that is registered for the class of its first argument; for others the function that
+    it was made from, which raises, or says that there is none.
+
+    As functools.singledispatch, but for subclasses: one with a forward pass of its own is another
+    function, and its parent's rule would bound what nobody computes. It needs a rule of its own.
+    """
+
+    def __init__(self, otherwise: Callable[Concatenate[Any, P], R]) -> None:
+        self._otherwise: Callable[..., R] = otherwise
+        self._rules: dict[type[nn.Module], Callable[..., R]] = {}
+        self.__doc__ = otherwise.__doc__
+
+    def __call__(self, layer: nn.Module, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._rules.get(type(layer), self._otherwise)(layer, *args, **kwargs)
+
+    def register(self, kind: Any) -> Any:
+        """Decorator: @rules.register(nn.Linear), or @rules.register with the class as annotation."""
+        if isinstance(kind, type):
+            return lambda rule: self._add(kind, rule)
+        hints = [hint for name, hint in get_type_hints(kind).items() if name != "return"]
+        return self._add(hints[0], kind)
+
+    def _add(self, kind: type[nn.Module], rule: Rule) -> Rule:
+        self._rules[kind] = rule
+        return rule
+
+    def knows(self, layer: nn.Module) -> bool:
+        """Whether there is a rule for the very class of a layer."""
+        return type(layer) in self._rules
+
+
+def is_relu(layer: nn.Module | None) -> bool:
+    return type(layer) is nn.ReLU
+
+
+def is_reshape(layer: nn.Module | None) -> bool:
+    return type(layer) in (nn.Flatten, nn.Unflatten)

@@ -1,0 +1,110 @@
+"""The network that is certified is the network that is scored.
+
+Bounds walk through the layers of `vae.encoder` and `vae.decoder`; scores call `vae.encode` and
+`vae.decode`. What can make the two differ is refused, and both are compared at one point before anything
+is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from core.bounds.interval import Interval, propagate_through
+from core.bounds.rounding import FLOAT64
+from core.errors import InputError, UnsupportedModelError
+from core.latent import reparameterise
+from core.model import VAE
+
+_SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
+"""What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
+
+
+def check_structure(vae: VAE) -> None:
+    """Raises UnsupportedModelError for what bounds do not see when they walk through the layers: hooks,
+    encode, decode or forward of one's own. It names what it found."""
+    if not isinstance(vae, VAE):
+        raise InputError(
+            f"The model is a {type(vae).__name__}, not a VAE; load one with core.load_model(name)."
+        )
+    for name in ("encode", "decode"):
+        if getattr(type(vae), name) is not getattr(VAE, name) or name in vars(vae):
+            raise UnsupportedModelError(
+                f"{type(vae).__name__} has its own {name}(), and bounds are of the layers in vae.encoder "
+                "and vae.decoder only; put into a layer what it does."
+            )
+    for name in ("encoder", "decoder"):
+        _check_plain_sequence(name, getattr(vae, name))
+    for name, layer in _modules(vae):
+        _check_called_as_it_is(name, layer)
+    _check_likelihood(type(vae.likelihood))
+
+
+def _check_plain_sequence(name: str, network: object) -> None:
+    if type(network) is not nn.Sequential:
+        raise UnsupportedModelError(
+            f"vae.{name} is a {type(network).__name__}; bounds walk through a plain nn.Sequential only."
+        )
+
+
+def _modules(vae: VAE) -> Iterator[tuple[str, nn.Module]]:
+    for part in ("encoder", "decoder"):
+        yield from getattr(vae, part).named_modules(prefix=part)
+
+
+def _check_called_as_it_is(name: str, layer: nn.Module) -> None:
+    """A call of a module is its class's forward, and nothing before or after it."""
+    hooks = {
+        "forward hook": (layer._forward_hooks, torch_module._global_forward_hooks),
+        "forward pre-hook": (layer._forward_pre_hooks, torch_module._global_forward_pre_hooks),
+    }
+    for kind, tables in hooks.items():
+        if any(tables):
+            raise UnsupportedModelError(
+                f"{name} ({type(layer).__name__}) has a {kind}, which bounds do not see; remove it "
+                "(handle.remove(); remove_weight_norm, remove_spectral_norm), or certify a copy without it."
+            )
+    if "forward" in vars(layer):
+        raise UnsupportedModelError(
+            f"{name} ({type(layer).__name__}) has a forward() of its own; make it a class with rules."
+        )
+
+
+def _check_likelihood(kind: type) -> None:
+    owners = {next(c for c in kind.__mro__ if name in vars(c)) for name in _SCORE if hasattr(kind, name)}
+    if len(owners) > 1:
+        raise UnsupportedModelError(
+            f"The likelihood {kind.__name__} changes part of its parent's score and bounds; it has to "
+            f"define all of {', '.join(_SCORE)}."
+        )
+
+
+@torch.no_grad()
+def check_agreement(vae: VAE, x: Tensor, noise: Tensor) -> None:
+    """Raises UnsupportedModelError unless calling the model gives, at the images x (B, C, H, W) and draws
+    (S, k), what interval propagation through its layers allows at these points; all in float64."""
+    mu, logvar = vae.encode(x)
+    _compare(vae, "encode", torch.cat([mu, logvar], -1), x)
+    z = reparameterise(mu, logvar, noise[:, None]).flatten(0, 1)
+    _compare(vae, "decode", vae.decode(z), z)
+
+
+def _compare(vae: VAE, name: str, called: Tensor, v: Tensor) -> None:
+    part = f"{name}r"
+    walked = propagate_through(getattr(vae, part), Interval(v, v), FLOAT64)[-1]
+    call = f"vae.{name}"
+    if called.shape != walked.lower.shape:
+        raise UnsupportedModelError(
+            f"{call} gives shape {tuple(called.shape)}, the layers of vae.{part} "
+            f"{tuple(walked.lower.shape)}: nothing that is proved of the layers would hold for it."
+        )
+    # Written so that values that are no numbers pass: an overflow is proved to be nothing later.
+    apart = (called < walked.lower) | (called > walked.upper)
+    if bool(apart.any()):
+        raise UnsupportedModelError(
+            f"{call} computes something else than the layers of vae.{part}: nothing that is proved of the "
+            "layers would hold for it. Load the model again, or put into layers what the call does."
+        )
