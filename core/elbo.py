@@ -83,10 +83,13 @@ def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
     x = check_images(vae, x)
     t = x if t is None else check_images(vae, t, like=x)
     noise = check_noise(vae, noise)
-    model = as_double(vae)
-    x, t, noise = x.double(), t.double(), noise.double()[:, None]
+    return score(as_double(vae), x.double(), noise.double()[:, None], t.double())
+
+
+def score(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> ELBO:
+    """`elbo` in the model's own precision, of what is already checked; noise (S, 1, k)."""
     size = max(1, ROWS // len(noise))
-    parts = [elbo_terms(model, xs, noise, ts) for xs, ts in zip(x.split(size), t.split(size), strict=True)]
+    parts = [elbo_terms(vae, xs, noise, ts) for xs, ts in zip(x.split(size), t.split(size), strict=True)]
     recon, kl = (torch.cat(column) for column in zip(*parts, strict=True))
     recon = recon.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     kl = kl.nan_to_num(nan=torch.inf, posinf=torch.inf)

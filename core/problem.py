@@ -43,6 +43,11 @@ class Problem:
     arithmetic: str
 
     @property
+    def weight(self) -> int:
+        """+1 where the ELBO is bounded from below, -1 where -ELBO is."""
+        return 1 if self.side == "lower" else -1
+
+    @property
     def scored(self) -> Interval:
         """The box of the image that is scored."""
         return self.ball.box if self.clean is None else Interval(self.clean, self.clean)
@@ -52,8 +57,7 @@ class Problem:
         ball = Ball(self.ball.center[part], self.ball.eps[part], self.ball.norm)
         clean = None if self.clean is None else self.clean[part]
         draws = self.noise if noise is None else noise
-        weight = 1 if self.side == "lower" else -1
-        return Relaxation(self.vae, ball, draws, clean, weight, ARITHMETICS[self.arithmetic])
+        return Relaxation(self.vae, ball, draws, clean, self.weight, ARITHMETICS[self.arithmetic])
 
 
 def check_layers(vae: VAE, method: str) -> None:

@@ -13,6 +13,7 @@ from core.bounds.interval import Interval
 from core.certificate import STATES, Certificate, conclude
 from core.device import plain_convolutions
 from core.errors import Cancelled
+from core.guard import Guard
 from core.layers import LayerInterval
 from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
 from core.model import VAE
@@ -155,6 +156,7 @@ class _Run:
         if method == "bab":
             steps += iterations
         self.done, self.total = 0, steps * len(self._parts)
+        self._guard = Guard(problem)
         self._stages: list[Stage] = []
         self._values: list[dict[str, Tensor]] = []
 
@@ -189,8 +191,10 @@ class _Run:
         terms = [self._terms(part, stage) for part, stage in zip(self._parts, found, strict=True)]
         recon, kl = (torch.cat(column) for column in zip(*terms, strict=True))
         points = [stage.minimiser for stage in found if stage.minimiser is not None]
-        sign = 1 if problem.side == "lower" else -1
-        lower, upper, vacuous = conclude(torch.cat([stage.value for stage in found]), problem.side, floor)
+        minimiser = torch.cat(points) if len(points) == len(found) else None
+        value = torch.cat([stage.value for stage in found])
+        self._guard.check(value, minimiser, names[-1])
+        lower, upper, vacuous = conclude(value, problem.side, floor)
         return Certificate(
             lower=lower,
             upper=upper,
@@ -200,7 +204,7 @@ class _Run:
             kl=kl,
             margin=torch.cat([stage.margin for stage in found]),
             method=names[-1],
-            by_method={name: sign * value for name, value in by_method.items()},
+            by_method={name: problem.weight * value for name, value in by_method.items()},
             states="draws",
             target=problem.target,
             eps=problem.eps,
@@ -208,7 +212,7 @@ class _Run:
             draws=len(problem.noise),
             arithmetic=problem.arithmetic,
             intervals=_joined([stage.bounds.named(problem.vae) for stage in found]),
-            minimiser=torch.cat(points) if len(points) == len(found) else None,
+            minimiser=minimiser,
         )
 
     def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from core.bounds.rounding import ARITHMETICS
 from core.certificate import Certificate, conclude
 from core.errors import InputError
 from core.expectation import Refine, coverage_lower, expectation_lower
+from core.guard import check_noise_statement
 from core.latent import kl_upper
 from core.methods import stages
 from core.problem import Problem
@@ -66,6 +67,7 @@ def sampled_certificate(
     else:
         refine = _linear_bounds(problem, draws, progress)
         value = expectation_lower(*arguments, refine=refine, refine_draws=_REFINED, **common)
+    check_noise_statement(problem, value, states)
     lower, upper, vacuous = conclude(
         value, "lower", problem.vae.likelihood.floor(problem.vae.config.pixels)
     )

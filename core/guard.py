@@ -1,0 +1,103 @@
+"""A last look at every bound: an image of its own ball that beats it is a fault of ours, and raises.
+
+A bound that holds is never beaten, so that nothing here tightens, loosens or clips one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from core.ball import Ball
+from core.bounds.rounding import ARITHMETICS, FLOAT64
+from core.elbo import in_dtype, score
+from core.errors import UnsoundBoundError
+from core.problem import Problem
+
+_REPORT = "That is a fault of this program; please report it with the model, the image and the question."
+
+# Fresh draws at the centre for statements about all noise, and how many standard errors their mean may lie
+# below a bound on the expectation: chance alone has a probability below 1e-14.
+_DRAWS, _ERRORS, _SEED = 256, 8.0, 20_041_060
+
+
+@torch.no_grad()
+def check_noise_statement(problem: Problem, lower: Tensor, states: str) -> None:
+    """The same for lower bounds (B,) on the expectation or on a fresh draw, against the images themselves.
+
+    Raises UnsoundBoundError where chance cannot be to blame: the mean over fresh draws is 8 standard errors
+    below a bound on the expectation; a bound that nearly every draw keeps is above all of them."""
+    generator = torch.Generator("cpu").manual_seed(_SEED)
+    shape = (_DRAWS, 1, problem.vae.config.latent)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+    x = problem.ball.center
+    t, noise = x if problem.clean is None else problem.clean, noise.to(x.device)
+    found = torch.stack([score(problem.vae, x, draw[None], t).total for draw in noise])
+    if states == "coverage":
+        highest = found.amax(0)
+    else:
+        spread = found.std(0).nan_to_num(nan=torch.inf)
+        highest = found.mean(0) + _ERRORS * spread / _DRAWS**0.5 + 1e-9 * (1 + found.mean(0).abs())
+    beaten = lower > highest
+    if bool(beaten.any()):
+        index = int(beaten.nonzero()[0])
+        raise UnsoundBoundError(
+            f"Nothing is proved: {problem.method} gives {lower[index].item():.4f} nats for {states!r}, and "
+            f"the image itself (number {index} of the batch) has at most {highest[index].item():.4f} in "
+            f"{_DRAWS} fresh draws. {_REPORT}"
+        )
+
+
+class Guard:
+    """Scores images of a problem's balls, in each arithmetic that its bounds cover."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    @cached_property
+    def _centers(self) -> Tensor:
+        return self._scores(self._problem.ball.center)
+
+    @torch.no_grad()
+    def check(self, value: Tensor, minimiser: Tensor | None, method: str) -> None:
+        """value (B,): lower bounds on weight * ELBO, -inf where nothing is proved; minimiser (B, C, H, W).
+
+        Raises UnsoundBoundError if the image itself, or the point where the bound is attained, is below."""
+        self._compare(value, self._centers, "the image itself", method)
+        if minimiser is not None:
+            self._compare(value, self._scores(minimiser), "an image of the ball", method)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        """The lowest weight * ELBO over the arithmetics, (B,); x (B, C, H, W) float64."""
+        problem = self._problem
+        weight, found = problem.weight, []
+        clean = problem.ball.center if problem.clean is not None else None
+        for dtype in {torch.float64, torch.float32} if self._single else {torch.float64}:
+            point = x if dtype is torch.float64 else self._rounded(x)
+            t = point if clean is None else clean.to(dtype)
+            model = problem.vae if dtype is torch.float64 else in_dtype(problem.vae, dtype)
+            found.append(weight * score(model, point, problem.noise.to(dtype), t).total)
+        return torch.stack(found).amin(0)
+
+    @property
+    def _single(self) -> bool:
+        """Whether the network as it runs in float32 is covered as well."""
+        return ARITHMETICS[self._problem.arithmetic] is not FLOAT64
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        """The nearest float32 images of the balls that were asked for."""
+        ball = self._problem.ball
+        return Ball(ball.center.float(), self._problem.eps, ball.norm).project(x.float())
+
+    def _compare(self, value: Tensor, scores: Tensor, what: str, method: str) -> None:
+        beaten = value > scores  # a score that is no number is -inf
+        if not bool(beaten.any()):
+            return
+        index = int(beaten.nonzero()[0])
+        bound, found = (self._problem.weight * v[index].item() for v in (value, scores))
+        raise UnsoundBoundError(
+            f"Nothing is proved: {method} gives {bound:.4f} nats as a {self._problem.side} bound, and "
+            f"{what} (number {index} of the batch) has an ELBO of {found:.4f}. {_REPORT}"
+        )
