@@ -21,7 +21,7 @@ from core.alpha import optimise
 from core.bounds.cuts import cut, cut_units, open_units
 from core.bounds.interval import Interval, propagate
 from core.bounds.kinds import is_relu
-from core.bounds.rounding import FLOAT64
+from core.bounds.rounding import FLOAT64, proved
 from core.layers import LayerBounds, latent_bounds
 from core.relaxation import Relaxation
 from core.slopes import Slopes
@@ -141,7 +141,7 @@ class Branching:
         fast = self._fast.copies(count)
         for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
             pass
-        value = self._root.copies(count).bound(bounds, slopes.to(torch.float64)).nan_to_num(-torch.inf)
+        value = proved(self._root.copies(count).bound(bounds, slopes.to(torch.float64)))
         cost = self._cost(bounds, box)
         return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 

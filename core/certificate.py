@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 import torch
 from torch import Tensor
 
+from core.bounds.rounding import proved
 from core.layers import LayerInterval
 
 _ENOUGH = Context(prec=400)  # digits of any float
@@ -122,7 +123,7 @@ def shown_radius(eps: Tensor | float) -> str:
 
 def conclude(value: Tensor, side: str, floor: float) -> tuple[Tensor, Tensor, Tensor]:
     """lower, upper and vacuous from a lower bound on the ELBO, or on -ELBO for side "upper"."""
-    value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+    value = proved(value)
     # The ELBO of discrete images is at most 0, a density's is bounded by its mode: far below -floor.
     vacuous = value < floor
     value = value.masked_fill(vacuous, -torch.inf)

@@ -25,12 +25,12 @@ from torch import Tensor
 
 from core.ball import Ball
 from core.bounds.interval import Interval, propagate_through
-from core.bounds.rounding import Arithmetic
+from core.bounds.rounding import Arithmetic, proved
 from core.errors import InputError
 from core.latent import kl_upper
 from core.layers import latent_bounds
 from core.model import VAE
-from core.shells import noise_shells, proved, recon_lower
+from core.shells import noise_shells, recon_lower
 from core.statistics import check_level, check_sample, mean_lower, quantile_lower
 from core.validate import check_count, check_seed
 

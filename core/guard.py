@@ -38,7 +38,7 @@ def check_noise_statement(problem: Problem, lower: Tensor, states: str) -> None:
     if states == "coverage":
         highest = found.amax(0)
     else:
-        spread = found.std(0).nan_to_num(nan=torch.inf)
+        spread = found.std(0).nan_to_num(nan=torch.inf, posinf=torch.inf)
         highest = found.mean(0) + _ERRORS * spread / _DRAWS**0.5 + 1e-9 * (1 + found.mean(0).abs())
     beaten = lower > highest
     if bool(beaten.any()):

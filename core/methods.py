@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.alpha import default_slopes, optimise
+from core.bounds.rounding import proved
 from core.branching import Branching
 from core.dual import Search
 from core.elbo import elbo_terms
@@ -105,7 +106,7 @@ def stages(
                 yield stage
     if method == "bab" and clock() < end:
         for value in Branching(relaxation, bounds, slopes).run(iterations):
-            best = torch.maximum(stage.value, value.nan_to_num(nan=-torch.inf))
+            best = torch.maximum(stage.value, proved(value))
             stage = Stage(best, "bab", bounds, stage.minimiser, stage.margin)
             yield stage
             if clock() > end:
@@ -165,7 +166,7 @@ def _quadratic(
     point = relaxation.ball.center if stage.minimiser is None else stage.minimiser
     search = Search(Joint(relaxation, bounds), point, slopes, steps)
 
-    def proved() -> Stage:
+    def state() -> Stage:
         value, margin = search.prove()
         better = value > stage.value
         margin = torch.where(better, margin, stage.margin)
@@ -175,10 +176,10 @@ def _quadratic(
         if clock() > end:
             break
         if done > 0 and done % _PROVE == 0:
-            stage = proved()
+            stage = state()
         if done % REPORT == 0:
             yield stage
-    stage = proved()
+    stage = state()
     yield stage
 
 
@@ -186,7 +187,7 @@ def _intervals(relaxation: Relaxation) -> Stage:
     def value(arithmetic: Relaxation) -> tuple[Tensor, LayerBounds]:
         bounds, weight = arithmetic.interval_bounds(), arithmetic.weight
         terms = separate_terms(arithmetic.vae, bounds, arithmetic.scored, weight, arithmetic.arithmetic)
-        return (weight * terms.total).nan_to_num(-torch.inf), bounds
+        return proved(weight * terms.total), bounds
 
     exact, (lower, bounds) = value(relaxation.exact())[0], value(relaxation)
     return Stage(lower, "ibp", bounds, None, _given_up(exact, lower))
@@ -207,7 +208,7 @@ def _better(
 ) -> Stage:
     """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
     for slope, constant, lost in zip(*relaxation.planes(bounds, slopes, mixes), strict=True):
-        value = (relaxation.ball.lowest(slope[None])[0] + (constant - lost)).nan_to_num(-torch.inf)
+        value = proved(relaxation.ball.lowest(slope[None])[0] + (constant - lost))
         point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
         better = value > stage.value
         if stage.minimiser is not None:

@@ -49,7 +49,7 @@ def sampled_certificate(
     if problem.method not in ("ibp", "crown-ibp"):
         bounds = first.tighten_encoder(bounds)
     arithmetic = ARITHMETICS[problem.arithmetic]
-    kl = kl_upper(*bounds.posterior, arithmetic).nan_to_num(nan=torch.inf)
+    kl = kl_upper(*bounds.posterior, arithmetic).nan_to_num(nan=torch.inf, posinf=torch.inf)
     common = {
         "draws": draws,
         "alpha": alpha,

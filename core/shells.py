@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine, propagate_through
 from core.bounds.kinds import is_relu, is_reshape
-from core.bounds.rounding import Arithmetic
+from core.bounds.rounding import Arithmetic, proved
 from core.errors import UnsupportedLayerError
 from core.layers import latent_bounds
 from core.likelihood import score_roundoff
@@ -22,11 +22,6 @@ from core.statistics import floor_price
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
 _WIDTHS = tuple(2.5 + 0.25 * j for j in range(27))
-
-
-def proved(bound: Tensor) -> Tensor:
-    """Lower bounds, -inf where the arithmetic gave nothing."""
-    return bound.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,10 @@ from tests.conftest import make_vae
 from tests.noise_bounds import balls, bound, coverage, exact, fresh, per_draw
 
 
+class Odd(nn.ReLU):
+    """A subclass, whose forward may be anything: rules go by the very class."""
+
+
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_fresh_draws_keep_the_coverage_bound_at_attacked_points(target: str) -> None:
     vae = make_vae("mlp", latent=8, scale=2.0)
@@ -91,14 +95,11 @@ def test_progress_reaches_the_total_and_can_cancel() -> None:
             run(vae, ball, t, draws=1000, progress=cancel)
 
 
-def test_a_layer_without_a_growth_rule() -> None:
-    class Odd(nn.ReLU):
-        """Interval propagation has a rule for its parent class."""
-
+@pytest.mark.parametrize("layer", [Odd(), nn.Sigmoid()])
+def test_a_layer_without_a_growth_rule(layer: nn.Module) -> None:
     vae = make_vae()
-    vae.decoder[1] = Odd()
     _, ball, t = balls(vae, 0.05)
     assert bound(vae, ball, t).isfinite().all()
-    vae.decoder.append(nn.Sigmoid())
-    with pytest.raises(UnsupportedLayerError):
+    vae.decoder[1] = layer
+    with pytest.raises(UnsupportedLayerError, match=type(layer).__name__):
         bound(vae, ball, t)

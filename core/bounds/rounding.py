@@ -41,6 +41,12 @@ class Arithmetic:
         return torch.where(size <= self.largest, margin, torch.inf)
 
 
+def proved(bound: Tensor) -> Tensor:
+    """Lower bounds, -inf where the arithmetic gave nothing: overflow to either side proves as little as NaN
+    does."""
+    return bound.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
+
+
 _U64 = 2.0**-53
 EXACT = Arithmetic(0.0, float("inf"))
 FLOAT64 = Arithmetic(_U64, torch.finfo(torch.float64).max)
