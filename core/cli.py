@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser(_train, _evaluate, _certify, _verify, _radius, _attack).parse_args(argv)
     try:
         return options.run(options) or 0
-    except (Cancelled, KeyboardInterrupt):
-        print("Stopped.", file=sys.stderr)
+    except (Cancelled, KeyboardInterrupt) as stop:
+        print(str(stop) or "Stopped.", file=sys.stderr)
         return 130
     except CoreError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,7 +16,7 @@ from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
 from core.claim import Claim, make_claim, worded
 from core.elbo import sample_noise
-from core.errors import ClaimError
+from core.errors import Cancelled, ClaimError
 from core.methods import OPTIMISING
 from core.model import VAE
 from core.prove import certify
@@ -47,7 +47,8 @@ def verify_claim(
     something else that is true, or was made by other versions; and, for states "expectation" and
     "coverage", a seed that was chosen by looking at what it proves.
 
-    Raises ClaimError for a model that is not there or a question that cannot be asked.
+    Raises ClaimError for a model that is not there or a question that cannot be asked, Cancelled where
+    progress raised it before there was an answer.
     """
     if model is None and claim.model not in list_models():
         raise ClaimError(
@@ -58,15 +59,29 @@ def verify_claim(
         return Verdict(
             False, math.nan, f"Not verified: {folder.name} has other weights than were certified."
         )
-    vae = load_model(folder)
+    vae, stopped = load_model(folder), False
+
+    def follow(done: int, total: int) -> None:
+        nonlocal stopped
+        try:
+            if progress is not None:
+                progress(done, total)
+        except Cancelled:
+            stopped = True
+            raise
+
     x, bound, short = _image(vae, claim), math.nan, ""
     for iterations in dict.fromkeys((claim.iterations, 2 * claim.iterations)):
-        proved = _again(vae, x, replace(claim, iterations=iterations), progress)
+        proved = _again(vae, x, replace(claim, iterations=iterations), follow)
         bound = proved.bound[0].item()
         if bound >= claim.bound if claim.side == "lower" else bound <= claim.bound:
             wrong = _differs(claim, _expected(claim, folder, x, proved))
             said = "Holds." if wrong is None else f"Not verified: {wrong}"
             return Verdict(wrong is None, bound, f"{said} {proved.statement()}")
+        if stopped:
+            raise Cancelled(
+                "The check was stopped before it had an answer: that says nothing of the certificate."
+            )
         short = "vacuous" if proved.vacuous[0] else f"{shown_bound(bound, claim.side)} nats"
     return Verdict(
         False, bound, f"Not verified: {claim.bound:.2f} nats are claimed, {short} is what can be proved."
@@ -112,7 +127,7 @@ def _image(vae: VAE, claim: Claim) -> Tensor:
         raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error
 
 
-def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], None] | None) -> Certificate:
+def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], None]) -> Certificate:
     # What plays no part in a proof is 0 in a claim; certify wants numbers that make sense all the same.
     drawn, searched = claim.states == "draws", claim.method in OPTIMISING
     try:

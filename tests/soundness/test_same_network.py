@@ -1,0 +1,216 @@
+"""The network that is certified is the network that is scored: what would tell them apart is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+import core
+from core.errors import InputError, UnsupportedLayerError, UnsupportedModelError
+from core.likelihood import Bernoulli
+from core.methods import METHODS
+from core.model import VAE
+from tests.conftest import make_images, make_vae
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+
+
+class Clamped(VAE):
+    """What a researcher does against exploding variances."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, logvar = super().encode(x)
+        return mu, logvar.clamp(-1, 1)
+
+
+class Bright(VAE):
+    def decode(self, z: Tensor) -> Tensor:
+        return 2 * super().decode(z)
+
+
+class Sharp(nn.ReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return 3 * torch.relu(input)
+
+
+class Halved(nn.Linear):
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) / 2
+
+
+class Residual(nn.Sequential):
+    def forward(self, input: Any) -> Any:
+        return input + super().forward(input)
+
+
+class Tempered(Bernoulli):
+    def log_prob(self, t: Tensor, a: Tensor) -> Tensor:
+        return super().log_prob(t, a / 2)
+
+
+def of_class(kind: type[VAE]) -> VAE:
+    vae = make_vae()
+    vae.__class__ = kind
+    return vae
+
+
+def changed(change: Callable[[VAE], object]) -> VAE:
+    vae = make_vae()
+    change(vae)
+    return vae
+
+
+def with_encode(vae: VAE) -> None:
+    whole = vae.encode
+    vae.encode = lambda x: whole(x / 2)
+
+
+def with_forward(vae: VAE) -> None:
+    layer = vae.encoder[1]
+    layer.forward = lambda input: input @ layer.weight.T  # pyright: ignore
+
+
+def residual(vae: VAE) -> None:
+    vae.encoder = Residual(*vae.encoder)
+
+
+def nested_residual(vae: VAE) -> None:
+    vae.encoder[2] = Residual(nn.Linear(12, 12))
+
+
+def hook_inside(vae: VAE) -> None:
+    vae.decoder[1].register_forward_hook(lambda module, args, output: output + 1)
+
+
+def pre_hook_inside(vae: VAE) -> None:
+    vae.decoder[2].register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+
+
+def hook_outside(vae: VAE) -> None:
+    vae.encoder.register_forward_hook(lambda module, args, output: output + 1)
+
+
+def old_weight_norm(vae: VAE) -> None:
+    nn.utils.weight_norm(vae.encoder[1])
+
+
+def weight_norm(vae: VAE) -> None:
+    parametrizations.weight_norm(vae.encoder[1])
+
+
+def other_likelihood(vae: VAE) -> None:
+    vae.likelihood = Tempered()
+
+
+def layer(position: int, kind: nn.Module) -> Callable[[VAE], object]:
+    return lambda vae: vae.encoder.__setitem__(position, kind)
+
+
+REFUSED = {
+    "encode of a subclass": (lambda: of_class(Clamped), r"own encode\(\)"),
+    "decode of a subclass": (lambda: of_class(Bright), r"own decode\(\)"),
+    "encode of the instance": (lambda: changed(with_encode), r"own encode\(\)"),
+    "forward of an instance": (lambda: changed(with_forward), r"encoder\.1 \(Linear\) has a forward"),
+    "forward of a ReLU's subclass": (lambda: changed(layer(2, Sharp())), "Sharp"),
+    "forward of a linear subclass": (lambda: changed(layer(1, Halved(784, 12))), "Halved"),
+    "a sequence of another kind": (lambda: changed(residual), r"vae\.encoder is a Residual"),
+    "a sequence inside": (lambda: changed(nested_residual), "Residual"),
+    "a hook": (lambda: changed(hook_inside), r"decoder\.1 .*forward hook"),
+    "a pre-hook": (lambda: changed(pre_hook_inside), r"decoder\.2 .*forward pre-hook"),
+    "a hook on the whole": (lambda: changed(hook_outside), r"encoder .*forward hook"),
+    "weight norm of old": (lambda: changed(old_weight_norm), "weight_norm"),
+    "weight norm": (lambda: changed(weight_norm), "ParametrizedLinear"),
+    "dropout": (lambda: changed(layer(2, nn.Dropout())), "Dropout"),
+    "batch statistics": (lambda: changed(layer(2, nn.BatchNorm1d(12))), "BatchNorm1d"),
+    "a likelihood's subclass": (lambda: changed(other_likelihood), "Tempered"),
+    "float16": (lambda: make_vae().half(), "float16"),
+    "bfloat16": (lambda: make_vae().bfloat16(), "bfloat16"),
+}
+
+
+@pytest.mark.parametrize("method", ["ibp", "crown", "bab"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_differs_is_refused_by_name(case: str, method: str) -> None:
+    build, named = REFUSED[case]
+    vae, plain = build(), make_vae()
+    x, noise = make_images(plain, 1), core.sample_noise(plain, 2)
+    question: dict[str, Any] = {"eps": 0.02, "method": method}
+    with pytest.raises((UnsupportedModelError, InputError), match=named):
+        core.certify(vae, x, noise, **question)
+    with pytest.raises((UnsupportedModelError, InputError), match=named):
+        next(core.refine(vae, x, noise, **question))
+    with pytest.raises((UnsupportedModelError, InputError), match=named):
+        core.certified_radius(vae, x, noise, threshold=-1e4, method=method)
+
+
+@pytest.mark.parametrize("states", ["expectation", "coverage"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_statements_on_all_noise_refuse_it_too(case: str, states: str) -> None:
+    build, named = REFUSED[case]
+    vae, plain = build(), make_vae()
+    with pytest.raises((UnsupportedModelError, InputError), match=named):
+        core.certify(
+            vae, make_images(plain, 1), core.sample_noise(plain), eps=0.01, states=states, draws=100
+        )
+
+
+def test_hooks_on_all_modules_are_refused() -> None:
+    vae = make_vae()
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: output * 2)
+    try:
+        with pytest.raises(UnsupportedModelError, match="forward hook"):
+            core.certify(vae, make_images(vae, 1), core.sample_noise(vae), eps=0.01)
+    finally:
+        handle.remove()
+    assert core.certify(vae, make_images(vae, 1), core.sample_noise(vae), eps=0.01).lower.isfinite().all()
+
+
+def test_a_call_that_goes_another_way_is_seen_at_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is that no rule above looks for: here the class itself was changed."""
+    vae = make_vae()
+    x, noise = make_images(vae, 2), core.sample_noise(vae)
+    linear = nn.Linear.forward
+    monkeypatch.setattr(nn.Linear, "forward", lambda layer, input: linear(layer, input) * (1 + 1e-9))
+    with pytest.raises(UnsupportedModelError, match="computes something else than the layers"):
+        core.certify(vae, x, noise, eps=0.01)
+
+
+def test_a_decoder_of_another_shape_is_seen_at_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 2), core.sample_noise(vae)
+    monkeypatch.setattr(VAE, "decode", lambda vae, z: vae.decoder(z)[:, :, 1:])
+    with pytest.raises(UnsupportedModelError, match=r"vae\.decode gives shape"):
+        core.certify(vae, x, noise, eps=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_training_mode_changes_nothing(method: str) -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    asked: dict[str, Any] = {"eps": 0.02, "method": method, "iterations": 2}
+    bound = core.certify(vae, x, noise, **asked).lower
+    vae.train()
+    assert torch.equal(core.certify(vae, x, noise, **asked).lower, bound)
+    assert vae.training
+
+
+def test_the_models_that_we_build_pass() -> None:
+    for arch in ("mlp", "conv"):
+        for vae in (make_vae(arch), make_vae(arch).double()):
+            x = make_images(make_vae(arch), 1).to(next(vae.parameters()).dtype)
+            assert (
+                core.certify(vae, x, core.sample_noise(vae), eps=0.01, method="crown")
+                .lower.isfinite()
+                .all()
+            )
+
+
+def test_an_unknown_layer_is_no_affine_form() -> None:
+    vae = changed(layer(2, nn.Tanh()))
+    with pytest.raises(UnsupportedLayerError, match=r"'quadratic'.*Tanh"):
+        core.certify(vae, make_images(vae, 1), core.sample_noise(vae), eps=0.01, method="quadratic")
