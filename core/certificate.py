@@ -14,7 +14,9 @@ from core.layers import LayerInterval
 _ENOUGH = Context(prec=400)  # digits of any float
 
 STATES = ("draws", "expectation", "coverage")
-SIDES = ("lower", "upper")
+SIGN = {"lower": 1, "upper": -1}
+"""For each side the factor with which what bounds, or attacks, SIGN * ELBO from below does so to the ELBO."""
+SIDES = tuple(SIGN)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from core.bounds.interval import Interval, propagate
 from core.bounds.kinds import ByKind
 from core.bounds.linear import pull, roundoff
 from core.bounds.rounding import ARITHMETICS
-from core.certificate import SIDES
+from core.certificate import SIDES, SIGN
 from core.consistency import check_agreement, check_structure
 from core.elbo import as_double
 from core.errors import UnsupportedLayerError
@@ -45,7 +45,7 @@ class Problem:
     @property
     def weight(self) -> int:
         """+1 where the ELBO is bounded from below, -1 where -ELBO is."""
-        return 1 if self.side == "lower" else -1
+        return SIGN[self.side]
 
     @property
     def scored(self) -> Interval:

@@ -1,4 +1,4 @@
-"""Attacks that lower the ELBO within the ball. A new attack is one new class and a line in ATTACKS."""
+"""Attacks that lower or raise the ELBO within the ball. A new one is one class and a line in ATTACKS."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from core.attacks.strongest import Strongest
 from core.attacks.surrogate import Damage, Latent, Targeted
 from core.attacks.vertex import Vertex
 from core.ball import NORMS, Ball
+from core.certificate import SIDES
 from core.errors import InputError
 from core.model import VAE
-from core.validate import check_count, check_eps, check_images, check_noise, check_seed, check_target
+from core.validate import check_choice, check_count, check_eps, check_images, check_noise, check_seed, check_target
 
 ATTACKS: dict[str, type[Attack]] = {
     kind.name: kind for kind in (FGSM, PGD, APGD, SPG, Vertex, Latent, Targeted, Damage, Random, Strongest)
@@ -33,6 +34,7 @@ def attack(
     eps: float | Tensor,
     target: str = "likelihood",
     norm: str = "linf",
+    side: str = "lower",
     method: str = "pgd",
     steps: int = 40,
     restarts: int = 1,
@@ -41,15 +43,18 @@ def attack(
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> AttackResult:
-    """The lowest ELBO that an adversary was seen to reach in the ball of radius eps.
+    """The lowest ELBO that an adversary was seen to reach in the ball of radius eps, or the highest.
 
     x         images (B, C, H, W) in [0, 1].
     noise     draws (S, k), the same for clean, attacked and certified value.
     eps       radius, a number in [0, 1] or one an image (B,).
     target    "likelihood" scores x' itself, "reconstruction" the clean image x.
     norm      "linf", at most eps a pixel, or "l2", at most eps in Euclidean distance.
+    side      "lower" makes images look unlikely: certified lower <= attacked <= clean. "upper" makes them
+              look likely, an outlier normal: clean <= attacked <= certified upper.
     method    a name in ATTACKS: "fgsm", "pgd", "apgd", "spg", "vertex", "latent", "targeted",
-              "damage", "random", "strongest".
+              "damage", "random", "strongest". "latent", "targeted" and "damage" pursue another goal
+              than the ELBO, and have no side "upper".
     steps     gradient steps of one restart (fgsm takes one).
     restarts  the first starts at x, the others at random points (fgsm takes one). "strongest" spends
               25 * steps * restarts gradients in its own way: 1,000 as it is called here.
@@ -57,7 +62,7 @@ def attack(
     start     points to start at as well, (K, B, C, H, W) or (B, C, H, W), projected onto the ball
               first. Each is one more restart.
     progress  called as progress(done, total) after each step; raise in it to cancel.
-    watch     called with the Evaluation of each step: points (K * B, C, H, W) and their ELBOs.
+    watch     called with the Evaluation of each step: `point` (K * B, C, H, W) and `elbo` (K * B,).
 
     Raises InputError for arguments that are not as above.
     """
@@ -65,6 +70,13 @@ def attack(
         raise InputError(f"attack method is {method!r}; choose one of {', '.join(ATTACKS)}.")
     if norm not in NORMS:
         raise InputError(f"norm is {norm!r}; choose one of {', '.join(NORMS)}.")
+    check_choice("side", side, SIDES)
+    if side == "upper" and not ATTACKS[method].directed:
+        able = ", ".join(name for name, kind in ATTACKS.items() if kind.directed)
+        raise InputError(
+            f"Attack {method!r} pursues another goal than the ELBO, and cannot be told to raise it; for "
+            f"side 'upper' choose one of {able}."
+        )
     check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
     ball = Ball(x, check_eps(eps, x, norm), norm)
@@ -72,6 +84,7 @@ def attack(
         steps=check_count("steps", steps, 10_000),
         restarts=check_count("restarts", restarts, 1_000),
         seed=check_seed(seed),
+        side=side,
     )
     return optimiser.run(vae, ball, noise, target, _check_start(start, ball), progress, watch)
 

@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with (evaluations done, of how many); raise in it to cancel."""
 
 Watch = Callable[[Evaluation], None]
-"""Called with every evaluation, in order: points inside the ball and their ELBOs."""
+"""Called with every evaluation, in order: points inside the ball, their `elbo`, and `value`, its SIGN times."""
 
 Search = Generator[Tensor, Evaluation, None]
 """Yields points (K * B, ...), K candidates an image; is sent their evaluation, projected onto the ball."""
@@ -32,13 +32,14 @@ class AttackResult:
     """The strongest point that an attack found for each image.
 
     x_adv       attacked images, shape and dtype of x, inside the ball.
-    elbo        ELBO(x_adv; t, noise), (B,) float64 nats, never above the clean value.
+    elbo        ELBO(x_adv; t, noise), (B,) float64 nats, never above the clean value for side "lower",
+                never below it for "upper".
     elbo_fresh  ELBO(x_adv; t, .) on as many other draws, those of sample_noise(vae, S, seed + FRESH):
                 what the attack achieves on noise that it was not fitted to. (B,) float64 nats.
     history     (evaluations, B) float64: best value so far after each evaluation of the ELBO; the
                 first entry is the clean value, the last one is `elbo`.
     gradients   gradients that were computed for each image, of the ELBO or of what the attack used instead.
-    method, target, norm, eps  as asked for; eps is (B,).
+    method, target, norm, eps, side  as asked for; eps is (B,).
     """
 
     x_adv: Tensor
@@ -50,6 +51,7 @@ class AttackResult:
     target: str
     norm: str
     eps: Tensor
+    side: str = "lower"
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,19 @@ class Problem:
 
 
 class Attack(ABC):
-    """An optimiser over the ball. A subclass proposes points; this class owns everything else."""
+    """An optimiser over the ball. A subclass proposes points; this class owns everything else.
+
+    Whatever the side, a search looks for low values: those of SIGN * ELBO (core.certificate.SIGN).
+    """
 
     name: str
+    # Whether it pursues the ELBO, and so has a way up as well as down.
+    directed = True
     # Whether the search, like the verdict, runs in float64, at points of the network's precision.
     precise = False
 
-    def __init__(self, steps: int = 40, restarts: int = 1, seed: int = 0) -> None:
-        self.steps, self.restarts, self.seed = steps, restarts, seed
+    def __init__(self, steps: int = 40, restarts: int = 1, seed: int = 0, side: str = "lower") -> None:
+        self.steps, self.restarts, self.seed, self.side = steps, restarts, seed, side
 
     @abstractmethod
     def evaluations(self, starts: int) -> int:
@@ -104,7 +111,7 @@ class Attack(ABC):
         """Attack the images at the centre of the ball with shared draws (S, k); starts (K, B, C, H, W)."""
         x = ball.center
         t = None if target == "likelihood" else x
-        objective = Objective(as_double(vae) if self.precise else vae, noise, t)
+        objective = Objective(as_double(vae) if self.precise else vae, noise, t, self.side)
         problem = Problem(vae, ball, noise, starts, objective)
         total = self.evaluations(len(starts))
         best_x, best = x, x.new_full((len(x),), torch.inf, dtype=torch.float64)
@@ -130,22 +137,24 @@ class Attack(ABC):
             except StopIteration:
                 break
         # The search runs in the network's precision, the verdict in float64: keep the better of the two.
-        clean, found = elbo(vae, x, noise, t).total, elbo(vae, best_x, noise, t).total
-        lowered = found < clean
-        final, x_adv = torch.where(lowered, found, clean), choose(lowered, best_x, x)
+        sign = objective.sign
+        clean, found = (sign * elbo(vae, point, noise, t).total for point in (x, best_x))
+        better = found < clean
+        final, x_adv = torch.where(better, found, clean), choose(better, best_x, x)
         trace = torch.stack(history).clamp(min=final, max=clean)
         trace[0], trace[-1] = clean, final
         fresh = sample_noise(vae, len(noise), (self.seed + FRESH) % 2**63)
         return AttackResult(
             x_adv=x_adv,
-            elbo=final,
+            elbo=sign * final,
             elbo_fresh=elbo(vae, x_adv, fresh, t).total,
-            history=trace,
+            history=sign * trace,
             gradients=objective.gradients // len(x),
             method=self.name,
             target=target,
             norm=ball.norm,
             eps=ball.eps,
+            side=self.side,
         )
 
 

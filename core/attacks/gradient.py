@@ -1,4 +1,4 @@
-"""Attacks that step along the steepest descent of the ELBO: FGSM and PGD."""
+"""Attacks that step along the steepest descent of SIGN * ELBO: FGSM and PGD."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class FGSM(PGD):
 
     name = "fgsm"
 
-    def __init__(self, steps: int = 1, restarts: int = 1, seed: int = 0) -> None:
-        super().__init__(steps=1, restarts=1, seed=seed)
+    def __init__(self, steps: int = 1, restarts: int = 1, seed: int = 0, side: str = "lower") -> None:
+        super().__init__(steps=1, restarts=1, seed=seed, side=side)
 
 
 def steepest(ball: Ball, slope: Tensor) -> Tensor:

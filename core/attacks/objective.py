@@ -1,4 +1,4 @@
-"""What an attack minimises: the same ELBO, over the same draws, that the certificate bounds."""
+"""What an attack minimises: the same ELBO, or its negative, over the same draws, that the certificate bounds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from core.certificate import SIGN
 from core.elbo import elbo_terms
 from core.model import VAE
 
@@ -15,20 +16,27 @@ Loss = Callable[[Tensor], Tensor]
 
 
 class Evaluation:
-    """ELBO at N points: `point` (N, C, H, W), `value` (N,) nats, and on demand a gradient."""
+    """SIGN * ELBO at N points: `point` (N, C, H, W), `value` (N,) nats, and on demand a gradient."""
 
     def __init__(self, objective: Objective, point: Tensor, graph: Tensor) -> None:
         self.point, self.value = point.detach(), graph.detach()
         self._objective, self._graph = objective, (point, graph)
 
+    @property
+    def elbo(self) -> Tensor:
+        """The ELBO itself, (N,) nats."""
+        return self._objective.sign * self.value
+
     def gradient(self) -> Tensor:
-        """d ELBO / d x', shape of the point. Can be asked for once; leaves none on the weights."""
+        """d value / d x', shape of the point. Can be asked for once; leaves none on the weights."""
         point, graph = self._graph
         return self._objective.differentiate(graph, point)
 
 
 class Objective:
-    """ELBO(x'; t, noise) as a function of x', computed in the precision of the model that is handed in.
+    """SIGN * ELBO(x'; t, noise) as a function of x', in the precision of the model that is handed in.
+
+    An attack makes it small: the ELBO itself for side "lower", its negative for side "upper".
 
     noise (S, k) is shared by all images; t (B, C, H, W) is the clean image, or None for t = x'.
     `gradients` counts the rows that were differentiated, of this and of any other loss.
@@ -37,8 +45,8 @@ class Objective:
     kills the gradient of every pixel that sits on 0 or 1, two thirds of an MNIST image.
     """
 
-    def __init__(self, vae: VAE, noise: Tensor, t: Tensor | None) -> None:
-        self.gradients = 0
+    def __init__(self, vae: VAE, noise: Tensor, t: Tensor | None, side: str = "lower") -> None:
+        self.gradients, self.sign = 0, SIGN[side]
         dtype = next(vae.parameters()).dtype
         self._vae, self._noise = vae, noise.to(dtype)[:, None]
         self._t = None if t is None else t.to(dtype)
@@ -50,7 +58,7 @@ class Objective:
         inner = x.to(self._noise.dtype)
         t = inner if self._t is None else self._t.repeat(len(x) // len(self._t), 1, 1, 1)
         recon, kl = elbo_terms(self._vae, inner, self._noise, t)
-        return Evaluation(self, x, recon - kl)
+        return Evaluation(self, x, self.sign * (recon - kl))
 
     @torch.enable_grad()
     def slope(self, loss: Loss, x: Tensor) -> Tensor:

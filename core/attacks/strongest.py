@@ -71,10 +71,11 @@ class Strongest(Attack):
 
     def _plan(self, starts: int) -> Plan:
         budget = BUDGET * self.steps * self.restarts
-        given = 1 + starts + len(SCOUTS)
+        scouts = len(self._scouts())
+        given = 1 + starts + scouts
         count = max(FIRST[0], given + 2)
         new = count - given
-        first = len(SCOUTS) * SCOUT + new // 2 + count * FIRST[1] + KEPT[0] * KEPT[1]
+        first = scouts * SCOUT + new // 2 + count * FIRST[1] + KEPT[0] * KEPT[1]
         left = budget - first - sum(best * steps for best, steps, _ in POLISH) - JUMPS
         if left < 0:
             return Plan(0, 0, budget)
@@ -85,14 +86,17 @@ class Strongest(Attack):
         plan = self._plan(starts)
         if plan.new == 0:
             return 1 + starts + plan.last + 1
-        scouts = sum(scout.evaluations(0) for scout in self._scouts())
-        first = (1 + starts + len(SCOUTS) + plan.new) * (FIRST[1] + 1) + KEPT[0] * (KEPT[1] + 1)
+        scouts = self._scouts()
+        ahead = sum(scout.evaluations(0) for scout in scouts)
+        first = (1 + starts + len(scouts) + plan.new) * (FIRST[1] + 1) + KEPT[0] * (KEPT[1] + 1)
         rounds = plan.rounds * (KICKS + FRESH) * (SHORT + 1)
         polish = sum(best * (steps + 1) for best, steps, _ in POLISH[:-1]) + plan.last + 1
-        return scouts + first + rounds + polish + JUMPS + 1
+        return ahead + first + rounds + polish + JUMPS + 1
 
     def _scouts(self) -> list[Attack]:
-        return [kind(SCOUT, 1, self.seed) for kind in SCOUTS]
+        """Upwards only those that follow the ELBO: what moves the posterior away lowers it."""
+        kinds = [kind for kind in SCOUTS if kind.directed or self.side == "lower"]
+        return [kind(SCOUT, 1, self.seed, self.side) for kind in kinds]
 
     def search(self, problem: Problem) -> Search:
         plan, x = self._plan(len(problem.starts)), problem.ball.center

@@ -21,6 +21,8 @@ class Surrogate(PGD):
     clean image itself the distances that are maximised here have no slope.
     """
 
+    directed = False
+
     def evaluations(self, starts: int) -> int:
         return 1 + super().evaluations(starts)
 

@@ -198,7 +198,7 @@ def _described(relaxation: Relaxation, bounds: dict[str, LayerBounds], points: T
 def _path(relaxation: Relaxation, evaluations: list[Evaluation]) -> Path:
     """Where the encoder sends what the search proposed."""
     mu, logvar = relaxation.vae.encode(torch.cat([e.point for e in evaluations]).double())
-    values = torch.cat([e.value for e in evaluations]).double()
+    values = torch.cat([e.elbo for e in evaluations]).double()
     return Path(mu, logvar, values, int(values.nan_to_num(nan=torch.inf).argmin()))
 
 
