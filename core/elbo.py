@@ -55,6 +55,13 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
     return copy.deepcopy(vae, weights).to(dtype).eval()
 
 
+def evaluating(vae: VAE) -> VAE:
+    """The model if all of it is in evaluation mode, else a copy that is: dropout and batch statistics are no
+    part of what is scored, and a search for an adversary must not move them."""
+    training = any(module.training for module in vae.modules())
+    return in_dtype(vae, next(vae.parameters()).dtype) if training else vae
+
+
 def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     """Noise (S, k) ~ N(0, I), float32, shared by every image (common random numbers).
 

@@ -106,7 +106,9 @@ def test_the_strongest_is_as_high_as_every_other(target: str, norm: str) -> None
     best = core.attack(vae, x, noise, method="strongest", **asked)
     assert 0.9 * 1000 <= best.gradients <= 1000
     for method in UPWARD:
-        assert bool((best.elbo >= core.attack(vae, x, noise, method=method, **asked).elbo - 1e-6).all()), method
+        assert bool((best.elbo >= core.attack(vae, x, noise, method=method, **asked).elbo - 1e-6).all()), (
+            method
+        )
 
 
 @methods
@@ -141,9 +143,7 @@ def test_an_unknown_side_is_refused() -> None:
 def test_what_is_no_number_is_not_found(method: str, norm: str, scale: float) -> None:
     vae = make_vae(scale=scale)
     x, noise = make_images(vae, 2), core.sample_noise(vae, 1)
-    found = core.attack(
-        vae, x, noise, eps=0.1, norm=norm, method=method, side="upper", steps=2, restarts=2
-    )
+    found = core.attack(vae, x, noise, eps=0.1, norm=norm, method=method, side="upper", steps=2, restarts=2)
     assert not bool((found.elbo.isnan() | found.history.isnan().any(0)).any())
     assert bool((found.elbo >= core.elbo(vae, x, noise).total).all())
 

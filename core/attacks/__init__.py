@@ -17,7 +17,15 @@ from core.ball import NORMS, Ball
 from core.certificate import SIDES
 from core.errors import InputError
 from core.model import VAE
-from core.validate import check_choice, check_count, check_eps, check_images, check_noise, check_seed, check_target
+from core.validate import (
+    check_choice,
+    check_count,
+    check_eps,
+    check_images,
+    check_noise,
+    check_seed,
+    check_target,
+)
 
 ATTACKS: dict[str, type[Attack]] = {
     kind.name: kind for kind in (FGSM, PGD, APGD, SPG, Vertex, Latent, Targeted, Damage, Random, Strongest)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.attacks.objective import Evaluation, Objective
 from core.ball import Ball
-from core.elbo import as_double, elbo, sample_noise
+from core.elbo import as_double, elbo, evaluating, sample_noise
 from core.model import VAE
 
 Progress = Callable[[int, int], None]
@@ -109,7 +109,7 @@ class Attack(ABC):
         watch: Watch | None = None,
     ) -> AttackResult:
         """Attack the images at the centre of the ball with shared draws (S, k); starts (K, B, C, H, W)."""
-        x = ball.center
+        vae, x = evaluating(vae), ball.center
         t = None if target == "likelihood" else x
         objective = Objective(as_double(vae) if self.precise else vae, noise, t, self.side)
         problem = Problem(vae, ball, noise, starts, objective)

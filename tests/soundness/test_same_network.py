@@ -199,6 +199,20 @@ def test_training_mode_changes_nothing(method: str) -> None:
     assert vae.training
 
 
+@pytest.mark.parametrize("method", ["pgd", "apgd", "strongest"])
+def test_attacks_leave_batch_statistics_alone(method: str) -> None:
+    vae = changed(layer(2, nn.BatchNorm1d(12)))
+    x, noise = make_images(vae, 3), core.sample_noise(vae)
+    asked: dict[str, Any] = {"eps": 0.05, "method": method, "steps": 2}
+    calm = core.attack(vae, x, noise, **asked)
+    vae.train()
+    before = {key: value.clone() for key, value in vae.state_dict().items()}
+    found = core.attack(vae, x, noise, **asked)
+    assert all(torch.equal(before[key], value) for key, value in vae.state_dict().items())
+    assert torch.equal(found.x_adv, calm.x_adv)
+    assert vae.training
+
+
 def test_the_models_that_we_build_pass() -> None:
     for arch in ("mlp", "conv"):
         for vae in (make_vae(arch), make_vae(arch).double()):
