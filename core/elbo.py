@@ -56,8 +56,8 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
 
 
 def evaluating(vae: VAE) -> VAE:
-    """The model if all of it is in evaluation mode, else a copy that is: dropout and batch statistics are no
-    part of what is scored, and a search for an adversary must not move them."""
+    """The model if all of it is in evaluation mode, else a copy that is: dropout is no part
+    of what is scored, and a search for an adversary must not move batch statistics."""
     training = any(module.training for module in vae.modules())
     return in_dtype(vae, next(vae.parameters()).dtype) if training else vae
 
