@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from core.bounds.interval import Interval
 from core.bounds.kinds import is_relu
 from core.bounds.linear import inner, pull
+from core.bounds.rounding import proved
 from core.inspection.layers import values_of
 from core.latent import kl_divergence
 from core.layers import LayerBounds
@@ -51,9 +52,7 @@ def linear_losses(
     None where the bound is not finite: there is nothing to divide.
     """
     slope, constant, lost = relaxation.planes(bounds, slopes, mixes)
-    values = (relaxation.ball.lowest(slope) + constant - lost)[:, 0].nan_to_num(
-        nan=-torch.inf, posinf=-torch.inf
-    )
+    values = proved((relaxation.ball.lowest(slope) + constant - lost)[:, 0])
     best = int(values.argmax())
     if not bool(values[best].isfinite()):
         return None

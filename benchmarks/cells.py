@@ -1,0 +1,145 @@
+"""The cells that certificates are tried in: every question that `core.certify` takes, and networks to ask.
+
+A name that core knows and no axis lists, or a layer kind that no network has, makes
+tests/soundness/test_grid.py fail: what is new enters here before it lands. benchmarks.grid runs the cells.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import core
+from core.config import VAEConfig
+from core.model import VAE
+
+LIKELIHOODS = ("bernoulli", "gaussian")
+TARGETS = ("likelihood", "reconstruction")
+SIDES = ("lower", "upper")
+NORMS = ("linf", "l2")
+METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
+STATES = ("draws", "expectation", "coverage")
+ARITHMETICS = ("float64", "float32")
+EPS = (0.0, 5e-324, 1e-9, 0.03, 1.0)
+SIGMAS = (0.2, 0.001, 10.0, 0.03, 1.0)
+
+
+class Cell(NamedTuple):
+    """One kind of question."""
+
+    likelihood: str
+    target: str
+    side: str
+    norm: str
+    method: str
+    states: str
+    arithmetic: str
+
+    @property
+    def refused(self) -> bool:
+        """Whether core has to say that it has no proof of this kind."""
+        return self.states != "draws" and (self.side == "upper" or self.method in ("quadratic", "bab"))
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.side == "lower" else -1
+
+
+def cells() -> Iterator[Cell]:
+    axes = (LIKELIHOODS, TARGETS, SIDES, NORMS, METHODS, STATES, ARITHMETICS)
+    return (Cell(*names) for names in itertools.product(*axes))
+
+
+class Network(NamedTuple):
+    """How a network is built: its shape, a factor for all weights, and what is changed by hand."""
+
+    arch: str
+    widths: tuple[int, ...]
+    latent: int
+    scale: float = 1.0
+    channels: int = 1
+    size: int = 28
+    change: Callable[[VAE], None] | None = None
+
+    def build(self, likelihood: str, sigma: float, seed: int) -> VAE:
+        config = VAEConfig(self.arch, likelihood, self.channels, self.size, self.latent, self.widths, sigma)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            vae = VAE(config).eval().requires_grad_(False)
+            for weight in vae.parameters():
+                weight.mul_(self.scale)
+            if self.change is not None:
+                self.change(vae)
+        return vae
+
+
+def _linears(network: nn.Sequential) -> list[nn.Linear]:
+    return [layer for layer in network if isinstance(layer, nn.Linear)]
+
+
+def _dead(vae: VAE) -> None:
+    """No unit of the decoder's first layer is ever open, half of the encoder's neither."""
+    first, *_ = _linears(vae.encoder)
+    first.bias[::2] = -1e3
+    first, *_ = _linears(vae.decoder)
+    first.bias.fill_(-1e3)
+
+
+def _cancelling(vae: VAE) -> None:
+    """Pairs of units that are large and nearly the same, and taken from each other."""
+    for network in (vae.encoder, vae.decoder):
+        first, second, *_ = _linears(network)
+        first.weight[1::2] = first.weight[::2]
+        first.bias[1::2] = first.bias[::2] * (1 + 2.0**-20)
+        second.weight.mul_(1e4)
+        second.weight[:, 1::2] = -second.weight[:, ::2] * (1 + 2.0**-22)
+
+
+def _posterior(logvar: float) -> Callable[[VAE], None]:
+    def change(vae: VAE) -> None:
+        *_, last = _linears(vae.encoder)
+        last.bias[last.out_features // 2 :] = logvar
+
+    return change
+
+
+def _far(vae: VAE) -> None:
+    """Codes far from the prior's, of which the decoder sees the difference."""
+    *_, last = _linears(vae.encoder)
+    last.bias[: last.out_features // 2] = 1e4
+    first, *_ = _linears(vae.decoder)
+    first.bias -= first.weight @ last.bias[: last.out_features // 2]
+
+
+NETWORKS = {
+    "mlp": Network("mlp", (12, 8), 3),
+    "one unit": Network("mlp", (1,), 1, scale=2.0),
+    "deep": Network("mlp", (6, 5, 4, 3), 2, scale=1.5),
+    "dead units": Network("mlp", (8, 6), 2, change=_dead),
+    "large": Network("mlp", (8, 6), 2, scale=8.0),
+    "huge": Network("mlp", (8, 6), 2, scale=1e3),
+    "overflow": Network("mlp", (8, 6), 2, scale=1e13),
+    "tiny": Network("mlp", (8, 6), 2, scale=1e-8),
+    "cancelling": Network("mlp", (8, 6), 2, change=_cancelling),
+    "sharp posterior": Network("mlp", (8,), 2, change=_posterior(-40.0)),
+    "broad posterior": Network("mlp", (8,), 2, change=_posterior(4.0)),
+    "far codes": Network("mlp", (8,), 2, change=_far),
+    "conv": Network("conv", (2, 3, 8), 3, scale=1.5),
+    "conv, one unit": Network("conv", (1, 1, 1), 1, scale=3.0),
+    "colour": Network("conv", (2, 2, 4), 2, channels=3, size=32),
+}
+
+
+def images(vae: VAE, count: int, seed: int) -> Tensor:
+    """Images (count, C, H, W): grey with black and white parts, a shipped digit, black, white, grey."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    shape = vae.config.shape
+    mixed = (3 * torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu") - 1).clamp(0, 1)
+    grey = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
+    digit = core.load_samples("mnist")[0][seed % 500] if shape == (1, 28, 28) else grey.round()
+    black = torch.zeros_like(mixed)
+    return torch.stack([mixed, digit, black, 1 - black, grey])[:count]

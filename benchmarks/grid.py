@@ -1,0 +1,311 @@
+"""Every cell of benchmarks.cells against images of its ball: is a certificate ever beaten?
+
+python -m benchmarks.grid --csv assets/results/grid.csv     # the whole grid
+python -m benchmarks.grid --networks mlp conv --images 2    # a part of it
+
+A case is a network, an image and an eps. Its bounds meet the clean image, random ones, and what attacks that
+lower and that raise the ELBO arrive at, from the clean image and from where the bound itself is attained;
+one such meeting is a comparison. Where float32 is covered the images are scored in float32 as well. Bounds
+on all noise meet fresh draws. Questions without a proof have to be refused. Exit code 1 on a violation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+import core
+from benchmarks.cells import (
+    ARITHMETICS,
+    EPS,
+    LIKELIHOODS,
+    METHODS,
+    NETWORKS,
+    NORMS,
+    SIDES,
+    SIGMAS,
+    STATES,
+    TARGETS,
+    Cell,
+    cells,
+    images,
+)
+from core.ball import Ball
+from core.certificate import Certificate
+from core.elbo import as_double, elbo_terms
+from core.errors import InputError, UnsoundBoundError
+
+RANDOM, STEPS, ITERATIONS, DRAWS = 4, 8, 4, 2
+# Statements on all noise: they are wrong with this probability by chance, and so many fresh draws meet them.
+ALPHA, DELTA, SAMPLE, FRESH, ERRORS = 1e-9, 0.1, 120, 400, 7.0
+
+
+@dataclass
+class Tally:
+    """Of one cell. stated: comparisons of a bound that is not vacuous. attacked: those with an attack that
+    goes the bound's way. closest: nats between a bound and what was attained, at the least."""
+
+    cases: int = 0
+    comparisons: int = 0
+    stated: int = 0
+    attacked: int = 0
+    refused: int = 0
+    violations: list[str] = field(default_factory=list)
+    closest: float = torch.inf
+
+
+@dataclass(frozen=True)
+class Question:
+    """What all cells of one likelihood, target and norm have in common, for one network and eps."""
+
+    network: str
+    likelihood: str
+    sigma: float
+    target: str
+    norm: str
+    eps: float
+    seed: int
+    images: int
+
+    def cells(self) -> Iterator[Cell]:
+        own = (self.likelihood, self.target, self.norm)
+        return (cell for cell in cells() if (cell.likelihood, cell.target, cell.norm) == own)
+
+
+class Trial:
+    """A question, its points, and their scores."""
+
+    def __init__(self, question: Question) -> None:
+        q = self.question = question
+        self.vae = NETWORKS[q.network].build(q.likelihood, q.sigma, q.seed)
+        self.x, self.noise = images(self.vae, q.images, q.seed), core.sample_noise(self.vae, DRAWS, q.seed)
+        self.ball = Ball(self.x, torch.full((q.images,), q.eps, dtype=torch.float64), q.norm)
+        self._networks = {"float32": self.vae, "float64": as_double(self.vae)}
+        self._points: dict[str, list[tuple[bool, dict[str, Tensor]]]] = {}
+
+    def certify(self, cell: Cell) -> Certificate:
+        return core.certify(
+            self.vae,
+            self.x,
+            self.noise,
+            eps=self.question.eps,
+            target=cell.target,
+            method=cell.method,
+            norm=cell.norm,
+            side=cell.side,
+            states=cell.states,
+            arithmetic=cell.arithmetic,
+            alpha=ALPHA,
+            delta=DELTA,
+            draws=SAMPLE,
+            seed=self.question.seed,
+            iterations=ITERATIONS,
+        )
+
+    def scores(self, x: Tensor) -> dict[str, Tensor]:
+        """ELBO of each image (B,) float64, computed in each arithmetic."""
+        t = x if self.question.target == "likelihood" else self.x
+        found = {}
+        for name, vae in self._networks.items():
+            kind = torch.float32 if name == "float32" else torch.float64
+            recon, kl = elbo_terms(vae, x.to(kind), self.noise.to(kind)[:, None], t.to(kind))
+            found[name] = (recon - kl).double()
+        return found
+
+    def attack(self, side: str, start: Tensor | None = None) -> Tensor:
+        q = self.question
+        found = core.attack(
+            self.vae,
+            self.x,
+            self.noise,
+            eps=q.eps,
+            target=q.target,
+            norm=q.norm,
+            side=side,
+            steps=STEPS,
+            seed=q.seed,
+            start=start,
+        )
+        return found.x_adv
+
+    def points(self, side: str) -> list[tuple[bool, dict[str, Tensor]]]:
+        """For bounds of a side: whether an attack of this side made the images, and their scores."""
+        if not self._points:
+            generator = torch.Generator("cpu").manual_seed(self.question.seed)
+            drawn = [self.ball.random(generator) for _ in range(RANDOM)]
+            still = [self.scores(x) for x in (self.x, *drawn)]
+            arrived = {way: self.scores(self.attack(way)) for way in SIDES}
+            for way in SIDES:
+                ends = [(way == other, found) for other, found in arrived.items()]
+                self._points[way] = [*((False, found) for found in still), *ends]
+        return self._points[side]
+
+    def fresh(self, x: Tensor) -> Tensor:
+        """ELBO of each image under fresh draws, one at a time: (FRESH, B) float64."""
+        t = x if self.question.target == "likelihood" else self.x
+        noise = core.sample_noise(self.vae, FRESH, self.question.seed + 1_000).double()[:, None]
+        vae = self._networks["float64"]
+        mu, logvar = vae.encode(x.double())
+        z = mu + (logvar / 2).exp() * noise
+        a = vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        kl = (mu**2 + logvar.exp() - logvar - 1).sum(-1) / 2
+        return vae.likelihood.log_prob(t.double(), a) - kl
+
+
+def meet(trial: Trial, cell: Cell, tally: Tally) -> None:
+    """Ask a cell's question, and compare what is proved with what is attained."""
+    tally.cases += len(trial.x)
+    try:
+        proved = trial.certify(cell)
+    except InputError as error:
+        tally.refused += 1
+        if not cell.refused:
+            tally.violations.append(f"{cell} refuses {trial.question}: {error}")
+        return
+    except UnsoundBoundError as error:
+        tally.violations.append(f"{cell} of {trial.question}: {error}")
+        return
+    if cell.refused:
+        tally.violations.append(f"{cell} has an answer to {trial.question}, and nobody has proved it")
+        return
+    compare = _compare_draws if cell.states == "draws" else _compare_noise
+    for attacked, room in compare(trial, cell, proved):
+        tally.comparisons += len(room)
+        tally.attacked += attacked * len(room)
+        tally.stated += int((~proved.vacuous).sum())
+        tally.closest = min(tally.closest, room.nan_to_num(torch.inf).min().item())
+        for index in (~(room >= 0)).nonzero().flatten().tolist():  # NaN is no success
+            tally.violations.append(
+                f"{cell} is beaten by {-room[index].item():.4g} nats, image {index} of {trial.question}"
+            )
+
+
+def _compare_draws(trial: Trial, cell: Cell, proved: Certificate) -> Iterable[tuple[bool, Tensor]]:
+    """How far inside the bound each point is, (B,) nats: at least 0."""
+    points = trial.points(cell.side)
+    if proved.minimiser is not None:
+        start = trial.ball.project(proved.minimiser.float())
+        points = [*points, (True, trial.scores(start))]
+        if cell.method == "crown":
+            points.append((True, trial.scores(trial.attack(cell.side, start))))
+    for attacked, found in points:
+        for arithmetic in {"float64", cell.arithmetic}:
+            value = found[arithmetic]
+            # A pass that overflows has no likelihood: no bound from below holds for it, any from above.
+            value = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+            same = value == proved.bound  # infinities too
+            yield attacked, (cell.sign * (value - proved.bound)).masked_fill(same, 0)
+
+
+def _compare_noise(trial: Trial, cell: Cell, proved: Certificate) -> Iterable[tuple[bool, Tensor]]:
+    """The same against fresh draws, with room for chance."""
+    for attacked, x in ((False, trial.x), (True, trial.attack("lower"))):
+        value = trial.fresh(x).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        if cell.states == "coverage":
+            beaten = (value < proved.lower).double().mean(0)
+            yield attacked, DELTA + ERRORS * (DELTA / FRESH) ** 0.5 - beaten
+        else:
+            most = value.mean(0) + ERRORS * value.std(0).nan_to_num(torch.inf) / FRESH**0.5
+            room = most + 1e-9 * (1 + most.abs()) - proved.lower
+            yield attacked, room.masked_fill(proved.lower == -torch.inf, torch.inf)
+
+
+def questions(networks: Iterable[str], count: int, seed: int) -> Iterator[Question]:
+    """All of them; each Gaussian network comes with two widths of the likelihood."""
+    for index, network in enumerate(networks):
+        for likelihood, target, norm, eps in itertools.product(LIKELIHOODS, TARGETS, NORMS, EPS):
+            places = (index, index + 1) if likelihood == "gaussian" else (0,)
+            for place in places:
+                sigma = SIGMAS[place % len(SIGMAS)]
+                yield Question(network, likelihood, sigma, target, norm, eps, seed + index, count)
+
+
+def run(
+    asked: Iterable[Question], chosen: Callable[[Question, Cell], bool] = lambda question, cell: True
+) -> dict[Cell, Tally]:
+    """The tallies of all cells that are chosen."""
+    tallies: dict[Cell, Tally] = defaultdict(Tally)
+    for question in asked:
+        trial = Trial(question)
+        for cell in question.cells():
+            if chosen(question, cell):
+                meet(trial, cell, tallies[cell])
+    return tallies
+
+
+def show(tallies: dict[Cell, Tally]) -> None:
+    """Lines for each value of each axis, then the sums."""
+    print(
+        f"{'':<24}{'comparisons':>12}{'not vacuous':>13}{'attacked':>11}{'violations':>12}{'closest':>12}"
+    )
+    axes = dict(
+        zip(Cell._fields, (LIKELIHOODS, TARGETS, SIDES, NORMS, METHODS, STATES, ARITHMETICS), strict=True)
+    )
+    for axis, names in axes.items():
+        for name in names:
+            part = [tally for cell, tally in tallies.items() if getattr(cell, axis) == name]
+            sums = _sums(part)
+            closest = min((tally.closest for tally in part), default=torch.inf)
+            print(
+                f"{axis + ' ' + name:<24}{sums['comparisons']:>12,}{sums['stated']:>13,}"
+                f"{sums['attacked']:>11,}{sums['violations']:>12,}{closest:>12.3g}"
+            )
+    sums = _sums(tallies.values())
+    upper = _sums(tally for cell, tally in tallies.items() if cell.side == "upper")
+    print(
+        f"{len(tallies):,} cells, {sums['refused']:,} questions refused as they have to be, "
+        f"{sums['cases']:,} cases x cells, {sums['comparisons']:,} comparisons, "
+        f"{upper['attacked']:,} of them of upper bounds with an attack upward, {sums['violations']:,} violations"
+    )
+
+
+def _sums(tallies: Iterable[Tally]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for tally in tallies:
+        for name in ("cases", "comparisons", "stated", "attacked", "refused"):
+            sums[name] += getattr(tally, name)
+        sums["violations"] += len(tally.violations)
+    return sums
+
+
+def write(path: str, tallies: dict[Cell, Tally]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        columns = ["cases", "comparisons", "stated", "attacked", "refused", "violations", "closest"]
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*Cell._fields, *columns])
+        for cell, tally in tallies.items():
+            counts: list[Any] = [getattr(tally, name) for name in columns[:5]]
+            writer.writerow([*cell, *counts, len(tally.violations), f"{tally.closest:.3g}"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add = parser.add_argument
+    add("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    add("--images", type=int, default=3)
+    add("--seed", type=int, default=0)
+    add("--csv")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    asked = list(questions(options.networks, options.images, options.seed))
+    tallies = run(tqdm(asked, unit="question", disable=None))
+    show(tallies)
+    if options.csv:
+        write(options.csv, tallies)
+    broken = [line for tally in tallies.values() for line in tally.violations]
+    print("\n".join(broken[:40]))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
