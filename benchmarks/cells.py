@@ -24,6 +24,7 @@ NORMS = ("linf", "l2")
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
 STATES = ("draws", "expectation", "coverage")
 ARITHMETICS = ("float64", "float32")
+AXES = (LIKELIHOODS, TARGETS, SIDES, NORMS, METHODS, STATES, ARITHMETICS)
 EPS = (0.0, 5e-324, 1e-9, 0.03, 1.0)
 SIGMAS = (0.2, 0.001, 10.0, 0.03, 1.0)
 
@@ -45,13 +46,17 @@ class Cell(NamedTuple):
         return self.states != "draws" and (self.side == "upper" or self.method in ("quadratic", "bab"))
 
     @property
+    def slow(self) -> bool:
+        """Whether an answer takes a second rather than a hundredth of one."""
+        return self.method in METHODS[3:] or (self.states == "expectation" and self.method != "ibp")
+
+    @property
     def sign(self) -> int:
         return 1 if self.side == "lower" else -1
 
 
 def cells() -> Iterator[Cell]:
-    axes = (LIKELIHOODS, TARGETS, SIDES, NORMS, METHODS, STATES, ARITHMETICS)
-    return (Cell(*names) for names in itertools.product(*axes))
+    return (Cell(*names) for names in itertools.product(*AXES))
 
 
 class Network(NamedTuple):
@@ -134,12 +139,12 @@ NETWORKS = {
 }
 
 
-def images(vae: VAE, count: int, seed: int) -> Tensor:
-    """Images (count, C, H, W): grey with black and white parts, a shipped digit, black, white, grey."""
+def images(vae: VAE, seed: int) -> Tensor:
+    """Images (5, C, H, W): grey with black and white parts, a shipped digit, black, white, grey."""
     generator = torch.Generator("cpu").manual_seed(seed)
     shape = vae.config.shape
     mixed = (3 * torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu") - 1).clamp(0, 1)
     grey = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
     digit = core.load_samples("mnist")[0][seed % 500] if shape == (1, 28, 28) else grey.round()
     black = torch.zeros_like(mixed)
-    return torch.stack([mixed, digit, black, 1 - black, grey])[:count]
+    return torch.stack([mixed, digit, black, 1 - black, grey])

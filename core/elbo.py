@@ -36,10 +36,16 @@ def elbo_terms(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, T
 
     x, t (B, C, H, W); noise (S, 1, k) shared by all images, or (S, B, k).
     """
+    recon, kl = elbo_terms_by_draw(vae, x, noise, t)
+    return recon.mean(0), kl
+
+
+def elbo_terms_by_draw(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The same with the reconstruction term of each draw, (S, B)."""
     mu, logvar = vae.encode(x)
     z = reparameterise(mu, logvar, noise)
     a = vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-    return vae.likelihood.log_prob(t, a).mean(0), kl_divergence(mu, logvar)
+    return vae.likelihood.log_prob(t, a), kl_divergence(mu, logvar)
 
 
 def as_double(vae: VAE) -> VAE:

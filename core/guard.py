@@ -5,49 +5,65 @@ A bound that holds is never beaten, so that nothing here tightens, loosens or cl
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from core.ball import Ball
+from core.bounds.interval import Interval
 from core.bounds.rounding import ARITHMETICS, FLOAT64
-from core.elbo import in_dtype, score
+from core.elbo import ROWS, elbo_terms_by_draw, in_dtype, score
 from core.errors import UnsoundBoundError
 from core.problem import Problem
+from core.statistics import mean_lower
 
+# Natural parameters are within this.
+_ANY = 1e30
 _REPORT = "That is a fault of this program; please report it with the model, the image and the question."
 
-# Fresh draws at the centre for statements about all noise, and how many standard errors their mean may lie
-# below a bound on the expectation: chance alone has a probability below 1e-14.
-_DRAWS, _ERRORS, _SEED = 256, 8.0, 20_041_060
+# Fresh draws at the centre for statements on all noise, and how rarely they may accuse a bound that holds.
+_DRAWS, _SEED, _DOUBT = 256, 20_041_060, 1e-14
 
 
 @torch.no_grad()
-def check_noise_statement(problem: Problem, lower: Tensor, states: str) -> None:
+def check_noise_statement(problem: Problem, lower: Tensor, states: str, delta: float) -> None:
     """The same for lower bounds (B,) on the expectation or on a fresh draw, against the images themselves.
 
-    Raises UnsoundBoundError where chance cannot be to blame: the mean over fresh draws is 8 standard errors
-    below a bound on the expectation; a bound that nearly every draw keeps is above all of them."""
+    Raises UnsoundBoundError where chance in these draws cannot be to blame: they put the expectation below
+    the bound, or more than a share delta of draws, with confidence 1 - 1e-14."""
     generator = torch.Generator("cpu").manual_seed(_SEED)
     shape = (_DRAWS, 1, problem.vae.config.latent)
     noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
     x = problem.ball.center
     t, noise = x if problem.clean is None else problem.clean, noise.to(x.device)
-    found = torch.stack([score(problem.vae, x, draw[None], t).total for draw in noise])
+    terms = [elbo_terms_by_draw(problem.vae, x, part, t) for part in noise.split(max(1, ROWS // len(x)))]
+    found, kl = torch.cat([recon for recon, _ in terms]), terms[0][1]
+    found = (found - kl).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     if states == "coverage":
-        highest = found.amax(0)
+        beaten = _rarer_than_doubt((found < lower).double().mean(0), delta)
     else:
-        spread = found.std(0).nan_to_num(nan=torch.inf, posinf=torch.inf)
-        highest = found.mean(0) + _ERRORS * spread / _DRAWS**0.5 + 1e-9 * (1 + found.mean(0).abs())
-    beaten = lower > highest
+        # No log p is above its mode's: what the ELBO lacks to there is at least 0.
+        most = problem.vae.likelihood.upper(Interval(t, t), Interval(-_ANY - 0 * t, _ANY + 0 * t)) - kl
+        most = most + 1e-9 * (1 + most.abs())
+        lacks = torch.where(found.isfinite() & most.isfinite(), most - found, 0)
+        beaten = lower > most - mean_lower(lacks, torch.zeros_like(most), _DOUBT)
     if bool(beaten.any()):
         index = int(beaten.nonzero()[0])
         raise UnsoundBoundError(
-            f"Nothing is proved: {problem.method} gives {lower[index].item():.4f} nats for {states!r}, and "
-            f"the image itself (number {index} of the batch) has at most {highest[index].item():.4f} in "
-            f"{_DRAWS} fresh draws. {_REPORT}"
+            f"Nothing is proved: {problem.method} gives {lower[index].item():.4f} nats for {states!r}, which "
+            f"{_DRAWS} fresh draws of the image itself (number {index} of the batch) contradict. If another "
+            f"seed gives such a bound as well, chance is not to blame. {_REPORT}"
         )
+
+
+def _rarer_than_doubt(share: Tensor, delta: float) -> Tensor:
+    """Whether draws of which a share of at most delta is low are so often low with probability <= _DOUBT
+    (Chernoff's bound: n times the relative entropy)."""
+    ones = torch.special.xlogy(share, share / delta)
+    zeros = torch.special.xlogy(1 - share, (1 - share) / (1 - delta))
+    return (share > delta) & (_DRAWS * (ones + zeros) > -math.log(_DOUBT))
 
 
 class Guard:

@@ -67,7 +67,7 @@ def sampled_certificate(
     else:
         refine = _linear_bounds(problem, draws, progress)
         value = expectation_lower(*arguments, refine=refine, refine_draws=_REFINED, **common)
-    check_noise_statement(problem, value, states)
+    check_noise_statement(problem, value, states, delta)
     lower, upper, vacuous = conclude(
         value, "lower", problem.vae.likelihood.floor(problem.vae.config.pixels)
     )
