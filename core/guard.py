@@ -52,9 +52,9 @@ def check_noise_statement(problem: Problem, lower: Tensor, states: str, delta: f
     if bool(beaten.any()):
         index = int(beaten.nonzero()[0])
         raise UnsoundBoundError(
-            f"Nothing is proved: {problem.method} gives {lower[index].item():.4f} nats for {states!r}, which "
-            f"{_DRAWS} fresh draws of the image itself (number {index} of the batch) contradict. If another "
-            f"seed gives such a bound as well, chance is not to blame. {_REPORT}"
+            f"Nothing is proved: {problem.method} gives {lower[index].item():.4f} nats for {states!r}, "
+            f"which {_DRAWS} fresh draws of the image itself (number {index} of the batch) contradict. If "
+            f"another seed gives such a bound as well, chance is not to blame. {_REPORT}"
         )
 
 
