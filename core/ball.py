@@ -71,7 +71,7 @@ class Ball:
 
     def random(self, generator: torch.Generator) -> Tensor:
         """A random point: uniform in the box, drawn in for l_2 to the ball."""
-        share = torch.rand(self.center.shape, generator=generator, dtype=self.center.dtype)
+        share = torch.rand(self.center.shape, generator=generator, dtype=self.center.dtype, device="cpu")
         return self.project(self.box.lower + share.to(self.center.device) * self.box.width)
 
     def lowest(self, slope: Tensor, rounds: bool = True) -> Tensor:

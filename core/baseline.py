@@ -35,7 +35,7 @@ class ConstantDecoder:
     def _scored(x: Tensor, eps: float, target: str) -> Interval:
         if target == "reconstruction":
             return Interval(x, x)
-        return Ball(x, torch.full((len(x),), eps, dtype=torch.float64)).box
+        return Ball(x, torch.full((len(x),), eps, dtype=torch.float64, device=x.device)).box
 
 
 def fit_constant_decoder(
@@ -53,7 +53,7 @@ def fit_constant_decoder(
     """
     count = levels.double()
     total = count.sum(-1)
-    grey = torch.arange(256, dtype=torch.float64) / 255
+    grey = torch.arange(256, dtype=torch.float64, device=count.device) / 255
 
     def mean(values: Tensor) -> Tensor:
         # A pixel that is 0 in every image of the set need not be 0 in the next one.

@@ -100,7 +100,7 @@ class Branching:
             worst, rest = leaves.take(order[:_LEAVES]), leaves.take(order[_LEAVES:])
             split = worst.cost.argmax(1)
             halves = _halve(worst.box, split)
-            both = torch.arange(len(split), device=split.device).repeat(2)
+            both = torch.arange(len(split), dtype=torch.int64, device=split.device).repeat(2)
             slopes = worst.slopes.take(both, leaves.draws)
             leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
             yield leaves.value.min()[None]

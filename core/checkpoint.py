@@ -20,6 +20,7 @@ from core.config import MOST_WEIGHTS, VAEConfig
 from core.data import ASSETS
 from core.errors import CheckpointError, ConfigError, ModelNotFoundError
 from core.files import write_bytes
+from core.isolation import isolated
 from core.model import VAE
 
 FORMAT = 1
@@ -58,6 +59,7 @@ def find_model(name: str | Path) -> Path:
     )
 
 
+@isolated()
 def load_model(name: str | Path) -> VAE:
     """A shipped model by name, or the model in a folder; in evaluation mode, on the CPU.
 

@@ -19,6 +19,7 @@ from core.certificate import Certificate, shown_bound, shown_radius
 from core.checkpoint import find_model, model_digest
 from core.curve import Proof
 from core.errors import ClaimError, InputError
+from core.isolation import isolated
 from core.methods import OPTIMISING
 
 FORMAT = 2
@@ -69,6 +70,7 @@ class Claim:
         return json.dumps({**content, "checksum": checksum(content)}, indent=2) + "\n"
 
 
+@isolated()
 def make_claim(
     model: str | Path, x: Tensor, proved: Certificate, *, draws: int, seed: int = 0, iterations: int = 50
 ) -> Claim:

@@ -16,6 +16,7 @@ from core.attacks import Progress, attack
 from core.certificate import Certificate
 from core.elbo import elbo
 from core.errors import InputError
+from core.isolation import isolated
 from core.model import VAE
 from core.prove import certify
 from core.validate import check_images
@@ -101,7 +102,8 @@ class Curve:
         """(E,) the highest bound that covers each radius, by that method or by any; -inf where there is
         none. Non-increasing."""
         best = [self.best(eps, method) for eps in self.eps.tolist()]
-        return torch.tensor([-math.inf if p is None else p.lower for p in best], dtype=torch.float64)
+        lower = [-math.inf if p is None else p.lower for p in best]
+        return torch.tensor(lower, dtype=torch.float64, device="cpu")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -159,6 +161,7 @@ class Verdict:
         return f"{proved}, broken from {self.broken:g}, open between."
 
 
+@isolated()
 def elbo_curve(
     vae: VAE,
     x: Tensor,
@@ -179,7 +182,7 @@ def elbo_curve(
     A point found at a smaller radius counts at the larger ones too. Other arguments as in `attack` and
     `certify`; raises InputError. For bounds that get tighter, `Curve.add(proofs_of(certify(...)))`.
     """
-    x, eps = check_images(vae, x), torch.as_tensor(eps, dtype=torch.float64)
+    x, eps = check_images(vae, x), torch.as_tensor(eps, dtype=torch.float64, device="cpu")
     if len(x) != 1 or eps.ndim != 1 or len(eps) == 0 or bool((eps.diff() <= 0).any()):
         raise InputError("A curve needs one image and a list of ascending eps.")
     copies = x.expand(len(eps), -1, -1, -1)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.errors import DataError, InputError
 from core.files import write_bytes
+from core.isolation import isolated
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SAMPLES = ASSETS / "samples"
@@ -29,6 +30,7 @@ SHAPES = {"mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28), "cifar1
 """(channels, size) of each data set's images."""
 
 
+@isolated()
 def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
     """The shipped test images: x (N, C, H, W) float32 in [0, 1], y (N,) int64.
 
@@ -39,6 +41,7 @@ def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
     return _to_images(images), torch.from_numpy(labels.astype(np.int64))
 
 
+@isolated()
 def load_levels(name: str = "mnist") -> Tensor:
     """Histogram (C, H, W, 256) int64 of the training part: how many images have each grey level where."""
     (counts,) = _load_arrays(f"{name}-train-levels.npz", "levels")
@@ -61,6 +64,7 @@ def _load_arrays(file_name: str, *keys: str) -> list[np.ndarray]:
         raise DataError(f"{path} is damaged; restore it from the repository.") from error
 
 
+@isolated()
 def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tensor, Tensor]:
     """All images of a torchvision data set: x (N, C, H, W) float32 in [0, 1], y (N,) int64.
 
@@ -90,9 +94,10 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
             f"existing copy with --data DIR, in torchvision's layout: DIR/{files}/..."
         ) from error
     images = np.asarray(data.data)
-    return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64)
+    return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64, device="cpu")
 
 
+@isolated()
 def load_test(
     name: str, root: Path | str | None = None, samples: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,7 +168,7 @@ def _to_images(raw: np.ndarray) -> Tensor:
 
 def levels(x: Tensor) -> Tensor:
     """Histogram of images (N, C, H, W) with 256 grey levels -> (C, H, W, 256), see `load_levels`."""
-    counts = torch.zeros(x[0].numel(), 256, dtype=torch.int64)
+    counts = torch.zeros(x[0].numel(), 256, dtype=torch.int64, device=x.device)
     for part in x.split(4096):  # whole numbers of a whole data set would take a gigabyte
         bytes_ = (part * 255).round().long().flatten(1).T
         counts.scatter_add_(1, bytes_, torch.ones_like(bytes_))

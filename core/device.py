@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -28,28 +30,79 @@ def find_device(name: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """One of torch's settings that are the same for all threads, and what it is held at."""
+
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
+    held: Any
+
+
 class _Switch:
-    """cuDNN, off while anybody is inside: the switch is one for all threads. The first to come turns it
-    off, the last to go turns it back to what the first one found."""
+    """Settings that are held while anybody is inside. The first to come sets those that are otherwise, the
+    last to go sets them back to what the first one found."""
 
-    def __init__(self) -> None:
-        self._lock, self._inside, self._before = threading.Lock(), 0, True
+    def __init__(self, *settings: _Setting) -> None:
+        self._lock, self._inside, self._settings = threading.Lock(), 0, settings
+        self._before = list[tuple[_Setting, Any]]()
 
-    def enter(self) -> None:
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._before = torch.backends.cudnn.enabled
-                torch.backends.cudnn.enabled = False
+                found = [(setting, setting.read()) for setting in self._settings]
+                self._before = [(setting, value) for setting, value in found if value != setting.held]
+                for setting, _ in self._before:
+                    setting.write(setting.held)
             self._inside += 1
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                torch.backends.cudnn.enabled = self._before
+                for setting, value in self._before:
+                    setting.write(value)
 
 
-_cudnn = _Switch()
+def _products(backend: Any) -> _Setting:
+    """Whether a backend may round the factors of float32 products to fewer bits."""
+
+    def read() -> str:
+        return "ieee" if backend.fp32_precision == "none" else backend.fp32_precision
+
+    def write(value: str) -> None:
+        backend.fp32_precision = "none"  # what the backend has for all of its operations, or torch for all
+        if read() != value:
+            backend.fp32_precision = value
+
+    return _Setting(read, write, "ieee")
+
+
+_cudnn = _Switch(
+    _Setting(
+        lambda: torch.backends.cudnn.enabled,
+        lambda value: setattr(torch.backends.cudnn, "enabled", value),
+        False,
+    )
+)
+_arithmetic = _Switch(
+    _products(torch.backends.mkldnn.matmul),
+    _products(torch.backends.mkldnn.conv),
+    _products(torch.backends.cuda.matmul),
+    _Setting(
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda value: torch.set_anomaly_enabled(*value),
+        (False, True),
+    ),
+)
 
 
 @contextmanager
@@ -60,8 +113,14 @@ def plain_convolutions() -> Iterator[None]:
     if not torch.cuda.is_initialized():  # nothing to change
         yield
         return
-    _cudnn.enter()
-    try:
+    with _cudnn.hold():
         yield
-    finally:
-        _cudnn.leave()
+
+
+@contextmanager
+def plain_products() -> Iterator[None]:
+    """float32 products of float32 factors: not of 8 or 11 bits of them, which
+    torch.set_float32_matmul_precision allows, and whose rounding no certificate covers. And gradients that
+    are no numbers raise nothing: searches pass over them. Other threads may be inside at the same time."""
+    with _arithmetic.hold():
+        yield

@@ -30,8 +30,9 @@ class Subspace:
     """The largest eigenvalues of Q scaled by D, followed by power iteration while both change."""
 
     def __init__(self, size: int, like: Tensor) -> None:
-        generator = torch.Generator().manual_seed(0)
-        basis = torch.randn(size, _COLUMNS, generator=generator, dtype=torch.float64).to(like)
+        generator = torch.Generator("cpu").manual_seed(0)
+        shape = (size, _COLUMNS)
+        basis = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").to(like)
         self._basis, self._shift = torch.linalg.qr(basis)[0], 1.0
 
     def top(self, q: Quadratic, scale: Pair, steps: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.device import plain_convolutions
+from core.isolation import isolated
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
 from core.validate import check_count, check_images, check_noise, check_seed
@@ -62,23 +63,30 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
 
 
 def evaluating(vae: VAE) -> VAE:
-    """The model if all of it is in evaluation mode, else a copy that is: dropout is no part
-    of what is scored, and a search for an adversary must not move batch statistics."""
+    """The model if all of it is in evaluation mode and gradients go through it, else such a copy: dropout is
+    no part of what is scored, a search for an adversary must not move batch statistics, and weights that
+    were made in inference mode let no gradient through."""
     training = any(module.training for module in vae.modules())
-    return in_dtype(vae, next(vae.parameters()).dtype) if training else vae
+    closed = any(weight.is_inference() for weight in vae.parameters())
+    return in_dtype(vae, next(vae.parameters()).dtype) if training or closed else vae
 
 
+@isolated()
 def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     """Noise (S, k) ~ N(0, I), float32, shared by every image (common random numbers).
 
     The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
     Raises InputError unless draws is a whole number >= 1 and seed one >= 0.
     """
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    rows = [torch.randn(vae.config.latent, generator=generator) for _ in range(check_count("draws", draws))]
+    generator = torch.Generator("cpu").manual_seed(check_seed(seed))
+    rows = [
+        torch.randn(vae.config.latent, generator=generator, dtype=torch.float32, device="cpu")
+        for _ in range(check_count("draws", draws))
+    ]
     return torch.stack(rows)
 
 
+@isolated()
 @plain_convolutions()
 @torch.no_grad()
 def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:

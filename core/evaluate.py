@@ -20,6 +20,7 @@ from core.checkpoint import load_model
 from core.device import find_device
 from core.elbo import elbo, sample_noise
 from core.files import writing
+from core.isolation import isolated_steps
 from core.likelihood import Likelihood
 from core.prove import certify
 from core.validate import TARGETS, check_images
@@ -52,6 +53,7 @@ class Row:
     seconds: float
 
 
+@isolated_steps
 def evaluate(
     models: Sequence[str | Path],
     x: Tensor,

@@ -75,8 +75,9 @@ def _encode(
 
 
 def _normal(draws: int, latent: int, seed: int, device: torch.device) -> Tensor:
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    return torch.randn(draws, latent, generator=generator, dtype=torch.float64).to(device)
+    generator = torch.Generator("cpu").manual_seed(check_seed(seed))
+    noise = torch.randn(draws, latent, generator=generator, dtype=torch.float64, device="cpu")
+    return noise.to(device)
 
 
 def _gain(tight: Tensor, base: Tensor) -> Tensor:

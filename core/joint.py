@@ -205,5 +205,6 @@ class Joint:
         steep = torch.cat([mu.magnitude[0], logvar.upper[0].exp() * (1 + logvar.width[0]) + 1])
         t = r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         score = r.scoring_roundoff(t, self._bounds.decoder[-1]) / draws
-        score = torch.as_tensor(score).sum() + torch.as_tensor(kl_roundoff(mu, logvar, r.arithmetic)).sum()
-        return network + steep @ s.lost_posterior + score
+        parts = (score, kl_roundoff(mu, logvar, r.arithmetic))
+        lost = [torch.as_tensor(part, dtype=a.lower.dtype, device=a.lower.device).sum() for part in parts]
+        return network + steep @ s.lost_posterior + sum(lost)

@@ -15,7 +15,8 @@ from core.attacks.objective import Objective
 from core.ball import Ball
 from core.baseline import ConstantDecoder, fit_constant_decoder
 from core.data import load_levels
-from core.elbo import as_double, elbo, elbo_terms
+from core.elbo import as_double, elbo, elbo_terms, evaluating
+from core.isolation import isolated
 from core.latent import kl_terms, reparameterise
 from core.layers import LayerInterval
 from core.likelihood import Likelihood
@@ -46,10 +47,11 @@ class OnePixel:
     change: Tensor
 
 
+@isolated()
 def one_pixel(vae: VAE, x: Tensor, noise: Tensor, eps: float) -> OnePixel:
     """Score all 2 H W images that differ from x (1, 1, H, W) in one pixel, by eps."""
     x = check_images(vae, x)
-    box = Ball(x, torch.full((1,), eps, dtype=torch.float64)).box
+    box = Ball(x, torch.full((1,), eps, dtype=torch.float64, device=x.device)).box
     flat, ends = x.flatten(), torch.stack([box.lower.flatten(), box.upper.flatten()])
     moved = flat + torch.diag_embed(ends - flat)
     # A sum of two roundings can end beside the box; the moved pixel is the end itself.
@@ -62,6 +64,7 @@ def one_pixel(vae: VAE, x: Tensor, noise: Tensor, eps: float) -> OnePixel:
     return OnePixel(clean, value.clamp(max=clean).view(x.shape[2:]), change.view(x.shape[2:]))
 
 
+@isolated()
 @torch.enable_grad()
 def slope(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
     """d ELBO(x) / d x (1, 1, H, W), in float64: nats for each unit of grey."""
@@ -69,10 +72,11 @@ def slope(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
     return Objective(vae, check_noise(vae, noise), None)(x).gradient()
 
 
+@isolated()
 def promised(vae: VAE, x: Tensor, noise: Tensor, eps: float) -> float:
     """What the ELBO would lose at the worst point of the ball if it were linear, nats."""
     gradient = slope(vae, x, noise)
-    ball = Ball(x.double(), torch.full((1,), eps, dtype=torch.float64))
+    ball = Ball(x.double(), torch.full((1,), eps, dtype=torch.float64, device=x.device))
     lowest = ball.lowest(gradient.flatten(1)[None])[0, 0]
     return ((gradient * x).sum() - lowest).item()
 
@@ -90,6 +94,7 @@ class Descent:
     point: Tensor
 
 
+@isolated()
 @torch.enable_grad()
 def descend(vae: VAE, x: Tensor, noise: Tensor, eps: float, steps: int, clamped: bool) -> Descent:
     """PGD with the steps of core.attacks, target "likelihood".
@@ -97,8 +102,8 @@ def descend(vae: VAE, x: Tensor, noise: Tensor, eps: float, steps: int, clamped:
     clamped  the mistake: the clamp to [0, 1] stands inside the graph that is differentiated, so that a
              pixel on 0 or 1 has the gradient 0 and stays there.
     """
-    x, noise = check_images(vae, x), check_noise(vae, noise)[:, None]
-    ball = Ball(x, torch.full((1,), eps, dtype=torch.float64))
+    vae, x, noise = evaluating(vae), check_images(vae, x), check_noise(vae, noise)[:, None]
+    ball = Ball(x, torch.full((1,), eps, dtype=torch.float64, device=x.device))
     points, dead = [x], []
     for step in range(steps):
         point = points[-1].detach().requires_grad_(True)
@@ -119,6 +124,7 @@ def mean_widths(intervals: list[LayerInterval]) -> dict[str, float]:
     return {layer.name: layer.interval.width.mean().item() for layer in shown}
 
 
+@isolated()
 def moved(x: Tensor, move: str) -> Tensor:
     """x (1, 1, H, W) after one of MOVES; black comes in from outside."""
     kind, _, amount = move.partition("-")
@@ -127,7 +133,8 @@ def moved(x: Tensor, move: str) -> Tensor:
         return F.pad(x, (by, 0))[..., : x.shape[-1]]
     turn = math.radians(float(amount))
     matrix = [[math.cos(turn), -math.sin(turn), 0.0], [math.sin(turn), math.cos(turn), 0.0]]
-    grid = F.affine_grid(torch.tensor([matrix], dtype=x.dtype), list(x.shape), align_corners=False)
+    turned = torch.tensor([matrix], dtype=x.dtype, device=x.device)
+    grid = F.affine_grid(turned, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, align_corners=False).clamp(0, 1)
 
 
@@ -136,6 +143,7 @@ def distance(x: Tensor, other: Tensor) -> float:
     return (x.double() - other.double()).abs().max().item()
 
 
+@isolated()
 def constant_decoder(likelihood: Likelihood, eps: float) -> ConstantDecoder:
     """The best one for MNIST at that eps, target "likelihood"."""
     return fit_constant_decoder(load_levels("mnist"), likelihood, eps)
@@ -158,6 +166,7 @@ class Parts:
         return self.recon - self.kl.sum()
 
 
+@isolated()
 @torch.no_grad()
 def parts(vae: VAE, x: Tensor, noise: Tensor) -> Parts:
     """By draw and by latent dimension, of one image (1, 1, H, W)."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.elbo import elbo, sample_noise
+from core.isolation import isolated
 from core.latent import kl_terms
 from core.model import VAE
 from core.prove import certify
@@ -24,6 +25,7 @@ def active_units(vae: VAE, x: Tensor) -> int:
     return int((kl_terms(*vae.encode(x)).mean(0) > ACTIVE).sum())
 
 
+@isolated()
 def model_metrics(vae: VAE, x: Tensor, eps: float) -> dict[str, Any]:
     """Means in nats over test images x (N, C, H, W), one noise draw (seed 0).
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 
 from core.config import VAEConfig
 from core.likelihood import Likelihood, make_likelihood
+
+# In float32 whatever torch's default is: that is what checkpoints hold.
+_Linear = partial(nn.Linear, dtype=torch.float32)
+_Conv2d = partial(nn.Conv2d, dtype=torch.float32)
+_ConvTranspose2d = partial(nn.ConvTranspose2d, dtype=torch.float32)
 
 
 class VAE(nn.Module):
@@ -32,19 +41,35 @@ class VAE(nn.Module):
         return self.decoder(z)
 
 
+def fresh_vae(config: VAEConfig, seed: int) -> VAE:
+    """A VAE on the CPU with the weights that torch's layers start from, after torch.manual_seed(seed): the
+    same numbers, but the generator that others draw from is left alone."""
+    with torch.device("meta"):
+        vae = VAE(config)
+    vae.to_empty(device="cpu")
+    generator = torch.Generator("cpu").manual_seed(seed)
+    for layer in vae.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            assert layer.bias is not None
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return vae
+
+
 def _mlp(config: VAEConfig) -> tuple[nn.Sequential, nn.Sequential]:
     encoder: list[nn.Module] = [nn.Flatten()]
     decoder: list[nn.Module] = []
     width = config.pixels
     for hidden in config.widths:
-        encoder += [nn.Linear(width, hidden), nn.ReLU()]
+        encoder += [_Linear(width, hidden), nn.ReLU()]
         width = hidden
-    encoder.append(nn.Linear(width, 2 * config.latent))
+    encoder.append(_Linear(width, 2 * config.latent))
     width = config.latent
     for hidden in reversed(config.widths):
-        decoder += [nn.Linear(width, hidden), nn.ReLU()]
+        decoder += [_Linear(width, hidden), nn.ReLU()]
         width = hidden
-    decoder += [nn.Linear(width, config.pixels), nn.Unflatten(1, config.shape)]
+    decoder += [_Linear(width, config.pixels), nn.Unflatten(1, config.shape)]
     return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
 
@@ -53,23 +78,23 @@ def _conv(config: VAEConfig) -> tuple[nn.Sequential, nn.Sequential]:
     side = config.size // 4
     flat = second * side * side
     encoder = nn.Sequential(
-        nn.Conv2d(config.channels, first, 4, stride=2, padding=1),
+        _Conv2d(config.channels, first, 4, stride=2, padding=1),
         nn.ReLU(),
-        nn.Conv2d(first, second, 4, stride=2, padding=1),
+        _Conv2d(first, second, 4, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(flat, hidden),
+        _Linear(flat, hidden),
         nn.ReLU(),
-        nn.Linear(hidden, 2 * config.latent),
+        _Linear(hidden, 2 * config.latent),
     )
     decoder = nn.Sequential(
-        nn.Linear(config.latent, hidden),
+        _Linear(config.latent, hidden),
         nn.ReLU(),
-        nn.Linear(hidden, flat),
+        _Linear(hidden, flat),
         nn.ReLU(),
         nn.Unflatten(1, (second, side, side)),
-        nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+        _ConvTranspose2d(second, first, 4, stride=2, padding=1),
         nn.ReLU(),
-        nn.ConvTranspose2d(first, config.channels, 4, stride=2, padding=1),
+        _ConvTranspose2d(first, config.channels, 4, stride=2, padding=1),
     )
     return encoder, decoder

@@ -90,7 +90,7 @@ class Objective(nn.Module):
 def clean_rows(first: int, count: int, kappa: float) -> Tensor:
     """Which of the images first .. first + count - 1 of a batch are scored clean: a share kappa, evenly
     spread, the same whoever asks. (count,) bool."""
-    at = torch.arange(first, first + count + 1, dtype=torch.float64)
+    at = torch.arange(first, first + count + 1, dtype=torch.float64, device="cpu")
     steps = torch.floor(at * kappa + 1e-9)
     return steps[1:] > steps[:-1]
 

@@ -14,6 +14,7 @@ from core.certificate import STATES, Certificate, conclude
 from core.device import plain_convolutions
 from core.errors import Cancelled
 from core.guard import Guard
+from core.isolation import isolated, isolated_steps
 from core.layers import LayerInterval
 from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
 from core.model import VAE
@@ -29,6 +30,7 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, of how many); raise core.errors.Cancelled in it to stop."""
 
 
+@isolated()
 @plain_convolutions()
 def certify(
     vae: VAE,
@@ -102,6 +104,7 @@ def certify(
     return run.certificate()
 
 
+@isolated_steps
 def refine(
     vae: VAE,
     x: Tensor,
@@ -123,16 +126,18 @@ def refine(
     and errors are those of `certify`. clock counts the seconds: time.thread_time leaves out what other
     threads compute meanwhile.
     """
-    problem = pose(
-        vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
-    )
-    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds), clock)
-    steps = run.steps()
+    with plain_convolutions():
+        problem = pose(
+            vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
+        )
+        run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds), clock)
+        steps = run.steps()
     while True:
         with plain_convolutions():  # for the step alone: the caller's own work goes on between two
             if next(steps, StopIteration) is StopIteration:
                 return
-        yield run.certificate()
+            found = run.certificate()
+        yield found
 
 
 class _Run:

@@ -13,6 +13,7 @@ from torch import Tensor
 from core.ball import NORMS
 from core.certificate import SIDES, Certificate, over_draws, shown_bound, shown_radius
 from core.errors import Cancelled
+from core.isolation import isolated
 from core.model import VAE
 from core.prove import certify
 from core.statistics import check_level
@@ -66,6 +67,7 @@ class Radius:
         return f"For every image x' with pixels in [0, 1] {within}, {verdict} {end}."
 
 
+@isolated()
 def certified_radius(
     vae: VAE,
     x: Tensor,

@@ -48,7 +48,7 @@ class Threat:
     def ball(self) -> Ball:
         """What may become of the other images."""
         x = self.x[self.clean :]
-        return Ball(x, torch.full((len(x),), self.eps, device=x.device))
+        return Ball(x, torch.full((len(x),), self.eps, dtype=x.dtype, device=x.device))
 
     def behind_clean(self, x: Tensor) -> Tensor:
         """The clean images and what became of the others, shape of `self.x`."""

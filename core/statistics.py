@@ -16,7 +16,7 @@ from core.errors import InputError
 # Bets, as shares of the largest bet that cannot go bankrupt. The best one is about
 # (mean - floor) / std * sqrt(2 log(1/alpha) / n): tiny only for values far above their mean, and beyond 1
 # where the floor is far away. That is the case of core.expectation; half of the stake is on it.
-_SPREAD = torch.logspace(-4, math.log10(0.5), 12, dtype=torch.float64).tolist()
+_SPREAD = torch.logspace(-4, math.log10(0.5), 12, dtype=torch.float64, device="cpu").tolist()
 FRACTIONS = (*_SPREAD, 0.7, 0.9, 0.99)
 _WEIGHTS = (*[0.5 / (len(FRACTIONS) - 1)] * (len(FRACTIONS) - 1), 0.5)
 
@@ -146,7 +146,7 @@ def check_sample(n: int, delta: float, alpha: float) -> None:
 
 def _rank(n: int, delta: float, alpha: float) -> int:
     """The largest r with P(Bin(n, delta) <= r - 1) <= alpha; r = 1 if n passes `check_sample`."""
-    successes = torch.arange(n + 1, dtype=torch.float64)
+    successes = torch.arange(n + 1, dtype=torch.float64, device="cpu")
     choose = math.lgamma(n + 1) - torch.lgamma(successes + 1) - torch.lgamma(n - successes + 1)
     tail = torch.logcumsumexp(
         choose + successes * math.log(delta) + (n - successes) * math.log1p(-delta), 0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,9 @@ from core.checkpoint import CONFIG, save_model
 from core.data import load_dataset
 from core.errors import CoreError, OutputError
 from core.fast_ibp import initialise
+from core.isolation import isolated
 from core.metrics import model_metrics
-from core.model import VAE
+from core.model import VAE, fresh_vae
 from core.objective import Objective, Part, Step
 from core.ranks import restarts
 from core.resume import RESUME, record, restore_state, save_state
@@ -42,6 +44,7 @@ Report = Callable[[EpochReport], None]
 Tick = Callable[[int, int], None]
 
 
+@isolated()
 def train(
     settings: TrainSettings,
     out: Path | str,
@@ -116,11 +119,9 @@ def _images(settings: TrainSettings, data: Path | str, group: Workers) -> tuple[
 
 
 def _fresh(settings: TrainSettings) -> VAE:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        vae = VAE(settings.model)
+    vae = fresh_vae(settings.model, settings.seed)
     if settings.init == "ibp":
-        initialise(vae, torch.Generator().manual_seed(settings.seed))
+        initialise(vae, torch.Generator("cpu").manual_seed(settings.seed))
     return vae
 
 
@@ -135,9 +136,10 @@ def _epoch(
 ) -> EpochReport:
     """One pass. Order and noise depend on (seed, epoch) alone, so that a resumed run repeats it, and all
     workers draw them alike."""
-    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-    batches = torch.randperm(len(x), generator=generator).split(settings.batch)
-    sums, now = torch.zeros(4, dtype=torch.float64), Step(0.0, 1.0, settings.beta)
+    generator = torch.Generator("cpu").manual_seed(settings.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(x), generator=generator, dtype=torch.int64, device="cpu")
+    batches = order.split(settings.batch)
+    sums, now = torch.zeros(4, dtype=torch.float64, device="cpu"), Step(0.0, 1.0, settings.beta)
     for index, images in enumerate(batches):
         at = epoch + index / len(batches)
         now = _step(settings, at)
@@ -181,8 +183,9 @@ def _part(
 ) -> Part:
     """This worker's share of a batch, with the numbers that it would have in one process."""
     mine = group.share(len(images))
-    noise = torch.randn(1, len(images), settings.model.latent, generator=generator)[:, mine]
+    how: dict[str, Any] = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+    noise = torch.randn(1, len(images), settings.model.latent, **how)[:, mine]
     wants = settings.trained == "noise"
-    jitter = torch.rand(len(images), *(settings.model.shape if wants else (0,)), generator=generator)[mine]
+    jitter = torch.rand(len(images), *(settings.model.shape if wants else (0,)), **how)[mine]
     noise, jitter = noise.to(x.device), jitter.to(x.device)
     return Part(x[images[mine].to(x.device)], noise, jitter, mine.start, len(images))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import InputError, UnsupportedModelError
+from core.isolation import own
 from core.model import VAE
 
 TARGETS = ("likelihood", "reconstruction")
@@ -49,7 +50,7 @@ def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
     if low < 0 or high > 1:
         raise InputError(f"Images range from {low:g} to {high:g}; they must lie in [0, 1].")
     home = _home(vae)
-    return x.detach().to(home.device, home.dtype)
+    return own(x.detach().to(home.device, home.dtype))
 
 
 def check_noise(vae: VAE, noise: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ def check_noise(vae: VAE, noise: Tensor) -> Tensor:
     if not bool(torch.isfinite(noise).all()):
         raise InputError("Noise contains NaN or infinite values.")
     home = _home(vae)
-    return noise.detach().to(home.device, home.dtype)
+    return own(noise.detach().to(home.device, home.dtype))
 
 
 def check_weights(vae: VAE) -> None:
@@ -90,7 +91,7 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
             raise InputError(f"{name} has shape {tuple(eps.shape)}; give a number or one per image.")
         if not eps.dtype.is_floating_point:
             raise InputError(f"{name} is a tensor of {eps.dtype}; it must be floating point.")
-        values = eps.detach().to(x.device, torch.float64).expand(len(x))
+        values = own(eps.detach().to(x.device, torch.float64)).expand(len(x))
     elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
         number = float(min(max(eps, -1), 2 * most))  # a whole number beyond any float is out of range too
         values = torch.full((len(x),), number, dtype=torch.float64, device=x.device)

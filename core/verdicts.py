@@ -13,6 +13,7 @@ from core.attacks import attack
 from core.curve import Verdict
 from core.elbo import elbo
 from core.errors import InputError
+from core.isolation import isolated
 from core.model import VAE
 from core.prove import certify
 from core.validate import check_eps, check_images, check_threshold
@@ -49,6 +50,7 @@ class Finding:
         return CERTIFIED if certified is not None and eps <= certified else OPEN
 
 
+@isolated()
 def find_verdicts(
     vae: VAE,
     x: Tensor,
@@ -73,7 +75,7 @@ def find_verdicts(
     Other arguments as in `core.attack` and `core.certify`. Raises InputError.
     """
     threshold, x = check_threshold(threshold), check_images(vae, x)
-    grid = torch.as_tensor(eps, dtype=torch.float64)
+    grid = torch.as_tensor(eps, dtype=torch.float64, device="cpu")
     if grid.ndim != 1 or len(grid) == 0 or not bool((grid.diff() > 0).all()):
         raise InputError("Verdicts need a list of ascending eps.")
     for end in (grid[0].item(), grid[-1].item()):
@@ -111,7 +113,8 @@ def find_verdicts(
         """Last radius at or above the threshold and first one below, as positions, -1 and E for none, and
         the values there."""
         nonlocal done
-        above, below = torch.full((len(x),), -1), torch.full((len(x),), len(grid))
+        above = torch.full((len(x),), -1, dtype=torch.int64, device="cpu")
+        below = torch.full_like(above, len(grid))
         value_above, value_below = grid.new_full((len(x),), -math.inf), grid.new_full((len(x),), math.inf)
         for _ in range(halvings):
             told()

@@ -17,6 +17,7 @@ from core.checkpoint import find_model, list_models, load_model, model_digest
 from core.claim import Claim, make_claim, worded
 from core.elbo import sample_noise
 from core.errors import Cancelled, ClaimError
+from core.isolation import isolated
 from core.methods import OPTIMISING
 from core.model import VAE
 from core.prove import certify
@@ -31,6 +32,7 @@ class Verdict:
     sentence: str
 
 
+@isolated()
 def verify_claim(
     claim: Claim, model: str | Path | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Verdict:

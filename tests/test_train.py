@@ -124,7 +124,8 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(
     mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = importlib.import_module("core.train")
-    monkeypatch.setattr(train, "VAE", lambda config: make_vae(scale=1e30).train().requires_grad_(True))
+    broken = make_vae(scale=1e30).train().requires_grad_(True)
+    monkeypatch.setattr(train, "fresh_vae", lambda config, seed: broken)
     with pytest.raises(CoreError, match=r"The loss is .* in epoch 1; try a lower --lr"):
         core.train(PLAIN, tmp_path, data=mnist)
 

@@ -16,6 +16,7 @@ from core.attacks.vertex import Vertex
 from core.ball import NORMS, Ball
 from core.certificate import SIDES
 from core.errors import InputError
+from core.isolation import isolated
 from core.model import VAE
 from core.validate import (
     check_choice,
@@ -34,6 +35,7 @@ ATTACKS: dict[str, type[Attack]] = {
 __all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "Watch", "attack"]
 
 
+@isolated()
 def attack(
     vae: VAE,
     x: Tensor,

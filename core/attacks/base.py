@@ -126,7 +126,8 @@ class Attack(ABC):
             values = evaluation.value.double().view(count, len(x))
             values = values.masked_fill(values.isnan(), torch.inf)
             value, which = values.min(0)
-            point = evaluation.point.view(count, *x.shape)[which, torch.arange(len(x), device=x.device)]
+            rows = torch.arange(len(x), dtype=torch.int64, device=x.device)
+            point = evaluation.point.view(count, *x.shape)[which, rows]
             best_x = choose(value < best, point, best_x)
             history += torch.minimum(values.cummin(0).values, best)
             best = torch.minimum(value, best)
@@ -175,7 +176,7 @@ class Restarted(Attack):
 
     def other_starts(self, problem: Problem, count: int) -> Iterator[Tensor]:
         """The extra starts, then `count` random ones, each (B, C, H, W)."""
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
         yield from problem.starts
         for _ in range(count):
             yield problem.ball.random(generator)

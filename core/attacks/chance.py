@@ -23,7 +23,7 @@ class Random(Attack):
         yield ball.center
         for start in starts:  # noqa: UP028 (a tensor's iterator takes no evaluations)
             yield start
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
         for _ in range(self.evaluations(len(starts)) - 1 - len(starts)):
-            way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype)
+            way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype, device="cpu")
             yield ball.minimiser(way.to(ball.center.device))

@@ -105,7 +105,7 @@ class Strongest(Attack):
             elite = _best((yield from _descend(problem, given, 0, 1.0)), 1)
             yield from _descend(problem, elite[0], plan.last, 1.0, MOMENTUM)
             return
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator("cpu").manual_seed(self.seed)
         alone = replace(problem, starts=problem.starts[:0])
         starts = [given]
         for scout in self._scouts():
@@ -117,7 +117,8 @@ class Strongest(Attack):
         for _ in range(plan.rounds):
             parents = elite[0][:KICKS]
             away = _elsewhere(problem, parents, generator)
-            moved = torch.rand(away.shape, generator=generator).to(away.device) < KICK
+            chance = torch.rand(away.shape, generator=generator, dtype=torch.float32, device="cpu")
+            moved = chance.to(away.device) < KICK
             fresh = _elsewhere(problem, x.expand(FRESH, *x.shape), generator)
             points = torch.cat([torch.where(moved, away, parents), fresh])
             elite = _best(_join(elite, (yield from _descend(problem, points, SHORT, 1.0))), KEPT[0])
@@ -163,7 +164,7 @@ def _best(elite: Elite, count: int) -> Elite:
     """The lowest `count` of the candidates of each image, the lowest first."""
     points, values = elite
     order = values.argsort(0)[:count]
-    images = torch.arange(values.shape[1], device=values.device)
+    images = torch.arange(values.shape[1], dtype=torch.int64, device=values.device)
     return points[order, images], values[order, images]
 
 
@@ -181,7 +182,7 @@ def _elsewhere(problem: Problem, points: Tensor, generator: torch.Generator) -> 
 def _corners(problem: Problem, points: Tensor, generator: torch.Generator) -> Tensor:
     """Where the ball is farthest in a random direction of (mu, logvar), linearised at the points."""
     flat, latent = points.flatten(0, 1), 2 * problem.vae.config.latent
-    way = torch.randn(len(flat), latent, generator=generator).to(flat)
+    way = torch.randn(len(flat), latent, generator=generator, dtype=torch.float32, device="cpu").to(flat)
 
     def along(x: Tensor) -> Tensor:
         return (torch.cat(problem.vae.encode(x), -1) * way).sum(-1)

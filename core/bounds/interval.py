@@ -52,7 +52,7 @@ class Interval:
     def centered(self) -> tuple[Tensor, Tensor]:
         """Centre and a radius of a box within [-1, 1], flat, that cover it although both are rounded."""
         radius = self.radius.flatten()
-        return self.center.flatten(), radius + 2.0**-52 * (radius > 0)
+        return self.center.flatten(), torch.where(radius > 0, radius + 2.0**-52, radius)
 
     def chunk(self, parts: int) -> tuple[Interval, ...]:
         """Split along the last dimension."""

@@ -115,7 +115,7 @@ def _linear_units(layer: nn.Linear, units: Tensor, x: Interval, output: Interval
 def unit_rows(units: Tensor, x: Interval) -> Tensor:
     """Rows that pick each unit of x (N, ...), (U, 1, ...)."""
     rows = torch.zeros(len(units), x.lower[0].numel(), dtype=x.lower.dtype, device=x.lower.device)
-    rows[torch.arange(len(units), device=units.device), units] = 1
+    rows[torch.arange(len(units), dtype=torch.int64, device=units.device), units] = 1
     return rows[:, None].unflatten(2, x.lower.shape[1:])
 
 

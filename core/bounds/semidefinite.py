@@ -264,9 +264,9 @@ class Bounder:
     def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
         """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
         m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
-        generator = torch.Generator().manual_seed(0)
-        basis = torch.randn(_COLUMNS, len(forms), generator=generator).to(forms)
-        top = Top(basis.expand(len(rows.units), -1, -1))
+        generator = torch.Generator("cpu").manual_seed(0)
+        basis = torch.randn(_COLUMNS, len(forms), generator=generator, dtype=torch.float32, device="cpu")
+        top = Top(basis.to(forms).expand(len(rows.units), -1, -1))
 
         def bound() -> Tensor:
             squares = self._fast.squares(rows, m)
@@ -342,7 +342,8 @@ def dominating(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Tensor:
     # Where the root is 0 so are row and column, and what is to be proved holds there.
     size = max(1, int((root > 0).sum(1).amax()))
     order = root.argsort(1, descending=True)[:, :size]
-    for part in torch.arange(len(root), device=root.device).split(max(1, _VALUES // size**2)):
+    rows = torch.arange(len(root), dtype=torch.int64, device=root.device)
+    for part in rows.split(max(1, _VALUES // size**2)):
         left, chosen = part, order[part]
         scale = root[part].gather(1, chosen)
         matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]

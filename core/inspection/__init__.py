@@ -13,10 +13,12 @@ from core.attacks import Progress, attack
 from core.attacks.objective import Evaluation
 from core.ball import Ball
 from core.certificate import conclude
+from core.device import plain_convolutions
 from core.elbo import elbo
 from core.errors import InputError
 from core.inspection.layers import Layer, Units, describe_layers, layer_names
 from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
+from core.isolation import isolated
 from core.layers import LayerBounds
 from core.methods import MIXES, REPORT, Stage, stages
 from core.model import VAE
@@ -91,6 +93,8 @@ class Inspection:
     losses: tuple[Losses, ...]
 
 
+@isolated()
+@plain_convolutions()
 def inspect_layers(
     vae: VAE,
     x: Tensor,
@@ -161,9 +165,14 @@ def inspect_layers(
         x_adv=found.x_adv,
         path=_path(relaxation, evaluations),
         separate=separate,
-        vacuous={m: bool(conclude(torch.tensor(v.total), "lower", floor)[2]) for m, v in separate.items()},
+        vacuous={method: _says_nothing(terms.total, floor) for method, terms in separate.items()},
         losses=tuple(_losses(relaxation, known, iterations, tick)),
     )
+
+
+def _says_nothing(bound: float, floor: float) -> bool:
+    value = torch.tensor(bound, dtype=torch.float64, device="cpu")
+    return bool(conclude(value, "lower", floor)[2])
 
 
 class _Ticks:
@@ -180,12 +189,12 @@ class _Ticks:
 
 def _samples(ball: Ball, count: int, seed: int) -> Iterator[Tensor]:
     """Random points and, in turn, corners in random directions."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     for index in range(count):
         if index % 2 == 0:
             yield ball.random(generator)
         else:
-            way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype)
+            way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype, device="cpu")
             yield ball.project(ball.minimiser(way.to(ball.center.device)))
 
 

@@ -62,7 +62,7 @@ def linear_losses(
     reached = (slope[best] * point.flatten(1)).sum() + constant[best, 0]
     parts[REST] = (reached - values[best]).item()
     found = Losses(method, values[best].item(), elbo, parts, point)
-    finite = all(torch.tensor([found.elbo, *parts.values()]).isfinite())
+    finite = all(torch.tensor([found.elbo, *parts.values()], dtype=torch.float64, device="cpu").isfinite())
     return found if finite else None
 
 

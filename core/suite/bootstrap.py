@@ -11,8 +11,11 @@ RESAMPLES = 1000
 
 def resamples(count: int, seed: int = 0) -> Tensor:
     """(RESAMPLES, count) float64: how often each of the images is in each resample of `count` images."""
-    generator = torch.Generator().manual_seed(seed)
-    picks = (torch.randint(count, (count,), generator=generator) for _ in range(RESAMPLES))
+    generator = torch.Generator("cpu").manual_seed(seed)
+    picks = (
+        torch.randint(count, (count,), generator=generator, dtype=torch.int64, device="cpu")
+        for _ in range(RESAMPLES)
+    )
     return torch.stack([torch.bincount(pick, minlength=count) for pick in picks]).double()
 
 

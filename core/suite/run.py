@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.device import find_device
 from core.errors import CheckpointError, CoreError, DataError, InputError
+from core.isolation import isolated
 from core.ranks import this_rank, wait_for_all
 from core.suite.log import open_log, read_logs
 from core.suite.merge import write_results
@@ -21,6 +22,7 @@ Progress = Callable[[float, float], None]
 """Called with (CPU seconds' worth of work done, of how many), both estimates; raise in it to stop."""
 
 
+@isolated()
 def run_suite(
     models: Sequence[str | Path],
     x: Tensor,
