@@ -1,9 +1,9 @@
 """What is computed does not depend on what its caller has switched on: public functions run `isolated`.
 
 Three kinds of switches, three ways. The default dtype is one for all threads, so that nobody here touches
-it: every tensor names its own (tests/test_isolation.py reads the code). Those of a thread (no_grad, inference
-mode, autocast, default device, subnormals flushed) are set for the call, and set back. Those of the process
-that change numbers are held by `core.device.plain_products`, which counts threads.
+it: every tensor names its own (tests/test_isolation.py reads the code). Those of a thread (no_grad,
+inference mode, autocast, default device, subnormals flushed) are set for the call, and set back. Those of
+the process that change numbers are held by `core.device.plain_products`, which counts threads.
 """
 
 from __future__ import annotations

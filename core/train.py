@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -183,9 +182,9 @@ def _part(
 ) -> Part:
     """This worker's share of a batch, with the numbers that it would have in one process."""
     mine = group.share(len(images))
-    how: dict[str, Any] = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
-    noise = torch.randn(1, len(images), settings.model.latent, **how)[:, mine]
-    wants = settings.trained == "noise"
-    jitter = torch.rand(len(images), *(settings.model.shape if wants else (0,)), **how)[mine]
-    noise, jitter = noise.to(x.device), jitter.to(x.device)
+    count, latent, shape = len(images), settings.model.latent, settings.model.shape
+    size = (count, *(shape if settings.trained == "noise" else (0,)))
+    noise = torch.randn(1, count, latent, generator=generator, dtype=torch.float32, device="cpu")
+    jitter = torch.rand(size, generator=generator, dtype=torch.float32, device="cpu")
+    noise, jitter = noise[:, mine].to(x.device), jitter[mine].to(x.device)
     return Part(x[images[mine].to(x.device)], noise, jitter, mine.start, len(images))

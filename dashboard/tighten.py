@@ -76,7 +76,7 @@ def _grid(
             vae,
             x.expand(len(radii), -1, -1, -1),
             noise,
-            eps=torch.tensor(radii, dtype=torch.float64),
+            eps=torch.tensor(radii, dtype=torch.float64, device="cpu"),
             target=settings.target,
             norm=settings.norm,
             method=method,
