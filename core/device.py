@@ -93,9 +93,10 @@ _cudnn = _Switch(
         False,
     )
 )
+_mkldnn: Any = torch.backends.mkldnn
 _arithmetic = _Switch(
-    _products(torch.backends.mkldnn.matmul),
-    _products(torch.backends.mkldnn.conv),
+    _products(_mkldnn.matmul),
+    _products(_mkldnn.conv),
     _products(torch.backends.cuda.matmul),
     _Setting(
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),

@@ -61,7 +61,7 @@ def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     nearest = [torch.minimum(torch.maximum(zero, x.lower), x.upper) for x in (mu, logvar)]
     lost = kl_roundoff(mu, logvar, arithmetic)
     lower = (kl_terms(*nearest).sum(-1) - lost).clamp(min=0)
-    return lower if isinstance(lost, float) else torch.where(lost < torch.inf, lower, -torch.inf)
+    return torch.where(lower.new_zeros(()) + lost < torch.inf, lower, -torch.inf)
 
 
 def kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:

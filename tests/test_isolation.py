@@ -31,6 +31,7 @@ from core.verdicts import find_verdicts
 from tests.conftest import make_images, make_vae
 from tests.trainings import ROBUST
 
+BACKENDS: Any = torch.backends
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = replace(ROBUST, epochs=1, warmup=0.2, ramp=0.5)
 
@@ -74,12 +75,12 @@ def flushed() -> Iterator[None]:
 @contextmanager
 def short_products() -> Iterator[None]:
     torch.set_float32_matmul_precision("medium")
-    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    BACKENDS.mkldnn.conv.fp32_precision = "bf16"
     try:
         yield
     finally:
         torch.set_float32_matmul_precision("highest")
-        torch.backends.mkldnn.matmul.fp32_precision = torch.backends.mkldnn.conv.fp32_precision = "none"
+        BACKENDS.mkldnn.matmul.fp32_precision = BACKENDS.mkldnn.conv.fp32_precision = "none"
 
 
 @contextmanager
@@ -101,11 +102,15 @@ def strict() -> Iterator[None]:
 @contextmanager
 def reseeded() -> Iterator[None]:
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    torch.manual_seed(7), np.random.seed(7), random.seed(7)
+    for seed in (torch.manual_seed, np.random.seed, random.seed):
+        seed(7)
     try:
         yield
     finally:
-        torch.set_rng_state(states[0]), np.random.set_state(states[1]), random.setstate(states[2])
+        for restore, state in zip(
+            (torch.set_rng_state, np.random.set_state, random.setstate), states, strict=True
+        ):
+            restore(state)
 
 
 STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -160,12 +165,13 @@ def thorough(folder: str) -> Iterator[tuple[str, object]]:
     x, y, one = x[:2].clone(), y[:2], x[:1].clone()
     for method in ATTACKS:
         steps, restarts = (29, 1) if method == "strongest" else (3, 2)  # as few as let it do all it can
-        found = core.attack(vae, one, noise, eps=0.1, method=method, steps=steps, restarts=restarts)
-        yield f"attack {method}", found
-    yield "l2", core.attack(vae, one, noise, eps=0.5, norm="l2", steps=2, start=found.x_adv)
+        how: dict[str, Any] = {"method": method, "steps": steps, "restarts": restarts}
+        yield f"attack {method}", core.attack(vae, one, noise, eps=0.1, **how)
+    start = one.flip(3)
+    yield "l2", core.attack(vae, one, noise, eps=0.5, norm="l2", steps=2, start=start)
     for method in METHODS:
         yield f"certify {method}", core.certify(vae, one, noise[:1], eps=0.02, method=method, iterations=2)
-    how: dict[str, Any] = {"norm": "l2", "side": "upper", "arithmetic": "float32", "iterations": 2}
+    how = {"norm": "l2", "side": "upper", "arithmetic": "float32", "iterations": 2}
     upper = core.certify(vae, x, noise, eps=0.5, method="alpha-crown", **how)
     yield "upper", upper
     yield "statement", upper.statement()
@@ -235,7 +241,7 @@ def test_in_many_states_at_once_every_function_says_the_same(
 def same(one: object, other: object) -> bool:
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
-    return one == other or (one != one and other != other)
+    return one == other or repr(one) == repr(other) == "nan"
 
 
 @pytest.fixture(scope="module")
@@ -252,20 +258,22 @@ def test_in_every_state_a_training_gives_the_same_weights(
     assert all(same(v, trained.state_dict()[k]) for k, v in found.state_dict().items())
 
 
+def generators() -> list[object]:
+    return [torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()]
+
+
 def test_nothing_is_drawn_from_the_generators_of_the_caller(
     model: str, mnist: Path, tmp_path: Path
 ) -> None:
-    before = torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate()
+    before = generators()
     flat(thorough, model)
     core.train(SHORT, tmp_path, data=mnist)
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state()[1].tobytes() == before[1]
-    assert random.getstate() == before[2]
+    assert generators() == before
 
 
 def switches() -> list[object]:
     """All that STATES changes, but for seeds."""
-    products = torch.backends.mkldnn.matmul.fp32_precision, torch.backends.mkldnn.conv.fp32_precision
+    products = BACKENDS.mkldnn.matmul.fp32_precision, BACKENDS.mkldnn.conv.fp32_precision
     return [
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
@@ -339,7 +347,7 @@ def test_of_two_threads_that_overlap_both_have_whole_products() -> None:
         with isolated():
             second_in.set()
             first_out.wait()
-            seen.append(torch.backends.mkldnn.matmul.fp32_precision)
+            seen.append(BACKENDS.mkldnn.matmul.fp32_precision)
 
     with short_products():
         threads = [threading.Thread(target=run) for run in (first, second)]
@@ -348,18 +356,18 @@ def test_of_two_threads_that_overlap_both_have_whole_products() -> None:
         for thread in threads:
             thread.join()
         assert seen == ["none"]
-        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+        assert BACKENDS.mkldnn.matmul.fp32_precision == "bf16"
 
 
 def test_what_is_set_for_all_backends_is_not_pinned_to_one() -> None:
-    matmul = torch.backends.mkldnn.matmul
-    torch.backends.fp32_precision = "bf16"
+    matmul = BACKENDS.mkldnn.matmul
+    BACKENDS.fp32_precision = "bf16"
     try:
         with isolated():
             assert matmul.fp32_precision == "ieee"
         assert matmul.fp32_precision == "bf16"
     finally:
-        torch.backends.fp32_precision = "none"
+        BACKENDS.fp32_precision = "none"
     assert matmul.fp32_precision == "none"
 
 
