@@ -107,10 +107,9 @@ def reseeded() -> Iterator[None]:
     try:
         yield
     finally:
-        for restore, state in zip(
-            (torch.set_rng_state, np.random.set_state, random.setstate), states, strict=True
-        ):
-            restore(state)
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
 
 
 STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
