@@ -281,7 +281,7 @@ def _attack(options: argparse.Namespace) -> None:
 def _one_image(options: argparse.Namespace) -> tuple[VAE, Tensor, Tensor]:
     vae = load_model(options.model)
     if options.image is not None:
-        x = load_image(options.image, vae.config.shape)
+        x = load_image(options.image, vae.config.shape, options.as_is)
     else:
         samples, _ = load_samples("mnist")
         if not 0 <= options.index < len(samples):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import DataError, InputError
-from core.files import write_bytes
+from core.files import read_bytes, write_bytes
 from core.isolation import isolated
+from core.picture import MOST_BYTES, read_page
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SAMPLES = ASSETS / "samples"
@@ -119,28 +119,18 @@ def load_test(
     return x[:samples], y[:samples], histogram
 
 
-def load_image(path: Path | str, shape: tuple[int, int, int]) -> Tensor:
-    """One PNG or JPEG file as (1, C, H, W) float32 in [0, 1], turned to grey or RGB and resized to fit.
+def load_image(path: Path | str, shape: tuple[int, int, int], as_is: bool = False) -> Tensor:
+    """One PNG or JPEG file as (1, C, H, W) float32 in [0, 1], as the page reads it, see `Page.fitted`.
+
+    as_is  the whole picture, neither turned round nor centred.
 
     Raises DataError if the file is missing, damaged, of another kind, or absurdly large.
     """
-    channels, height, width = shape
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as file:
-                image = file.convert("L" if channels == 1 else "RGB")
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise DataError(f"{path} cannot be read as a PNG or JPEG image ({error}).") from error
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return _to_images(np.array(image)[None])
+        page = read_page(read_bytes(Path(path), MOST_BYTES + 1))
+    except DataError as error:
+        raise DataError(f"{path} cannot be read as a PNG or JPEG image: {error}") from error
+    return torch.from_numpy(page.fitted(shape, as_is))[None]
 
 
 def save_image(x: Tensor, path: Path | str) -> None:

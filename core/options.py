@@ -175,6 +175,12 @@ def _add_one_image(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
     source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
     parser.set_defaults(image=None)
+    parser.add_argument(
+        "--as-is",
+        action="store_true",
+        help="take the whole of --image; without it a digit is read as on the page: dark ink on light paper "
+        "is turned round, and what has not 28 x 28 pixels is centred",
+    )
     parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
     _add_draws(parser)
 

@@ -9,10 +9,12 @@ import streamlit as st
 
 from core.checkpoint import load_config, model_config
 from core.errors import CoreError
+from core.fit import SIDE, like_mnist
+from core.picture import Page, read_page
 from dashboard import compute, models
 from dashboard.digit import own_name
 from dashboard.images import grey
-from dashboard.own import image, mnist, store, text
+from dashboard.own import store, text
 from dashboard.own.draw import draw
 from dashboard.own.strokes import render
 from dashboard.text import EXPLORER_PAGE, plain
@@ -48,7 +50,7 @@ def _draw() -> None:
                 return
         with st.container(width=PREVIEW):
             if strokes:
-                _offer(mnist.like_mnist(render(strokes)), text.USE_DRAWING)
+                _offer(like_mnist(render(strokes)), text.USE_DRAWING)
             else:
                 st.caption(text.EMPTY)
 
@@ -71,24 +73,23 @@ def _upload() -> None:
                 invert = st.toggle(
                     text.INVERT, page.dark_on_light, key=f"invert-{name}", help=text.INVERT_HELP
                 )
-                centre = st.toggle(text.CENTRE, True, key=f"centre-{name}", help=text.CENTRE_HELP)
-        ready = mnist.like_mnist(page.ink(invert)) if centre else mnist.whole(page.grey(invert))
+                centre = st.toggle(text.CENTRE, not page.ready, key=f"centre-{name}", help=text.CENTRE_HELP)
         with place:
-            _offer(ready, text.USE_IMAGE)
+            _offer(page.digit(invert, centre), text.USE_IMAGE)
     except CoreError as error:
         st.error(str(error))
 
 
 @st.cache_data(max_entries=1, show_spinner=False, scope="session")
-def _page(content: bytes) -> image.Page:
+def _page(content: bytes) -> Page:
     """The decoded file, in its visitor's session; large ones take half a second."""
-    return image.read_page(content)
+    return read_page(content)
 
 
 def _offer(ready: np.ndarray, label: str) -> None:
     """The image as it will be used, and the button that uses it."""
     alt = text.seen_alt(int((ready > 0.5).sum()))
-    st.image(grey(ready, scale=2 * PREVIEW // mnist.SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
+    st.image(grey(ready, scale=2 * PREVIEW // SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
     if st.button(label, width="stretch"):
         _explore(store.add(ready))
 

@@ -14,9 +14,8 @@ from PIL import Image, ImageOps
 
 import core
 from core.errors import DataError, InputError
-from dashboard.own import image
-from dashboard.own.image import read_page
-from dashboard.own.mnist import like_mnist, whole
+from core.fit import like_mnist, whole
+from core.picture import _TURNS, read_page
 from dashboard.own.strokes import MOST_POINTS, check_strokes, render
 
 DIGITS, LABELS = (part.squeeze().numpy() for part in core.load_samples("mnist"))
@@ -169,7 +168,7 @@ def test_a_picture_is_turned_as_the_camera_was_held(orientation: int):
     upright[:10, :5] = 255
     picture = Image.fromarray(upright)
     back = {5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, orientation)
-    turn = image._TURNS.get(back)
+    turn = _TURNS.get(back)
     exif = Image.Exif()
     exif[0x0112] = orientation
     turned = picture if turn is None else picture.transpose(turn)

@@ -19,8 +19,8 @@ from dashboard import compute
 from dashboard import text as words
 from dashboard.digit import Digit, own_name
 from dashboard.own import store, text
-from dashboard.own.image import read_page
-from dashboard.own.mnist import like_mnist
+from core.picture import read_page
+from core.fit import like_mnist
 from dashboard.own.strokes import render
 from dashboard.state import Settings
 from tests.malice import Bomb, exploded

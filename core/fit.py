@@ -33,13 +33,13 @@ def like_mnist(ink: np.ndarray) -> np.ndarray:
     return page
 
 
-def whole(ink: np.ndarray) -> np.ndarray:
-    """All of the image on a square of paper, made 28 x 28 by averaging."""
+def whole(ink: np.ndarray, size: int = SIDE) -> np.ndarray:
+    """All of the image on a square of paper, made `size` x `size` by averaging."""
     side = max(ink.shape)
     top, left = ((side - length) // 2 for length in ink.shape)
     page = np.zeros((side, side), dtype=np.float32)
     page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    averages = _averages(SIDE, side)
+    averages = _averages(size, side)
     return _levels(averages @ page @ averages.T)
 
 

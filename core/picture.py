@@ -1,14 +1,19 @@
-"""The bytes of an uploaded file, which anyone may have made -> light on a page. The file is not kept."""
+"""The bytes of a PNG or JPEG file, which anyone may have made -> an image that a model can take.
+
+The page and the command line read pictures here: the same file is the same image for both.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from core.errors import DataError
+from core.fit import SIDE, like_mnist, whole
 
 MOST_BYTES = 5_000_000
 MOST_PIXELS, MOST_SIDE = 16_000_000, 8192
@@ -35,9 +40,11 @@ _NOISE = 3.0
 
 @dataclass(frozen=True)
 class Page:
-    """A grey image. light: (H, W) float32 in [0, 1], 0 black. lossy: whether it comes from a JPEG."""
+    """A picture. light: (H, W) float32 in [0, 1], 0 black; colours: the same in red, green and blue,
+    (3, H, W). lossy: whether it comes from a JPEG."""
 
     light: np.ndarray
+    colours: np.ndarray
     lossy: bool = False
 
     @property
@@ -46,9 +53,32 @@ class Page:
         return float(np.median(self._edge))
 
     @property
+    def ready(self) -> bool:
+        """Whether it has the size of MNIST's images already: then it is not centred."""
+        return self.light.shape == (SIDE, SIDE)
+
+    @property
     def dark_on_light(self) -> bool:
-        """Whether it looks like dark ink on light paper, which MNIST turns round."""
-        return self.paper > 0.5
+        """Whether it looks like dark ink on light paper, which MNIST turns round. Of an image that has
+        MNIST's size nearly all of the edge has to be light: it may be an attacked one, full of noise."""
+        return (float(np.quantile(self._edge, 0.1)) if self.ready else self.paper) > 0.5
+
+    def digit(self, invert: bool, centre: bool) -> np.ndarray:
+        """The image (28, 28) that a model of MNIST's kind gets. Raises InputError where there is no ink to
+        centre."""
+        return like_mnist(self.ink(invert)) if centre else whole(self.grey(invert))
+
+    def fitted(self, shape: tuple[int, int, int], as_is: bool = False) -> np.ndarray:
+        """The image of a model's shape (C, H, W). A grey one of MNIST's size is read as the page suggests:
+        dark ink on light paper is turned round, ink is centred. Another one, or one that is to be taken as
+        it is, is the whole picture."""
+        channels, _, side = shape
+        if channels == 3:
+            return np.stack([whole(colour, side) for colour in self.colours])
+        invert = self.dark_on_light and not as_is
+        if side != SIDE or as_is:
+            return whole(self.grey(invert), side)[None]
+        return self.digit(invert, centre=not self.ready and bool(self.ink(invert).any()))[None]
 
     def ink(self, invert: bool) -> np.ndarray:
         """How much brighter than its paper each pixel is, (H, W) in [0, 1]: 0 paper, 1 the brightest.
@@ -74,8 +104,8 @@ class Page:
 
 
 def read_page(content: bytes) -> Page:
-    """One PNG or JPEG file as the grey page that it shows, turned as its camera was held, transparency as
-    paper; of an animation the first frame. Raises DataError with a sentence."""
+    """One PNG or JPEG file as the page that it shows, turned as its camera was held, transparency as paper;
+    of an animation the first frame. Raises DataError with a sentence."""
     kind = _check(content)
     # A decoder of hostile bytes raises whatever they lead it to; all of it means the same.
     try:
@@ -86,21 +116,21 @@ def read_page(content: bytes) -> Page:
                     f"{MOST_PIXELS // 1_000_000} million are taken, at most {MOST_SIDE:,} on a side."
                 )
             turn = _TURNS.get(_orientation(image))
-            image.draft("L", (_ENOUGH, _ENOUGH))
-            light, alpha = _planes(image)
+            image.draft("RGB", (_ENOUGH, _ENOUGH))
+            planes = [_turned(plane, turn) for plane in _planes(image)]
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"The image has more pixels than the {MOST_PIXELS // 1_000_000} million that are taken."
+            f"The image has more pixels than the {MOST_PIXELS // 1_000_000} million that are taken: {error}."
         ) from error
     except Exception as error:
         raise DataError(
             f"The file begins like a {kind} image but cannot be read as one: it is damaged or incomplete. "
             "Save it again, or choose another one."
         ) from error
-    planes = [np.asarray(plane, dtype=np.float32) for plane in (_turned(light, turn), _turned(alpha, turn))]
-    return Page(_on_paper(*planes), lossy=kind == "JPEG")
+    light, *colours, alpha = planes
+    return Page(_on_paper(light, light, alpha), _on_paper(np.stack(colours), light, alpha), kind == "JPEG")
 
 
 def _check(content: bytes) -> str:
@@ -128,31 +158,31 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _planes(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Light and opacity as images of floats in [0, 1], not much larger than needed."""
-    factor = -(-max(image.size) // _ENOUGH)
+def _planes(image: Image.Image) -> Iterator[np.ndarray]:
+    """Light, red, green, blue and opacity, each (H, W) float32 in [0, 1], not much larger than needed."""
     if image.mode.startswith("I"):  # 16 bits; Pillow would cut them off
-        values = np.clip(np.asarray(image, dtype=np.float32) / 65535, 0, 1)
-        light = Image.fromarray(values).reduce(factor)
-        return light, Image.new("F", light.size, 1.0)
-    both = image.convert("RGBA").convert("LA") if image.has_transparency_data else None
-    grey = image.convert("L") if both is None else both.getchannel("L")
-    light = _floats(grey.reduce(factor))
-    if both is None:
-        return light, Image.new("F", light.size, 1.0)
-    return light, _floats(both.getchannel("A").reduce(factor))
+        values = np.asarray(image, dtype=np.float32)
+        light = np.clip(values / 65535, 0, 1)
+        planes = [light, light, light, values != image.info.get("transparency")]
+        images = [Image.fromarray(np.asarray(plane, dtype=np.float32)) for plane in [light, *planes]]
+    else:
+        seen = image.has_transparency_data
+        colours = image.convert("RGBA" if seen else "RGB")
+        light = image.convert("L") if not seen else colours.convert("L")
+        alpha = colours.getchannel("A") if seen else Image.new("L", image.size, 255)
+        images = [light, *colours.split()[:3], alpha]
+    factor = -(-max(image.size) // _ENOUGH)
+    for plane in images:
+        small = np.asarray(plane.reduce(factor), dtype=np.float32)
+        yield small if plane.mode == "F" else small / 255
 
 
-def _floats(plane: Image.Image) -> Image.Image:
-    return Image.fromarray(np.asarray(plane, dtype=np.float32) / 255)
+def _turned(plane: np.ndarray, turn: Image.Transpose | None) -> np.ndarray:
+    return plane if turn is None else np.asarray(Image.fromarray(plane).transpose(turn))
 
 
-def _turned(plane: Image.Image, turn: Image.Transpose | None) -> Image.Image:
-    return plane if turn is None else plane.transpose(turn)
-
-
-def _on_paper(light: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def _on_paper(values: np.ndarray, light: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """What is transparent becomes paper: white if what can be seen is dark, else black."""
     seen = float(alpha.sum())
     paper = 1.0 if seen > 0 and float((light * alpha).sum()) < seen / 2 and seen < alpha.size else 0.0
-    return alpha * light + (1 - alpha) * np.float32(paper)
+    return alpha * values + (1 - alpha) * np.float32(paper)
