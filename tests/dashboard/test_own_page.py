@@ -15,12 +15,12 @@ import core
 from benchmarks.hostile.uploads import uploads
 from core.claim import read_claim
 from core.errors import DataError
+from core.fit import like_mnist
+from core.picture import read_page
 from dashboard import compute
 from dashboard import text as words
 from dashboard.digit import Digit, own_name
 from dashboard.own import store, text
-from core.picture import read_page
-from core.fit import like_mnist
 from dashboard.own.strokes import render
 from dashboard.state import Settings
 from tests.malice import Bomb, exploded
