@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -18,17 +20,18 @@ from core.certificate import over_draws, shown_bound, shown_radius
 from core.checkpoint import load_config, load_model
 from core.claim import MOST_BYTES, make_claim, read_claim
 from core.config import DEFAULT_WIDTHS, VAEConfig
-from core.data import SHAPES, load_image, load_samples, load_test, save_image
+from core.data import SHAPES, check_image_file, load_image, load_samples, load_test, save_image
 from core.elbo import elbo, sample_noise
 from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluate import Row, Summary, evaluate, summarise, write_rows
-from core.files import read_bytes, write_bytes
+from core.files import check_file, is_stdout, read_bytes, streams, write_bytes
 from core.model import VAE
 from core.options import parser
 from core.prove import certify
 from core.radius import certified_radius
 from core.settings import TrainSettings
 from core.suite.command import evaluate_suite
+from core.terminal import lenient_printing
 from core.train import EpochReport, train
 from core.validate import check_count
 from core.verify import verify_claim
@@ -36,16 +39,23 @@ from core.verify import verify_claim
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1 for a claim that does not hold, 2 for a named error, 130
-    for Ctrl-C."""
-    options = parser(_train, _evaluate, _certify, _verify, _radius, _attack).parse_args(argv)
-    try:
-        return options.run(options) or 0
-    except (Cancelled, KeyboardInterrupt) as stop:
-        print(str(stop) or "Stopped.", file=sys.stderr)
-        return 130
-    except CoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for Ctrl-C, 141 where nobody reads on what `--out -` writes. Results are written before they are
+    printed."""
+    with lenient_printing():
+        options = parser(_train, _evaluate, _certify, _verify, _radius, _attack).parse_args(argv)
+        try:
+            status = options.run(options) or 0
+            sys.stdout.flush()
+        except (Cancelled, KeyboardInterrupt) as stop:
+            print(str(stop) or "Stopped.", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            sys.stdout.flush()  # to nobody, as what is still printed
+            return 141
+        except CoreError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return status
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -135,16 +145,24 @@ def _evaluate(options: argparse.Namespace) -> None:
         "certificate": options.certificate,
         "device": options.device,
     }
-    out = options.out or "results.csv"
+    out = "results.csv" if options.out is None else options.out
+    check_file(out)
+    if options.summary is not None:
+        check_file(options.summary)
+        if (is_stdout(out) and is_stdout(options.summary)) or _same_file(out, options.summary):
+            raise InputError(f"--out and --summary are both {out}; choose another file for one of them.")
     rows = evaluate(options.models, x, y, levels=histogram, **settings)
     total = (len(options.models) + 1) * len(options.targets) * len(options.eps) * samples
     watched = tqdm(write_rows(rows, out, Row), total=total, unit="row", disable=None)
     means = summarise(watched)
-    if options.summary:
-        means = list(write_rows(means, options.summary, Summary))
-    for line in table(means):
-        print(line)
-    print(f"Rows in {out}.")
+    say = _beside(out, options.summary)
+    with _finally(say, *table(means), f"Rows in {out}."):
+        if options.summary is not None:
+            means = list(write_rows(means, options.summary, Summary))
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other) and not streams(one)
 
 
 def table(summaries: Sequence[Summary]) -> list[str]:
@@ -163,24 +181,31 @@ def table(summaries: Sequence[Summary]) -> list[str]:
 
 
 def _certify(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        check_file(options.out)
     vae, x, noise = _one_image(options)
     with _stoppable() as progress:
         proved = certify(vae, x, noise, eps=options.eps, **_proof(options), progress=progress)
-    print(f"clean      {elbo(vae, x, noise).total.item():.2f} nats, {over_draws(len(noise))}")
     bound = "vacuous" if proved.vacuous[0] else f"{shown_bound(proved.bound, proved.side)} nats"
-    print(f"certified  {bound}")
-    print(proved.statement())
+    say = _beside(options.out)
+    with _finally(
+        say,
+        f"clean      {elbo(vae, x, noise).total.item():.2f} nats, {over_draws(len(noise))}",
+        f"certified  {bound}",
+        proved.statement(),
+    ):
+        if options.out is not None:
+            claim = make_claim(
+                options.model,
+                x,
+                proved,
+                draws=len(noise),
+                seed=options.seed,
+                iterations=options.iterations,
+            )
+            write_bytes(options.out, claim.to_json().encode())
     if options.out is not None:
-        claim = make_claim(
-            options.model,
-            x,
-            proved,
-            draws=len(noise),
-            seed=options.seed,
-            iterations=options.iterations,
-        )
-        write_bytes(options.out, claim.to_json().encode())
-        print(f"certificate in {options.out}")
+        say(f"certificate in {options.out}")
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -255,6 +280,8 @@ def _stoppable() -> Iterator[Callable[[int, int], None]]:
 
 
 def _attack(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        check_image_file(options.out)
     vae, x, noise = _one_image(options)
     with tqdm(unit="step", disable=None) as bar:
         found = attack(
@@ -270,12 +297,31 @@ def _attack(options: argparse.Namespace) -> None:
             seed=options.seed,
             progress=_follow(bar),
         )
-    clean = elbo(vae, x, noise).total.item()
-    print(f"clean     {clean:.2f} nats")
-    print(f"attacked  {found.elbo.item():.2f} nats ({found.elbo.item() - clean:+.2f}, {found.method})")
-    if options.out:
-        save_image(found.x_adv, options.out)
-        print(f"attacked image in {options.out}")
+    clean, say = elbo(vae, x, noise).total.item(), _beside(options.out)
+    with _finally(
+        say,
+        f"clean     {clean:.2f} nats",
+        f"attacked  {found.elbo.item():.2f} nats ({found.elbo.item() - clean:+.2f}, {found.method})",
+    ):
+        if options.out is not None:
+            save_image(found.x_adv, options.out)
+    if options.out is not None:
+        say(f"attacked image in {options.out}")
+
+
+def _beside(*outs: str | None) -> Callable[[str], None]:
+    """Prints a line: to standard output, or beside it where a file goes there."""
+    return partial(print, file=sys.stderr if any(map(is_stdout, outs)) else sys.stdout)
+
+
+@contextmanager
+def _finally(say: Callable[[str], None], *lines: str) -> Iterator[None]:
+    """Prints results when they are written, and also if they cannot be."""
+    try:
+        yield
+    finally:
+        for line in lines:
+            say(line)
 
 
 def _one_image(options: argparse.Namespace) -> tuple[VAE, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import DataError, InputError
-from core.files import read_bytes, write_bytes
+from core.files import check_file, read_bytes, streams, write_bytes
 from core.isolation import isolated
 from core.picture import MOST_BYTES, read_page
 
@@ -133,20 +133,26 @@ def load_image(path: Path | str, shape: tuple[int, int, int], as_is: bool = Fals
     return torch.from_numpy(page.fitted(shape, as_is))[None]
 
 
+def check_image_file(path: Path | str) -> None:
+    """Raises InputError, OutputError, before anything is computed, where `save_image` would."""
+    check_file(path)
+    if Path(path).suffix.lower() not in (".npy", ".png") and not streams(path):
+        raise InputError(f"{path} must end in .npy (exact values) or .png (rounded to 256 levels).")
+
+
 def save_image(x: Tensor, path: Path | str) -> None:
-    """One image (1, C, H, W): exactly as .npy (float32), or rounded to 256 levels as .png.
+    """One image (1, C, H, W): exactly as .npy (float32), to streams too, or rounded to 256 levels as .png.
 
     Raises InputError for another suffix, OutputError if it cannot be written.
     """
-    pixels, suffix = x[0].permute(1, 2, 0).squeeze(-1).numpy(), Path(path).suffix.lower()
+    check_image_file(path)
     buffer = io.BytesIO()
-    if suffix == ".npy":
-        np.save(buffer, x[0].numpy(), allow_pickle=False)
-    elif suffix == ".png":
+    if Path(path).suffix.lower() == ".png":
+        pixels = x[0].permute(1, 2, 0).squeeze(-1).numpy()
         Image.fromarray((pixels * 255).round().astype(np.uint8)).save(buffer, "PNG")
     else:
-        raise InputError(f"{path} must end in .npy (exact values) or .png (rounded to 256 levels).")
-    write_bytes(Path(path), buffer.getvalue())
+        np.save(buffer, x[0].numpy(), allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
 
 
 def _to_images(raw: np.ndarray) -> Tensor:

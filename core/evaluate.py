@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,7 +21,7 @@ from core.baseline import fit_constant_decoder
 from core.checkpoint import load_model
 from core.device import find_device
 from core.elbo import elbo, sample_noise
-from core.files import writing
+from core.files import check_file, open_stream, streams, writing
 from core.isolation import isolated_steps
 from core.likelihood import Likelihood
 from core.prove import certify
@@ -151,17 +153,31 @@ def write_rows(rows: Iterable[Line], path: Path | str, kind: type[Line]) -> Iter
 
     Raises OutputError if the file cannot be written.
     """
-    with writing(path):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with Path(path).open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
-            for index, row in enumerate(rows):
-                if index == 0:
+    check_file(path)
+    with writing(path), _growing(path) as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
+        for index, row in enumerate(rows):
+            if index == 0:
+                if not streams(path):
                     file.truncate(0)
-                    writer.writeheader()
-                writer.writerow(asdict(row))
-                file.flush()
-                yield row
+                writer.writeheader()
+            writer.writerow(asdict(row))
+            file.flush()
+            yield row
+
+
+@contextmanager
+def _growing(path: Path | str) -> Iterator[TextIO]:
+    """Text that is added to a file, or to a stream."""
+    if streams(path):
+        with open_stream(path) as stream:
+            file = io.TextIOWrapper(stream, "utf-8", "backslashreplace", newline="", write_through=True)
+            yield file
+            file.detach()
+    else:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            yield file
 
 
 @dataclass(frozen=True)

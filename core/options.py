@@ -107,14 +107,14 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(fixed={name: parser.get_default(name) for name in fixed})
     add("--suite", choices=tuple(SUITES), help="a full evaluation, resumable; the options below are for it")
     add("--jobs", type=int, help="its worker processes; without it one a core, on a GPU one")
-    add("--results", type=Path, help="folder for its tables and pictures; without it the one of --out")
+    add("--results", help="folder for its tables and pictures; without it the one of --out")
 
 
 def _add_certify(parser: argparse.ArgumentParser) -> None:
     _add_one_image(parser)
     _add_eps(parser)
     _add_proof(parser, "ibp")
-    parser.add_argument("--out", type=Path, help="file for the certificate, JSON, see `verify`")
+    parser.add_argument("--out", help="file for the certificate, JSON, see `verify`; - is standard output")
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -178,8 +178,8 @@ def _add_one_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-is",
         action="store_true",
-        help="take the whole of --image; without it a digit is read as on the page: dark ink on light paper "
-        "is turned round, and what has not 28 x 28 pixels is centred",
+        help="take the whole of --image; else a digit is read as on the page: dark ink on light paper is "
+        "turned round, and what has not 28 x 28 pixels is centred",
     )
     parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
     _add_draws(parser)

@@ -121,9 +121,8 @@ def read_page(content: bytes) -> Page:
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(
-            f"The image has more pixels than the {MOST_PIXELS // 1_000_000} million that are taken: {error}."
-        ) from error
+        most = MOST_PIXELS // 1_000_000
+        raise DataError(f"The image has more than the {most} million pixels taken: {error}.") from error
     except Exception as error:
         raise DataError(
             f"The file begins like a {kind} image but cannot be read as one: it is damaged or incomplete. "

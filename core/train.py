@@ -16,6 +16,7 @@ from core.checkpoint import CONFIG, save_model
 from core.data import load_dataset
 from core.errors import CoreError, OutputError
 from core.fast_ibp import initialise
+from core.files import check_folder
 from core.isolation import isolated
 from core.metrics import model_metrics
 from core.model import VAE, fresh_vae
@@ -70,6 +71,7 @@ def train(
     Raises DataError, OutputError (`out` cannot be written, or holds a model), CheckpointError (nothing
     to resume), ConfigError (other settings), InputError (no such device).
     """
+    check_folder(out)
     out = Path(out)
     with workers(device) as group:
         resume = resume or (restarts() > 0 and (out / RESUME).exists())

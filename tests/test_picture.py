@@ -1,4 +1,4 @@
-"""One digit, saved in every way that a PNG or JPEG file can have: the command line reads what the page does."""
+"""One digit, saved in every way that PNG and JPEG files have: the command line reads what the page does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_alpha(ink: int, mode: str) -> Image.Image:
 
 
 def colour_key(picture: Image.Image) -> bytes:
-    """White ink; what is black is transparent, by a chunk tRNS, which Pillow does not write for all modes."""
+    """What is black is transparent, by a chunk tRNS, which Pillow does not write for all modes."""
     content = saved(picture)
     chunk = b"tRNS\0\0"
     chunk = (2).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)

@@ -22,8 +22,8 @@ def evaluate_suite(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} is decided by --suite {options.suite}; leave it out.")
     samples = None if options.samples is None else check_count("--samples", options.samples)
     x, y, levels = load_test(options.dataset, options.data or Path("data"), samples)
-    out = Path(options.out or f"runs/{options.suite}")
-    results = options.results or out
+    out = f"runs/{options.suite}" if options.out is None else options.out
+    results = out if options.results is None else options.results
     rank = this_rank().rank
     bar_format = "{percentage:.1f}%|{bar}| {elapsed}, {remaining} left"
     with tqdm(disable=None if rank == 0 else True, bar_format=bar_format, smoothing=0) as bar:
@@ -51,4 +51,4 @@ def evaluate_suite(options: argparse.Namespace) -> None:
             bar.write(f"Finished jobs are in {out}; go on with the same command.", file=sys.stderr)
             raise
     if rank == 0:
-        print(f"Tables and pictures in {results}, values image by image in {out / 'rows'}.")
+        print(f"Tables and pictures in {results}, values image by image in {Path(out) / 'rows'}.")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.device import find_device
 from core.errors import CheckpointError, CoreError, DataError, InputError
+from core.files import check_folder
 from core.isolation import isolated
 from core.ranks import this_rank, wait_for_all
 from core.suite.log import open_log, read_logs
@@ -58,6 +59,8 @@ def run_suite(
     if rank.world > 1 and jobs not in (None, 1):
         raise InputError(f"--jobs is {jobs}, but under torchrun each rank is one process: leave it out.")
     find_device(device)  # before anything is written
+    for folder in (out, out if results is None else results):
+        check_folder(folder)
     usual = cores() if device == "cpu" else 1
     processes = check_count("--jobs", usual if jobs is None else jobs, 4096) if rank.world == 1 else 1
     if isinstance(suite, str):
@@ -81,7 +84,7 @@ def run_suite(
         if failed:
             raise _gone(failed, logs)
         if rank.rank == 0:
-            _merge(plan, logs, Data(x, y, levels), Path(out), Path(results or out))
+            _merge(plan, logs, Data(x, y, levels), Path(out), Path(out if results is None else results))
 
 
 def _merge(plan: Plan, logs: Path, data: Data, out: Path, results: Path) -> None:
