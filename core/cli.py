@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -29,6 +30,7 @@ from core.model import VAE
 from core.options import parser
 from core.prove import certify
 from core.radius import certified_radius
+from core.resume import RESUME
 from core.settings import TrainSettings
 from core.suite.command import evaluate_suite
 from core.terminal import lenient_printing
@@ -109,9 +111,11 @@ def _train(options: argparse.Namespace) -> None:
                 on_step=_follow(bar),
             )
         except KeyboardInterrupt:
-            bar.write(
-                f"The last whole epoch is in {options.out}; go on with the same command and --resume."
-            )
+            if (Path(options.out) / RESUME).exists():
+                bar.write(
+                    f"What whole epochs there were are in {options.out}; go on with the same command and "
+                    "--resume."
+                )
             raise
     print(f"Trained model in {options.out}: load it with core.load_model({options.out!r}).")
 

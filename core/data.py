@@ -38,6 +38,8 @@ def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
     they are damaged.
     """
     images, labels = _load_arrays(f"{name}-test.npz", "images", "labels")
+    if wrong := _what_is_wrong(images, labels, SHAPES[name]):
+        raise DataError(f"{name}-test.npz has {wrong}: it is damaged; restore it from the repository.")
     return _to_images(images), torch.from_numpy(labels.astype(np.int64))
 
 
@@ -45,6 +47,12 @@ def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
 def load_levels(name: str = "mnist") -> Tensor:
     """Histogram (C, H, W, 256) int64 of the training part: how many images have each grey level where."""
     (counts,) = _load_arrays(f"{name}-train-levels.npz", "levels")
+    channels, side = SHAPES[name]
+    if counts.shape != (channels, side, side, 256):
+        wrong = f"shape {counts.shape}"
+        raise DataError(
+            f"{name}-train-levels.npz has {wrong}: it is damaged; restore it from the repository."
+        )
     return torch.from_numpy(counts.astype(np.int64))
 
 
@@ -81,20 +89,51 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
     from torchvision import datasets  # only training needs it, and the page opens seconds sooner
 
     kind, train = getattr(datasets, DATASETS[name]), split == "train"
+    files = "cifar-10-batches-py" if name == "cifar10" else f"{kind.__name__}/raw"
+    other = f"name the folder of another copy with --data DIR, in torchvision's layout: DIR/{files}/..."
     try:
         try:
             data = kind(str(root), train=train, download=False)
         except RuntimeError:  # torchvision's way to say "not there"
             data = kind(str(root), train=train, download=True)
-    except (OSError, RuntimeError, ValueError, EOFError, AssertionError) as error:
-        files = "cifar-10-batches-py" if name == "cifar10" else f"{kind.__name__}/raw"
+    except (OSError, RuntimeError) as error:
         raise DataError(
             f"The data set {name} is not complete in {root} and could not be downloaded "
-            f"({' '.join(str(error).split())}). Connect to the internet once, or name the folder of an "
-            f"existing copy with --data DIR, in torchvision's layout: DIR/{files}/..."
+            f"({' '.join(str(error).split())}). Connect to the internet once, or {other}"
         ) from error
+<<<<<<< HEAD
     images = np.asarray(data.data)
     return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64, device="cpu")
+=======
+    except Exception as error:  # a reader of damaged files raises whatever they lead it to
+        raise DataError(
+            f"The data set {name} is not complete in {root}, or not as it was published, in bytes "
+            f"({' '.join(str(error).split())}). Delete it there, so that it is downloaded anew, or {other}"
+        ) from error
+    images, labels = np.asarray(data.data), np.asarray(data.targets)
+    if wrong := _what_is_wrong(images, labels, SHAPES[name]):
+        raise DataError(
+            f"The data set {name} in {root} has {wrong}. Delete it there, so that it is downloaded anew, "
+            f"or {other}"
+        )
+    return _to_images(images), torch.as_tensor(labels, dtype=torch.int64)
+
+
+def _what_is_wrong(images: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> str | None:
+    """What images (N, H, W) or (N, H, W, C) of a data set, its labels (N,) and (channels, size) should not
+    be, in words; None for nothing."""
+    channels, side = shape
+    wanted = (side, side) if channels == 1 else (side, side, channels)
+    if images.dtype != np.uint8:
+        return f"images of {images.dtype}, where bytes (uint8, 0 to 255) belong"
+    if images.shape[1:] != wanted:
+        return f"images of shape {images.shape[1:]}, where {wanted} belongs"
+    if labels.dtype.kind not in "ui" or labels.ndim != 1:
+        return f"labels of {labels.dtype} and shape {labels.shape}, where a whole number an image belongs"
+    if len(images) != len(labels):
+        return f"{len(images)} images and {len(labels)} labels"
+    return None if len(images) else "no images"
+>>>>>>> 8581aa6 (Data sets are checked when they are read; a training leaves no model before it has trained one)
 
 
 @isolated()

@@ -30,12 +30,13 @@ def record(settings: TrainSettings, epochs_done: int) -> dict[str, Any]:
 def save_state(
     vae: VAE, optimiser: torch.optim.Adam, settings: TrainSettings, out: Path, epoch: int
 ) -> None:
-    """The state to resume from in one file, then the usable checkpoint."""
+    """The state to resume from in one file, then, once anything is trained, the usable checkpoint."""
     state = {f"model.{key}": value for key, value in vae.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
         state |= {f"adam.{index}.{key}": value for key, value in entry.items()}
     write_tensors(out / RESUME, state, {"epoch": str(epoch), "settings": _fingerprint(settings)})
-    save_model(vae, out, record(settings, epoch))
+    if epoch > 0:
+        save_model(vae, out, record(settings, epoch))
 
 
 def restore_state(vae: VAE, optimiser: torch.optim.Adam, settings: TrainSettings, out: Path) -> int:

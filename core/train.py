@@ -60,7 +60,7 @@ def train(
     Under torchrun the images of each batch are shared among the processes: the same training, but for
     rounding. After torchrun has replaced a lost worker it goes on from the last whole epoch.
 
-    out       folder for weights.safetensors and config.json, usable after every epoch.
+    out       folder for weights.safetensors and config.json, a model after every epoch and none before.
     data      folder of the data set in torchvision's layout, downloaded there if it is not.
     resume    go on where an interrupted training of the same settings in `out` stopped; the result is
               the one of an uninterrupted run.
@@ -152,7 +152,7 @@ def _epoch(
         if not math.isfinite(loss.item()):
             raise CoreError(
                 f"The loss is {loss.item()} in epoch {epoch + 1}; try a lower --lr, or a longer "
-                "--warmup and --ramp. The last whole epoch is kept."
+                "--warmup and --ramp. What whole epochs there were are kept."
             )
         optimiser.zero_grad()
         (loss * group.size).backward()  # workers' gradients are averaged, their losses add up

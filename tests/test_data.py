@@ -120,6 +120,72 @@ def test_a_damaged_data_set_is_named(damage: bytes, mnist: Path, tmp_path: Path)
         load_dataset("mnist", "train", copy)
 
 
+def idx(values: np.ndarray) -> bytes:
+    """An array as MNIST's files have them."""
+    kind = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}[
+        values.dtype.name
+    ]
+    sizes = np.array(values.shape, dtype=">i4").tobytes()
+    return (
+        bytes([0, 0, kind, values.ndim]) + sizes + values.astype(values.dtype.newbyteorder(">")).tobytes()
+    )
+
+
+IMAGES, LABELS = np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(
+    ("images", "labels", "reason"),
+    [
+        (IMAGES.astype(np.float32), LABELS, "in bytes .*float32"),
+        (IMAGES.astype(np.float64), LABELS, "in bytes .*float64"),
+        (IMAGES.astype(np.int32), LABELS, "in bytes .*int32"),
+        (IMAGES, LABELS.astype(np.float32), "float32"),
+        (IMAGES, LABELS[:4], "5 images and 4 labels"),
+        (IMAGES[:4], LABELS, "4 images and 5 labels"),
+        (IMAGES[:0], LABELS[:0], "buffer length"),
+        (IMAGES[:, :27], LABELS, r"shape \(27, 28\)"),
+        (np.zeros((5, 32, 32), np.uint8), LABELS, r"shape \(32, 32\)"),
+        (IMAGES[0], LABELS, "3 dimension"),
+        (IMAGES, np.zeros((5, 2), np.uint8), "1 dimension"),
+    ],
+)
+def test_a_data_set_is_checked_when_it_is_read(
+    images: np.ndarray, labels: np.ndarray, reason: str, split: str, tmp_path: Path
+) -> None:
+    raw = write_mnist(tmp_path) / "MNIST" / "raw"
+    name = {"train": "train", "test": "t10k"}[split]
+    load_dataset("mnist", split, tmp_path)
+    (raw / f"{name}-images-idx3-ubyte").write_bytes(idx(images))
+    (raw / f"{name}-labels-idx1-ubyte").write_bytes(idx(labels))
+    with pytest.raises(DataError, match=f"The data set mnist .*{reason}.*--data DIR"):
+        load_dataset("mnist", split, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"images": IMAGES.astype(np.int64), "labels": LABELS}, "int64"),
+        ({"images": IMAGES[:, 1:], "labels": LABELS}, "shape"),
+        ({"images": IMAGES, "labels": LABELS[1:]}, "5 images and 4 labels"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "no images"),
+    ],
+)
+def test_shipped_samples_are_checked_too(arrays: dict[str, np.ndarray], reason: str, samples: Path) -> None:
+    np.savez(samples, **arrays)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"{reason}.* it is damaged; restore it"):
+        core.load_samples("mnist")
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 28, 28, 255), (3, 28, 28, 256)])
+def test_a_histogram_of_another_shape_is_refused(shape: tuple[int, ...], samples: Path) -> None:
+    np.savez(samples.with_name("mnist-train-levels.npz"), levels=np.zeros(shape, np.uint16))
+    with pytest.raises(DataError, match="is damaged; restore it"):
+        load_levels("mnist")
+
+
 def test_unknown_data_set_and_split(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="dataset is 'imagenet'; choose one of mnist, fashion-mnist"):
         load_dataset("imagenet", "train", tmp_path)

@@ -62,13 +62,19 @@ def test_interrupted_within_an_epoch_keeps_the_last_whole_one(mnist: Path, tmp_p
     assert weights_equal(resumed, core.train(PLAIN, tmp_path / "whole", data=mnist))
 
 
-def test_interrupted_in_the_first_epoch_leaves_a_loadable_model(mnist: Path, tmp_path: Path) -> None:
+def test_before_the_first_epoch_is_whole_there_is_no_model_but_a_way_on(
+    mnist: Path, tmp_path: Path
+) -> None:
     def on_step(done: int, total: int) -> None:
+        assert [p.name for p in tmp_path.iterdir()] == [RESUME]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         core.train(PLAIN, tmp_path, data=mnist, on_step=on_step)
-    assert core.load_model(tmp_path).config == MLP
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
+        core.load_model(tmp_path)
+    resumed = core.train(PLAIN, tmp_path, data=mnist, resume=True)
+    assert weights_equal(resumed, core.train(PLAIN, tmp_path / "whole", data=mnist))
 
 
 @pytest.fixture
