@@ -22,6 +22,7 @@ from core.errors import CheckpointError, ConfigError, ModelNotFoundError
 from core.files import write_bytes
 from core.isolation import isolated
 from core.model import VAE
+from core.validate import check_vae
 
 FORMAT = 1
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
@@ -46,6 +47,10 @@ def is_shipped(name: str) -> bool:
 
 def find_model(name: str | Path) -> Path:
     """The folder of a shipped model, or of a path. Raises ModelNotFoundError with near names."""
+    if not isinstance(name, str | Path):
+        raise ModelNotFoundError(
+            f"A {type(name).__name__} is no name of a model; give a shipped name, or the path of a folder."
+        )
     if is_shipped(str(name)):
         return MODELS / str(name)
     if Path(name).is_dir():
@@ -164,7 +169,7 @@ def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
     """
     config = {
         "format": FORMAT,
-        "model": vae.config.to_dict(),
+        "model": check_vae(vae).config.to_dict(),
         **record,
         "versions": {
             "python": platform.python_version(),

@@ -21,6 +21,7 @@ from core.curve import Proof
 from core.errors import ClaimError, InputError
 from core.isolation import isolated
 from core.methods import OPTIMISING
+from core.plain import whole
 
 FORMAT = 2
 MOST_BYTES = 1_000_000
@@ -153,6 +154,7 @@ def _claim(model: str | Path, x: Tensor, *, bound: float, **question: Any) -> Cl
         question["delta"] = 0.0
     if question["method"] not in OPTIMISING:
         question["iterations"] = 0
+    question |= {name: _counted(name, question[name], most) for name, most in _MOST.items()}
     question |= {
         "eps": float(shown_radius(question["eps"])),
         "margin": float(f"{question['margin']:.2g}"),
@@ -167,6 +169,16 @@ def _claim(model: str | Path, x: Tensor, *, bound: float, **question: Any) -> Cl
             **question,
         )
     )
+
+
+def _counted(name: str, value: object, most: int) -> int:
+    """A whole number as a claim can say it."""
+    number = whole(value)
+    if number is None or not 0 <= number <= most:
+        raise InputError(
+            f"{name} is {str(value)[:30]}; a certificate takes whole numbers from 0 to {most:,}."
+        )
+    return number
 
 
 def worded(claim: Claim) -> Claim:

@@ -156,7 +156,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         if (is_stdout(out) and is_stdout(options.summary)) or _same_file(out, options.summary):
             raise InputError(f"--out and --summary are both {out}; choose another file for one of them.")
     rows = evaluate(options.models, x, y, levels=histogram, **settings)
-    total = (len(options.models) + 1) * len(options.targets) * len(options.eps) * samples
+    total = (len(set(options.models)) + 1) * len(set(options.targets)) * len(set(options.eps)) * samples
     watched = tqdm(write_rows(rows, out, Row), total=total, unit="row", disable=None)
     means = summarise(watched)
     say = _beside(out, options.summary)

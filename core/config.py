@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
 
 from core.errors import ConfigError
+from core.plain import make_plain, real, whole
 
 ARCHITECTURES = ("mlp", "conv")
 LIKELIHOODS = ("bernoulli", "gaussian")
@@ -15,10 +17,6 @@ SIZES = (28, 32)
 DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (16, 32, 128)}
 MOST_WEIGHTS = 50_000_000
 """No model is larger (200 MB): what cannot be loaded is not trained, and a hostile file gets no memory."""
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -46,26 +44,30 @@ class VAEConfig:
     sigma: float = 0.2
 
     def __post_init__(self) -> None:
+        for name in ("channels", "size", "latent"):
+            make_plain(self, name, whole)
+        make_plain(self, "sigma", real)
         if self.arch not in ARCHITECTURES:
             raise ConfigError(f"arch is {self.arch!r}; choose one of {', '.join(ARCHITECTURES)}.")
         if self.likelihood not in LIKELIHOODS:
             raise ConfigError(f"likelihood is {self.likelihood!r}; choose one of {', '.join(LIKELIHOODS)}.")
-        if not _whole(self.channels) or self.channels not in (1, 3):
+        if whole(self.channels) is None or self.channels not in (1, 3):
             raise ConfigError(f"channels is {self.channels!r}; it must be 1 or 3.")
-        if not _whole(self.size) or self.size not in SIZES:
+        if whole(self.size) is None or self.size not in SIZES:
             raise ConfigError(f"size is {self.size!r}; it must be 28 or 32.")
-        if not _whole(self.latent) or not 1 <= self.latent <= 1024:
+        if whole(self.latent) is None or not 1 <= self.latent <= 1024:
             raise ConfigError(f"latent is {self.latent!r}; it must be a whole number in 1..1024.")
         widths = self.widths
-        if not isinstance(widths, (tuple, list)) or not all(_whole(w) and 1 <= w <= 8192 for w in widths):
+        if not isinstance(widths, (tuple, list)) or not all(
+            whole(w) is not None and 1 <= w <= 8192 for w in widths
+        ):
             raise ConfigError(f"widths is {widths!r}; it must be whole numbers in 1..8192.")
-        object.__setattr__(self, "widths", tuple(widths))
+        object.__setattr__(self, "widths", tuple(map(operator.index, widths)))
         if self.arch == "conv" and len(widths) != 3:
             raise ConfigError(f"widths is {widths!r}; conv needs three: conv 1, conv 2, fully connected.")
         if not 1 <= len(widths) <= 8:
             raise ConfigError(f"widths has {len(widths)} entries; it must have 1 to 8.")
-        number = isinstance(self.sigma, (int, float)) and not isinstance(self.sigma, bool)
-        if not number or not 1e-3 <= self.sigma <= 10:  # False for NaN too
+        if real(self.sigma) is None or not 1e-3 <= self.sigma <= 10:  # False for NaN too
             raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
         if self.weights > MOST_WEIGHTS:
             raise ConfigError(

@@ -15,9 +15,10 @@ from torch.nn.modules import module as torch_module
 
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import FLOAT64
-from core.errors import InputError, UnsupportedModelError
+from core.errors import UnsupportedModelError
 from core.latent import reparameterise
 from core.model import VAE
+from core.validate import check_vae
 
 _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
 """What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
@@ -26,10 +27,7 @@ _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola"
 def check_structure(vae: VAE) -> None:
     """Raises UnsupportedModelError for what bounds do not see when they walk through the layers: hooks,
     encode, decode or forward of one's own. It names what it found."""
-    if not isinstance(vae, VAE):
-        raise InputError(
-            f"The model is a {type(vae).__name__}, not a VAE; load one with core.load_model(name)."
-        )
+    check_vae(vae)
     for name in ("encode", "decode"):
         if getattr(type(vae), name) is not getattr(VAE, name) or name in vars(vae):
             raise UnsupportedModelError(

@@ -12,7 +12,7 @@ from core.device import plain_convolutions
 from core.isolation import isolated
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
-from core.validate import check_count, check_images, check_noise, check_seed
+from core.validate import check_count, check_images, check_noise, check_seed, check_vae
 
 # Rows (images x draws) that go through the decoder at once; bounds the memory of a large batch.
 ROWS = 4096
@@ -51,7 +51,7 @@ def elbo_terms_by_draw(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[T
 
 def as_double(vae: VAE) -> VAE:
     """A copy of the model in float64, same weights: what scores and certificates are computed with."""
-    return in_dtype(vae, torch.float64)
+    return in_dtype(check_vae(vae), torch.float64)
 
 
 def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
@@ -76,13 +76,19 @@ def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     """Noise (S, k) ~ N(0, I), float32, shared by every image (common random numbers).
 
     The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
-    Raises InputError unless draws is a whole number >= 1 and seed one >= 0.
+    Raises InputError unless vae is a VAE, draws a whole number >= 1 and seed one >= 0.
     """
+<<<<<<< HEAD
     generator = torch.Generator("cpu").manual_seed(check_seed(seed))
     rows = [
         torch.randn(vae.config.latent, generator=generator, dtype=torch.float32, device="cpu")
         for _ in range(check_count("draws", draws))
     ]
+=======
+    latent = check_vae(vae).config.latent
+    generator = torch.Generator().manual_seed(check_seed(seed))
+    rows = [torch.randn(latent, generator=generator) for _ in range(check_count("draws", draws))]
+>>>>>>> 9364d3e (Values: numbers are numbers whoever made them; a pixel is named as it is; what is no VAE is a typed error; negative numbers with exponents are values; what is named twice is evaluated once)
     return torch.stack(rows)
 
 

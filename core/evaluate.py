@@ -18,14 +18,15 @@ from torch import Tensor
 
 from core.attacks import attack as run_attack
 from core.baseline import fit_constant_decoder
-from core.checkpoint import load_model
+from core.checkpoint import find_model, load_model
 from core.device import find_device
 from core.elbo import elbo, sample_noise
+from core.errors import InputError
 from core.files import check_file, open_stream, streams, writing
 from core.isolation import isolated_steps
 from core.likelihood import Likelihood
 from core.prove import certify
-from core.validate import TARGETS, check_images
+from core.validate import TARGETS, check_images, check_labels
 
 CONSTANT = "constant-decoder"
 BATCH = 250
@@ -79,8 +80,14 @@ def evaluate(
     models gets rows of the constant decoder that was fitted for that eps and target. device is "cpu" or
     "cuda".
 
-    Raises the errors of `load_model`, `attack` and `certify`, all models being loaded first.
+    What is named twice, a model, an eps or a target, is evaluated once.
+
+    Raises the errors of `load_model`, `attack` and `certify`, all models being loaded first; InputError for
+    labels that are not one an image.
     """
+    check_labels(x, y)
+    models = _each_once(models)
+    eps, targets = tuple(dict.fromkeys(eps)), tuple(dict.fromkeys(targets))
     short = [Path(name).name for name in models]
     named = [n if short.count(n) == 1 else str(name) for n, name in zip(short, models, strict=True)]
     place = find_device(device)
@@ -106,6 +113,16 @@ def evaluate(
             threat = {"model": name, **question, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}
             yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **threat, **methods)
+
+
+def _each_once(models: Sequence[str | Path]) -> list[str | Path]:
+    """The models by the first name that each is given."""
+    if isinstance(models, str | Path):
+        raise InputError(f"models is {str(models)!r}; give a list of names or folders.")
+    names: dict[Path, str | Path] = {}
+    for name in models:
+        names.setdefault(find_model(name).resolve(), name)
+    return list(names.values())
 
 
 def _constant_rows(

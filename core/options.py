@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from core.attacks import ATTACKS
 from core.ball import NORMS
@@ -21,6 +23,20 @@ from core.settings import INITS
 from core.suite.plan import SUITES
 from core.validate import TARGETS
 
+# As float reads them; argparse on its own takes -1e3 for an option.
+_NEGATIVE = re.compile(
+    r"-(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[-+]?[\d_]+)?$|-(inf|infinity|nan)$", re.IGNORECASE
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser for which every negative number is a value, -2.45e2 and -inf too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = _NEGATIVE
+
+
 Run = Callable[[argparse.Namespace], int | None]
 
 
@@ -28,7 +44,7 @@ def parser(
     train: Run, evaluate: Run, certify: Run, verify: Run, radius: Run, attack: Run
 ) -> argparse.ArgumentParser:
     """The parser; `run` of the parsed options is the function of the chosen command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m core",
         description="Robust variational auto-encoders: train them, attack them, certify them.",
     )

@@ -21,7 +21,7 @@ from core.model import VAE
 from core.problem import Problem, pose
 from core.robust import separate_terms
 from core.sampled import sampled_certificate
-from core.validate import check_choice, check_count, check_seconds
+from core.validate import check_choice, check_count, check_seconds, check_seed
 
 # Images x draws that are relaxed together: several times as fast as one by one.
 _TOGETHER = 64
@@ -93,7 +93,8 @@ def certify(
         vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
     )
     if states != "draws":
-        return sampled_certificate(problem, states, alpha, delta, draws, seed, progress)
+        sample = check_count("draws", draws), check_seed(seed)
+        return sampled_certificate(problem, states, alpha, delta, *sample, progress)
     run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds))
     for _ in run.steps():
         try:

@@ -7,25 +7,26 @@ from dataclasses import dataclass, field, fields
 from core.config import VAEConfig
 from core.data import SHAPES
 from core.errors import ConfigError
+from core.plain import make_plain, real, whole
 from core.recipes import RECIPES
 from core.validate import TARGETS
 
 INITS = ("default", "ibp")
 _CHOICES = {"target": TARGETS, "recipe": tuple(RECIPES), "init": INITS, "dataset": tuple(SHAPES)}
 _LIMITS = {
-    "eps": ((int, float), 0, 1),
-    "kappa": ((int, float), 0, 1),
-    "share": ((int, float), 0, 1),
-    "attack_steps": (int, 1, 1000),
-    "regularise": ((int, float), 0, 1e6),
-    "beta": ((int, float), 0, 1e3),
-    "kl_warmup": ((int, float), 0, 10_000),
-    "epochs": (int, 1, 10_000),
-    "warmup": ((int, float), 0, 10_000),
-    "ramp": ((int, float), 0, 10_000),
-    "batch": (int, 1, 100_000),
-    "lr": ((int, float), 1e-8, 1),
-    "seed": (int, 0, 2**31),
+    "eps": (real, 0, 1),
+    "kappa": (real, 0, 1),
+    "share": (real, 0, 1),
+    "attack_steps": (whole, 1, 1000),
+    "regularise": (real, 0, 1e6),
+    "beta": (real, 0, 1e3),
+    "kl_warmup": (real, 0, 10_000),
+    "epochs": (whole, 1, 10_000),
+    "warmup": (real, 0, 10_000),
+    "ramp": (real, 0, 10_000),
+    "batch": (whole, 1, 100_000),
+    "lr": (real, 1e-8, 1),
+    "seed": (whole, 0, 2**31),
 }
 # Only robust training has them.
 _ROBUST = ("target", "recipe", "kappa", "warmup", "ramp")
@@ -89,11 +90,11 @@ class TrainSettings:
                 f"{self.dataset} has {SHAPES[self.dataset][0]} channels of size "
                 f"{SHAPES[self.dataset][1]}, but the model is built for {self.model.shape}."
             )
-        for name, (kinds, low, high) in _LIMITS.items():
+        for name, (kind, low, high) in _LIMITS.items():
+            make_plain(self, name, kind)
             value = getattr(self, name)
-            right = isinstance(value, kinds) and not isinstance(value, bool)
-            if not right or not low <= value <= high:  # False for NaN too
-                what = "whole number" if kinds is int else "number"
+            if kind(value) is None or not low <= value <= high:  # False for NaN too
+                what = "whole number" if kind is whole else "number"
                 raise ConfigError(f"{name} is {value!r}; it must be a {what} in {low:g}..{high:g}.")
         if self.recipe == "crown-ibp" and self.eps > 0 and (self.beta != 1 or self.kl_warmup > 0):
             raise ConfigError(

@@ -7,6 +7,7 @@ probability at most alpha over the sample. All tensors are float64.
 from __future__ import annotations
 
 import math
+import numbers
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ _UNIT = 2.0**-53
 
 def check_level(name: str, value: float) -> float:
     """A probability of being wrong: a number in (0, 1/2]."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 0.5:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value <= 0.5:
         raise InputError(f"{name} is {value!r}; it must be a number above 0 and at most 0.5.")
     return float(value)
 

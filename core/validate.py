@@ -12,8 +12,21 @@ from torch import Tensor
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import own
 from core.model import VAE
+from core.plain import whole
 
 TARGETS = ("likelihood", "reconstruction")
+
+# Pixels that are no farther outside of [0, 1] were meant to be in it.
+_ROUNDING = 1e-3
+
+
+def check_vae(vae: object) -> VAE:
+    """A VAE, not its name, its weights or another network."""
+    if not isinstance(vae, VAE):
+        raise InputError(
+            f"The model is a {type(vae).__name__}, not a VAE; load one with core.load_model(name)."
+        )
+    return vae
 
 
 def _home(vae: VAE) -> Tensor:
@@ -29,7 +42,7 @@ def _home(vae: VAE) -> Tensor:
 
 def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
     """Images (B, C, H, W), floating point, finite, in [0, 1], B >= 1 -> the model's dtype and device."""
-    shape = vae.config.shape
+    shape = check_vae(vae).config.shape
     if not isinstance(x, Tensor):
         raise InputError(f"Images must be a torch.Tensor, not {type(x).__name__}.")
     if x.dtype not in (torch.float32, torch.float64):
@@ -48,14 +61,22 @@ def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
         raise InputError("Images contain NaN or infinite values.")
     low, high = x.min().item(), x.max().item()
     if low < 0 or high > 1:
-        raise InputError(f"Images range from {low:g} to {high:g}; they must lie in [0, 1].")
+        rounded = low > -_ROUNDING and high < 1 + _ROUNDING
+        todo = "what rounding does is undone by x.clamp(0, 1)" if rounded else "for bytes: x.float() / 255"
+        raise InputError(f"Images range from {low!r} to {high!r}; they must lie in [0, 1] ({todo}).")
     home = _home(vae)
     return own(x.detach().to(home.device, home.dtype))
 
 
+def check_labels(x: Tensor, y: Tensor) -> None:
+    """One label an image."""
+    if len(x) != len(y):
+        raise InputError(f"There are {len(x)} images but {len(y)} labels; give one label an image.")
+
+
 def check_noise(vae: VAE, noise: Tensor) -> Tensor:
     """Noise (S, k), floating point, finite, S >= 1."""
-    k = vae.config.latent
+    k = check_vae(vae).config.latent
     if not isinstance(noise, Tensor) or noise.dtype not in (torch.float32, torch.float64):
         raise InputError("Noise must be a float tensor (S, k); make it with sample_noise(vae, draws).")
     if noise.ndim != 2 or noise.shape[1] != k or len(noise) == 0:
@@ -99,7 +120,7 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
         raise InputError(f"{name} is {eps!r}; it must be a number in [0, {most:g}].")
     if not bool(((values >= 0) & (values <= most)).all()):  # False for NaN too
         bad = next(v for v in values.tolist() if not 0 <= v <= most)
-        shown = f"{bad:g}" if isinstance(eps, Tensor) else str(eps)[:20]
+        shown = repr(bad) if isinstance(eps, Tensor) else str(eps)[:20]
         raise InputError(f"{name} is {shown}; it must be a number in [0, {most:g}].")
     return values
 
@@ -135,13 +156,15 @@ def check_target(target: str) -> str:
 
 def check_count(name: str, value: int, most: int = 1_000_000) -> int:
     """A whole number from 1 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    number = whole(value)
+    if number is None or not 1 <= number <= most:
         raise InputError(f"{name} is {value!r}; it must be a whole number from 1 to {most:,}.")
-    return value
+    return number
 
 
 def check_seed(seed: int) -> int:
     """A whole number from 0 to 2^63 - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+    number = whole(seed)
+    if number is None or not 0 <= number < 2**63:
         raise InputError(f"seed is {str(seed)[:30]}; it must be a whole number from 0 to 2^63 - 1.")
-    return seed
+    return number

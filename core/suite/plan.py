@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.checkpoint import WEIGHTS, find_model, load_config, load_model
 from core.errors import CheckpointError, InputError
-from core.validate import TARGETS, check_images
+from core.validate import TARGETS, check_images, check_labels
 
 FORMAT = 1
 COLUMNS = {
@@ -120,12 +120,11 @@ def make_plan(
     models: Sequence[str | Path], x: Tensor, y: Tensor, suite: Suite, dataset: str, device: str = "cpu"
 ) -> Plan:
     """Raises the errors of `load_model`, InputError for images that a model cannot take."""
-    if len(x) != len(y):
-        raise InputError(f"There are {len(x)} images but {len(y)} labels; give one label an image.")
+    check_labels(x, y)
     entries: dict[str, Entry] = {}
     for model in models:
         entry = _entry(model, x)
-        if entry.name in entries:
+        if entries.get(entry.name, entry).folder != entry.folder:
             raise InputError(f"Two models are called {entry.name}; rename one of the folders.")
         entries[entry.name] = entry
     pixels = hashlib.sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
