@@ -101,10 +101,6 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
             f"The data set {name} is not complete in {root} and could not be downloaded "
             f"({' '.join(str(error).split())}). Connect to the internet once, or {other}"
         ) from error
-<<<<<<< HEAD
-    images = np.asarray(data.data)
-    return _to_images(images), torch.as_tensor(np.asarray(data.targets), dtype=torch.int64, device="cpu")
-=======
     except Exception as error:  # a reader of damaged files raises whatever they lead it to
         raise DataError(
             f"The data set {name} is not complete in {root}, or not as it was published, in bytes "
@@ -116,7 +112,7 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
             f"The data set {name} in {root} has {wrong}. Delete it there, so that it is downloaded anew, "
             f"or {other}"
         )
-    return _to_images(images), torch.as_tensor(labels, dtype=torch.int64)
+    return _to_images(images), torch.as_tensor(labels, dtype=torch.int64, device="cpu")
 
 
 def _what_is_wrong(images: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> str | None:
@@ -133,7 +129,6 @@ def _what_is_wrong(images: np.ndarray, labels: np.ndarray, shape: tuple[int, int
     if len(images) != len(labels):
         return f"{len(images)} images and {len(labels)} labels"
     return None if len(images) else "no images"
->>>>>>> 8581aa6 (Data sets are checked when they are read; a training leaves no model before it has trained one)
 
 
 @isolated()

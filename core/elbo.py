@@ -78,17 +78,12 @@ def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
     The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
     Raises InputError unless vae is a VAE, draws a whole number >= 1 and seed one >= 0.
     """
-<<<<<<< HEAD
+    latent = check_vae(vae).config.latent
     generator = torch.Generator("cpu").manual_seed(check_seed(seed))
     rows = [
-        torch.randn(vae.config.latent, generator=generator, dtype=torch.float32, device="cpu")
+        torch.randn(latent, generator=generator, dtype=torch.float32, device="cpu")
         for _ in range(check_count("draws", draws))
     ]
-=======
-    latent = check_vae(vae).config.latent
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    rows = [torch.randn(latent, generator=generator) for _ in range(check_count("draws", draws))]
->>>>>>> 9364d3e (Values: numbers are numbers whoever made them; a pixel is named as it is; what is no VAE is a typed error; negative numbers with exponents are values; what is named twice is evaluated once)
     return torch.stack(rows)
 
 
