@@ -15,7 +15,7 @@ _ENOUGH = Context(prec=400)  # digits of any float
 
 STATES = ("draws", "expectation", "coverage")
 SIGN = {"lower": 1, "upper": -1}
-"""For each side the factor with which what bounds, or attacks, SIGN * ELBO from below does so to the ELBO."""
+"""What bounds, or attacks, SIGN * ELBO from below does so to the ELBO from that side."""
 SIDES = tuple(SIGN)
 
 

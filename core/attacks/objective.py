@@ -1,4 +1,4 @@
-"""What an attack minimises: the same ELBO, or its negative, over the same draws, that the certificate bounds."""
+"""What an attack minimises: the same ELBO over the same draws that the certificate bounds, or its negative."""
 
 from __future__ import annotations
 

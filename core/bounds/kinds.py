@@ -39,6 +39,11 @@ class ByKind(Generic[P, R]):
         self._rules[kind] = rule
         return rule
 
+    @property
+    def kinds(self) -> tuple[type[nn.Module], ...]:
+        """The classes that have a rule."""
+        return tuple(self._rules)
+
     def knows(self, layer: nn.Module) -> bool:
         """Whether there is a rule for the very class of a layer."""
         return type(layer) in self._rules

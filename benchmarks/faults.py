@@ -1,0 +1,208 @@
+"""Plant a fault in the bounds, one at a time, and see whether the tests turn red.
+
+python -m benchmarks.faults                          # all of them, two at a time
+python -m benchmarks.faults --only plane latent      # those whose names contain one of the words
+
+Each fault is one line of core that is changed in a copy of the tree, as somebody might get it wrong: margins
+for rounding that are left out, a plane's term that is lost, an intercept that is a little off, an attack
+that may end above the clean image. In the copy tests/soundness runs, and what turns red is counted: tests,
+and cells of the grid. Exit code 1 if a fault goes unseen, or where core has no such line any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ("tests/soundness", "tests/test_attacks_upper.py", "tests/bounds/test_rounding.py")
+
+
+class Fault(NamedTuple):
+    """`right` stands once in core/`file`, and is replaced."""
+
+    file: str
+    right: str
+    wrong: str
+
+
+FAULTS = {
+    "plane: the part of a fixed image": Fault(
+        "relaxation.py", "constant + (on_t * self._t.flatten(1)).sum(2), lost", "constant, lost"
+    ),
+    "margin: float32 latent code, linear": Fault(
+        "relaxation.py", "inner(a.abs(), forward + own *", "inner(a.abs(), own *"
+    ),
+    "margin: float32 latent code, intervals": Fault(
+        "latent.py", "arithmetic.gamma(3) * size, size)", "0 * size, size)"
+    ),
+    "margin: score": Fault(
+        "likelihood.py", "arithmetic.gamma(terms) * likelihood.magnitude", "0 * likelihood.magnitude"
+    ),
+    "margin: divergence": Fault(
+        "latent.py", "arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2", "0 * twice"
+    ),
+    "margin: affine layers, linear": Fault(
+        "bounds/linear.py", "(arithmetic.gamma(known.terms + 2) + own) * size", "0 * size"
+    ),
+    "margin: affine layers, intervals": Fault(
+        "bounds/interval.py", "g = arithmetic.gamma(known.terms + 2)", "g = 0.0"
+    ),
+    "margin: exponential": Fault(
+        "bounds/interval.py", "    g = arithmetic.gamma(ELEMENTARY)\n", "    g = 0.0\n"
+    ),
+    "margin: inner product with the ball": Fault(
+        "ball.py",
+        "radius + FLOAT64.gamma(2 * x.shape[1] + ELEMENTARY) * (middle.abs() + radius)",
+        "radius",
+    ),
+    "margin: dual of the l_2 ball": Fault(
+        "ball.py", "slack - self._dual_roundoff(slope, step, move)", "slack"
+    ),
+    "margin: sums of a plane": Fault(
+        "relaxation.py",
+        "lost_sums = FLOAT64.gamma(4 * on_x.shape[2] + draws + ELEMENTARY) * size",
+        "lost_sums = 0 * size",
+    ),
+    "margin: overflow": Fault(
+        "bounds/rounding.py", "torch.where(size <= self.largest, margin, torch.inf)", "margin"
+    ),
+    "margin: cover of the float32 ball": Fault("ball.py", "eps * (1 + ulp) + moves, eps)", "eps, eps)"),
+    "bound: what overflows is the largest float": Fault(
+        "bounds/rounding.py",
+        "bound.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)",
+        "bound.nan_to_num(-torch.inf)",
+    ),
+    "chord above ReLU: intercept": Fault(
+        "bounds/relaxations.py",
+        "slope, torch.where(crossing, ends, 0)",
+        "slope, torch.where(crossing, 0.98 * ends, 0)",
+    ),
+    "chord above ReLU: weight": Fault(
+        "bounds/relaxations.py",
+        "return slope, torch.where(crossing, ends, 0)",
+        "return 0.98 * slope, torch.where(crossing, ends, 0)",
+    ),
+    "tangent below exp: touching point": Fault(
+        "bounds/relaxations.py",
+        "value / 2, value * (1 - point / 2)",
+        "value / 2, value * (1.02 - point / 2)",
+    ),
+    "Gaussian from above: constant": Fault(
+        "likelihood.py",
+        "self._constant - self._scale * at**2",
+        "self._constant - 1.02 * self._scale * at**2",
+    ),
+    "Gaussian from below: farthest corner": Fault(
+        "likelihood.py",
+        "farthest = torch.maximum(t.upper - a.lower, a.upper - t.lower)",
+        "farthest = torch.maximum(t.upper - a.lower, a.lower - t.lower)",
+    ),
+    "Bernoulli from above: best logit": Fault(
+        "likelihood.py",
+        "nearest = torch.minimum(torch.maximum(mean, a.lower), a.upper)",
+        "nearest = a.center",
+    ),
+    "divergence from below: nearest point": Fault(
+        "latent.py",
+        "lower = (kl_terms(*nearest).sum(-1) - lost)",
+        "lower = (1.02 * kl_terms(*nearest).sum(-1) - lost)",
+    ),
+    "attack: ends above the clean image": Fault(
+        "attacks/base.py", "better = found < clean", "better = found < clean + 1e-3"
+    ),
+    "kinds: a subclass gets its parent's rule": Fault(
+        "bounds/kinds.py",
+        "return self._rules.get(type(layer), self._otherwise)",
+        "return next((rule for kind, rule in self._rules.items() if isinstance(layer, kind)), self._otherwise)",
+    ),
+    "hooks are not looked for": Fault("consistency.py", "        if any(tables):", "        if False:"),
+    "the guard sleeps": Fault("guard.py", "beaten = value > scores", "beaten = value > scores + 1e9"),
+}
+
+
+def copy_tree(to: Path) -> None:
+    """All that git tracks; assets are linked."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in listed.stdout.decode().split("\0"):
+        if name and not name.startswith("assets/"):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    (to / "assets").symlink_to(ROOT / "assets")
+
+
+def plant(fault: Fault, tree: Path) -> None:
+    path = tree / "core" / fault.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(fault.right) != 1:
+        raise SystemExit(f"core/{fault.file} has {text.count(fault.right)} times: {fault.right}")
+    path.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
+
+
+def run_tests(tree: Path) -> str:
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *TESTS]
+    done = subprocess.run(
+        words,
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    return done.stdout + done.stderr
+
+
+def report(name: str, output: str) -> bool:
+    """Print what turned red; whether anything did."""
+    failed = re.findall(r"^(?:FAILED|ERROR) \S*?(\w+)\.py::(\w+)", output, re.MULTILINE)
+    tests = Counter(f"{file}::{test}" for file, test in failed)
+    beaten = set(re.findall(r"Cell\(([^)]*)\)", output))
+    print(f"\n{name}: {'red' if tests else 'NOT SEEN'}, {sum(tests.values())} tests, {len(beaten)} cells")
+    for test, count in tests.most_common():
+        print(f"    {count:>4}  {test}")
+    axes = Counter(word for cell in beaten for word in re.findall(r"\w+='([^']*)'", cell))
+    if axes:
+        print("    cells by name: " + ", ".join(f"{word} {count}" for word, count in axes.most_common()))
+    sys.stdout.flush()
+    return bool(tests)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", nargs="+", default=[""])
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    chosen = {name: fault for name, fault in FAULTS.items() if any(word in name for word in options.only)}
+
+    def one(name: str, fault: Fault | None) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            copy_tree(Path(folder))
+            if fault is not None:
+                plant(fault, Path(folder))
+            return run_tests(Path(folder))
+
+    unseen = []
+    with ThreadPoolExecutor(options.jobs) as pool:
+        sound = pool.submit(one, "", None)
+        jobs = {name: pool.submit(one, name, fault) for name, fault in chosen.items()}
+        if report("no fault", sound.result()):
+            print("The tests are red without a fault already.")
+            return 1
+        for name, job in jobs.items():
+            if not report(name, job.result()):
+                unseen.append(name)
+    print(f"\n{len(chosen)} faults, {len(unseen)} not seen: {', '.join(unseen) or 'none'}")
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
