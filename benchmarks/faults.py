@@ -3,10 +3,10 @@
 python -m benchmarks.faults                          # all of them, two at a time
 python -m benchmarks.faults --only plane latent      # those whose names contain one of the words
 
-Each fault is one line of core that is changed in a copy of the tree, as somebody might get it wrong: margins
-for rounding that are left out, a plane's term that is lost, an intercept that is a little off, an attack
-that may end above the clean image. In the copy tests/soundness runs, and what turns red is counted: tests,
-and cells of the grid. Exit code 1 if a fault goes unseen, or where core has no such line any more.
+Each fault is one line of core that is changed in a copy of the tree, as somebody might get it wrong:
+margins for rounding that are left out, a plane's term that is lost, an intercept that is a little off, an
+attack that may end above the clean image. In the copy tests/soundness runs, and what turns red is counted:
+tests, and cells of the grid. Exit code 1 if a fault goes unseen, or where core has no such line any more.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ FAULTS = {
     "kinds: a subclass gets its parent's rule": Fault(
         "bounds/kinds.py",
         "return self._rules.get(type(layer), self._otherwise)",
-        "return next((rule for kind, rule in self._rules.items() if isinstance(layer, kind)), self._otherwise)",
+        "return next((r for k, r in self._rules.items() if isinstance(layer, k)), self._otherwise)",
     ),
     "hooks are not looked for": Fault("consistency.py", "        if any(tables):", "        if False:"),
     "the guard sleeps": Fault("guard.py", "beaten = value > scores", "beaten = value > scores + 1e9"),

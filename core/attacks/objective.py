@@ -1,4 +1,4 @@
-"""What an attack minimises: the same ELBO over the same draws that the certificate bounds, or its negative."""
+"""What an attack minimises: the ELBO over the same draws that the certificate bounds, or its negative."""
 
 from __future__ import annotations
 
