@@ -135,7 +135,7 @@ NETWORKS = {
     "far codes": Network("mlp", (8,), 2, change=_far),
     "conv": Network("conv", (2, 3, 8), 3, scale=1.5),
     "conv, one unit": Network("conv", (1, 1, 1), 1, scale=3.0),
-    "colour": Network("conv", (2, 2, 4), 2, channels=3, size=32),
+    "colour": Network("mlp", (6,), 2, channels=3, size=32),
 }
 
 

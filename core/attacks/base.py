@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with (evaluations done, of how many); raise in it to cancel."""
 
 Watch = Callable[[Evaluation], None]
-"""Called with every evaluation, in order: points inside the ball, their `elbo`, SIGN times it as `value`."""
+"""Called with every evaluation, in order: points inside the ball, their ELBOs, and SIGN times these."""
 
 Search = Generator[Tensor, Evaluation, None]
 """Yields points (K * B, ...), K candidates an image; is sent their evaluation, projected onto the ball."""

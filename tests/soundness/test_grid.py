@@ -1,12 +1,12 @@
 """No certificate is beaten in any cell (benchmarks.cells), and no kind of question is without a cell.
 
-A slice of benchmarks.grid: every cell, and every network in every fast one, with an eps and an image that
-take turns.
+A slice of benchmarks.grid: every cell and every network, with an eps and an image that take turns.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -30,20 +30,20 @@ NAMES = list(NETWORKS)
 
 
 def fast(network: str) -> Iterator[Question]:
-    """One for every cell; over all networks each meets every eps."""
+    """Every third kind of question: over all networks each kind meets five of them."""
     index = NAMES.index(network)
     for turn, about in enumerate(itertools.product(LIKELIHOODS, TARGETS, NORMS)):
-        eps, image = EPS[(index + turn) % len(EPS)], (index // len(EPS) + turn) % 5
-        yield Question(network, about[0], SIGMAS[(index + turn // 2) % 5], *about[1:], eps, index, (image,))
+        if (turn + index) % 3 == 0:
+            eps, sigma = EPS[(index + turn // 3) % len(EPS)], SIGMAS[(index + turn) % len(SIGMAS)]
+            yield Question(network, about[0], sigma, *about[1:], eps, index, ((index + turn) % 5,))
 
 
 def slow() -> Iterator[Question]:
-    """Two for every cell: the ordinary network at 0.03, and another."""
-    others = [name for name in NAMES if name not in ("mlp", "colour")]
+    """One for every cell."""
+    radii = (0.03, 0.0, 0.03, 1e-9, 5e-324, 0.03, 0.03, 0.03)
     for turn, about in enumerate(itertools.product(LIKELIHOODS, TARGETS, NORMS)):
-        yield Question("mlp", about[0], 0.2, *about[1:], 0.03, turn, (turn % 5,), slow=True)
-        eps, network = EPS[(turn + 1) % len(EPS)], others[(5 * turn + 3) % len(others)]
-        yield Question(network, about[0], SIGMAS[turn % 5], *about[1:], eps, turn, (turn % 5,), slow=True)
+        network = ("mlp", "deep", "sharp posterior")[turn % 3]
+        yield Question(network, about[0], 0.2, *about[1:], radii[turn], turn, (turn % 5,), slow=True)
 
 
 SLICE = {network: list(fast(network)) for network in NAMES}
@@ -60,9 +60,7 @@ def check(tallies: dict[Cell, Tally]) -> None:
 def test_fast_cells(network: str) -> None:
     tallies = run(SLICE[network])
     check(tallies)
-    if network == "mlp":  # where bounds say something
-        upward = [tally for cell, tally in tallies.items() if cell.side == "upper" and not cell.refused]
-        assert all(tally.attacked > 0 for tally in upward)
+    assert all(tally.attacked > 0 for cell, tally in tallies.items() if not cell.refused)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
@@ -72,14 +70,15 @@ def test_slow_cells(likelihood: str) -> None:
     assert all(tally.stated > 0 for cell, tally in tallies.items() if not cell.refused)
 
 
-def test_every_cell_is_visited_by_every_network_that_is_cheap() -> None:
+def test_every_cell_is_visited() -> None:
     whole = set(cells.cells())
     assert len(whole) == 2 * 2 * 2 * 2 * 6 * 3 * 2
-    for asked in SLICE.values():
-        assert {cell for question in asked for cell in question.cells()} == {c for c in whole if not c.slow}
+    visits = Counter(cell for asked in SLICE.values() for question in asked for cell in question.cells())
+    assert set(visits) == {cell for cell in whole if not cell.slow}
+    assert min(visits.values()) == 5
     assert {cell for question in slow() for cell in question.cells()} == {c for c in whole if c.slow}
-    met = {question.eps for asked in SLICE.values() for question in asked}
-    assert met == set(EPS) == {question.eps for question in slow()}
+    for name in ("eps", "sigma", "images"):
+        assert len({getattr(question, name) for asked in SLICE.values() for question in asked}) == 5
 
 
 def test_no_name_that_core_knows_is_without_a_cell() -> None:
