@@ -1,0 +1,218 @@
+"""Networks made to fool verifiers ("No Soundness in the Real World", ICML 2025; SoundnessBench): each beats
+a naive bound, which is computed here, and none of ours. A bound may be vacuous there, not false."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import core
+from core.attacks import ATTACKS
+from core.ball import NORMS, Ball
+from core.bounds.rounding import ARITHMETICS
+from core.certificate import SIDES
+from core.elbo import score
+from core.methods import METHODS, stages
+from core.model import VAE
+from core.problem import pose
+from core.validate import TARGETS
+from tests.conftest import zero_vae
+
+NOISE = torch.tensor([[0.5], [-1.0]])
+
+
+@dataclass(frozen=True)
+class Question:
+    """A model, an image (1, 1, 28, 28), a ball, and images of it whose scores are known to be far off."""
+
+    vae: VAE
+    x: Tensor
+    eps: float
+    points: Sequence[Tensor]
+    norm: str = "linf"
+
+
+def proved(question: Question, arithmetic: str, **how: Any) -> tuple[float, float]:
+    """Our lower and upper bound by a method, nats."""
+    q, found = question, []
+    for side in SIDES:
+        options = {"eps": q.eps, "norm": q.norm, "side": side, "arithmetic": arithmetic, "iterations": 2}
+        found.append(core.certify(q.vae, q.x, NOISE, **options, **how).bound.item())
+    return found[0], found[1]
+
+
+def naive(question: Question, eps: float, **how: Any) -> tuple[float, float]:
+    """The same without any margin for rounding, for a ball of radius eps."""
+    q, found = question, []
+    for side in SIDES:
+        problem = pose(q.vae, q.x, NOISE, eps, norm=q.norm, side=side, arithmetic="float64", **how)
+        *_, last = stages(problem.relaxation().exact(), problem.method, 2, float("inf"))
+        found.append(problem.weight * last.value.item())
+    return found[0], found[1]
+
+
+def scores(question: Question, target: str, dtype: torch.dtype, orders: int = 40) -> Tensor:
+    """The ELBO of each known point, nats, float64: the same sums in many orders, in batches of 1 and 5."""
+    found = []
+    for vae, x, points in permuted(question, orders):
+        model, noise = copy.deepcopy(vae).to(dtype), NOISE.to(dtype)[:, None]
+        for point in points:
+            for batch in (1, 5):
+                seen = point.to(dtype).expand(batch, -1, -1, -1)
+                t = seen if target == "likelihood" else x.to(dtype).expand_as(seen)
+                found.append(score(model, seen, noise, t).total[-1:].double())
+    return torch.cat(found)
+
+
+def permuted(question: Question, orders: int) -> Iterator[tuple[VAE, Tensor, list[Tensor]]]:
+    """The same network with its pixels and its hidden units in other orders, and the images so."""
+    yield question.vae, question.x, [*question.points]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(orders):
+        vae = copy.deepcopy(question.vae)
+        first, second, _, last = linear(vae)
+        pixels, units = (torch.randperm(count, generator=generator) for count in (784, len(first.weight)))
+        first.weight.copy_(first.weight[units][:, pixels])
+        first.bias.copy_(first.bias[units])
+        second.weight.copy_(second.weight[:, units])
+        last.weight.copy_(last.weight[pixels])
+        last.bias.copy_(last.bias[pixels])
+
+        def moved(x: Tensor, order: Tensor = pixels) -> Tensor:
+            return x.flatten(1)[:, order].view_as(x)
+
+        yield vae, moved(question.x), [moved(point) for point in question.points]
+
+
+def linear(vae: VAE) -> list[torch.nn.Linear]:
+    return [layer for layer in vae.modules() if isinstance(layer, torch.nn.Linear)]
+
+
+def small_decoder(vae: VAE) -> None:
+    """Natural parameters that move a little with z: what goes wrong before shows in both terms."""
+    _, _, first, last = linear(vae)
+    first.weight.fill_(1.0)
+    last.weight.fill_(0.01)
+
+
+def cancelling(bits: int, likelihood: str) -> Question:
+    """mu = 2^bits + h - 2^bits, h about 1: in floats with that many bits 0, 1 or 2, as the order has it.
+
+    The large terms come from biases, so that nothing is large that an adversary can move."""
+    vae = zero_vae(widths=(6,), likelihood=likelihood)
+    first, second, *_ = linear(vae)
+    first.bias.copy_(torch.tensor([2.0**bits, 2.0**bits, 0, 0, 0, 0]))
+    first.weight[2:5, 100:200] = 0.02 / 3
+    second.weight[0] = torch.tensor([1.0, -1.0, 1.0, 1.0, 1.0, 0.0])
+    small_decoder(vae)
+    x = torch.full((1, 1, 28, 28), 0.5)
+    eps = 1e-4
+    return Question(vae, x, eps, [x, x + eps / 2])
+
+
+def holds(bounds: tuple[float, float], values: Tensor) -> bool:
+    return bounds[0] <= values.min().item() and values.max().item() <= bounds[1]
+
+
+LIKELIHOODS = ("bernoulli", "gaussian")
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("arithmetic", "bits"), [("float64", 53), ("float32", 24)])
+def test_terms_that_cancel_in_some_orders_only(
+    arithmetic: str, bits: int, target: str, likelihood: str
+) -> None:
+    question = cancelling(bits, likelihood)
+    values = scores(question, target, getattr(torch, arithmetic))
+    assert values.max() - values.min() > 0.3
+    for method in METHODS:
+        assert holds(proved(question, arithmetic, method=method, target=target), values), method
+        assert not holds(naive(question, question.eps, method=method, target=target), values)
+    assert proved(question, arithmetic, method="ibp", target=target)[0] > -torch.inf
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_float32_absorbs_and_float64_does_not(target: str, likelihood: str) -> None:
+    question = cancelling(24, likelihood)
+    deployed, scored = (scores(question, target, dtype) for dtype in (torch.float32, torch.float64))
+    for method in METHODS:
+        of_float64 = proved(question, "float64", method=method, target=target)
+        assert holds(of_float64, scored), method
+        assert not holds(of_float64, deployed), method  # it does not speak of float32
+        of_both = proved(question, "float32", method=method, target=target)
+        assert holds(of_both, deployed), method
+        assert holds(of_both, scored), method
+
+
+def thin(side: str, norm: str, likelihood: str) -> Question:
+    """A unit that opens in the last thousandth of the way to one corner of the ball: no gradient leads
+    there, and of random corners one in 2^60 is it. There it moves mu by 10."""
+    vae, eps = zero_vae(widths=(2,), likelihood=likelihood), 0.1 if norm == "linf" else 0.8
+    first, second, *_ = linear(vae)
+    x, way = torch.full((1, 784), 0.5), torch.zeros(1, 784)
+    generator = torch.Generator().manual_seed(1)
+    way[:, 300:360] = torch.randint(2, (60,), generator=generator) * 2.0 - 1
+    length = 60.0 if norm == "linf" else 60**0.5
+    corner = x + eps * (way if norm == "linf" else way / length)
+    gain = 10 / (1e-3 * eps * length)
+    first.weight[0] = gain * way[0]
+    first.bias[0] = -gain * ((x * way).sum() + (1 - 1e-3) * eps * length)
+    second.weight[0, 0], second.bias[0] = (1.0, 0.0) if side == "lower" else (-1.0, 10.0)
+    small_decoder(vae)
+    x, corner = x.view(1, 1, 28, 28), corner.view(1, 1, 28, 28)
+    ball = Ball(x, torch.tensor([eps], dtype=torch.float64), norm)
+    return Question(vae, x, eps, [ball.project(corner)], norm)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("side", SIDES)
+def test_a_counterexample_behind_a_thin_activation(side: str, norm: str, likelihood: str) -> None:
+    question = thin(side, norm, likelihood)
+    clean, ball = question.x, Ball(question.x, torch.tensor([question.eps]), norm)
+    generator = torch.Generator().manual_seed(0)
+    tried = torch.cat([clean, *(ball.random(generator) for _ in range(20))])
+    corners = [ball.minimiser(torch.randn(clean.shape, generator=generator)) for _ in range(20)]
+    for target in TARGETS:
+        t = None if target == "likelihood" else clean.expand(41, -1, -1, -1)
+        seen = core.elbo(question.vae, torch.cat([tried, *corners]), NOISE, t).total
+        known = scores(question, target, torch.float64, orders=2)
+        how: dict[str, Any] = {"eps": question.eps, "norm": norm, "target": target, "side": side}
+        found = [
+            core.attack(question.vae, clean, NOISE, method=method, steps=2, **how).elbo
+            for method in ATTACKS
+        ]
+        seen = torch.cat([seen, *found])
+        # A bound that was made of what was seen is beaten.
+        assert known.max() < seen.min() - 30 if side == "lower" else known.min() > seen.max() + 30
+        for method in METHODS:
+            for arithmetic in ARITHMETICS:
+                assert holds(proved(question, arithmetic, method=method, target=target), known), method
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_a_ball_that_is_smaller_than_the_grid_of_the_floats(likelihood: str) -> None:
+    vae, eps, gain = zero_vae(likelihood=likelihood), 1e-8, 5e8
+    first, second, *_ = linear(vae)
+    first.weight[0, 0], first.bias[0], second.weight[0, 0] = gain, -gain / 2, 1.0
+    small_decoder(vae)
+    x = torch.full((1, 1, 28, 28), 0.5)
+    assert torch.equal(x + eps, x)
+    point = x.double()
+    point[..., 0, 0] += eps
+    question = Question(vae, x, eps, [point])
+    for target in TARGETS:
+        known = scores(question, target, torch.float64, orders=2)
+        for method in METHODS:
+            assert not holds(naive(question, 0.0, method=method, target=target), known)
+            for arithmetic in ARITHMETICS:
+                assert holds(proved(question, arithmetic, method=method, target=target), known), method
+        assert proved(question, "float64", method="ibp", target=target)[0] > -torch.inf
