@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval, exp
-from core.bounds.rounding import ELEMENTARY, EXACT, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, UNDERFLOW, Arithmetic
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -24,7 +24,8 @@ def reparameterise_interval(
     if not arithmetic.rounds:
         return z
     size = mu.magnitude + sigma.upper * noise.abs()
-    margin = arithmetic.unless_overflow(arithmetic.gamma(3) * size, size)
+    lost = UNDERFLOW * (1 + noise.abs() + sigma.upper)
+    margin = arithmetic.unless_overflow(arithmetic.gamma(3) * size + lost, size)
     return z.widened(margin).guarded()
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from core.bounds.interval import Interval
 from core.bounds.relaxations import chord_slope, corner_plane, join_faces, unit
-from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
+from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, Arithmetic
 
 _IMAGE = (-3, -2, -1)
 # Closer than this, a difference quotient is mostly rounding.
@@ -289,9 +289,8 @@ def score_roundoff(
     if not arithmetic.rounds:
         return 0.0
     terms = math.prod(a.lower.shape[-3:]) + 2 * ELEMENTARY + draws
-    return arithmetic.unless_overflow(
-        arithmetic.gamma(terms) * likelihood.magnitude(t, a), likelihood.peak(t, a)
-    )
+    lost = arithmetic.gamma(terms) * likelihood.magnitude(t, a) + FLUSHED * a.magnitude.sum(_IMAGE)
+    return arithmetic.unless_overflow(lost, likelihood.peak(t, a))
 
 
 def make_likelihood(name: str, sigma: float) -> Likelihood:

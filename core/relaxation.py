@@ -238,7 +238,7 @@ class Relaxation:
         mu, logvar = (x.map(lambda v: v.repeat(len(self.noise), 1)) for x in bounds.posterior)
         noise, sigma = self._noise_rows(bounds).abs(), (logvar.upper / 2).exp()
         size = mu.magnitude + sigma * noise
-        forward = self.arithmetic.gamma(ELEMENTARY + 3) * size + UNDERFLOW * (1 + noise)
+        forward = self.arithmetic.gamma(ELEMENTARY + 3) * size + UNDERFLOW * (1 + noise + sigma)
         forward = self.arithmetic.unless_overflow(forward, torch.maximum(size, sigma))
         # Products of rows, lines and values, and their sums over the dimensions and over the draws.
         own = FLOAT64.gamma(4 * (a.shape[-1] + ELEMENTARY) + len(self.noise))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.bounds.kinds import ByKind
-from core.bounds.rounding import ELEMENTARY, EXACT, UNDERFLOW, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLUSHED, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
 
 
@@ -159,9 +159,11 @@ class Affine:
     terms: int
     outputs: int
 
-    def sizes(self, size: Tensor) -> Tensor:
-        """|W| size + |b|: how large the sum of the absolute products can be; size >= |v|."""
-        return self.op(size, self.weight.abs(), None if self.bias is None else self.bias.abs())
+    def sizes(self, size: Tensor, more: float = 0.0) -> Tensor:
+        """|W| size + |b|: how large the sum of the absolute products can be; size >= |v|. `more` is added
+        to each |W| and size."""
+        bias = None if self.bias is None else self.bias.abs()
+        return self.op(size + more, self.weight.abs() + more, bias)
 
     def largest_sum(self, size: Tensor) -> Tensor:
         """No product and no partial sum of an output can be larger, in any order, (N,); size >= |v|."""
@@ -235,7 +237,8 @@ def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> 
 def _affine(
     layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, x: Interval, arithmetic: Arithmetic = EXACT
 ) -> Interval:
-    """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding."""
+    """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding, with what
+    may be lost of W and v where subnormal numbers are flushed."""
     if isinstance(layer, nn.Linear) and not arithmetic.rounds:
         ends = _LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias, x.points)
         return Interval(*ends, points=x.points)
@@ -249,7 +252,7 @@ def _affine(
     g = arithmetic.gamma(known.terms + 2)
     size = center.abs() + radius
     noise = None if bias is None else g * bias.abs()
-    reach = op(radius + g * size, size_of, noise) + UNDERFLOW
+    reach = op(radius + g * size + FLUSHED, size_of + FLUSHED / g, noise) + UNDERFLOW
     reach = arithmetic.unless_overflow(reach, per_row(known.largest_sum(size), reach))
     return Interval(middle - reach, middle + reach).guarded()
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from core.bounds.interval import Interval, affine, per_row
 from core.bounds.kinds import ByKind
 from core.bounds.relaxations import relu_lower, relu_share, relu_upper
-from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW, Arithmetic
+from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
 from core.errors import UnsupportedLayerError
 
 _NO_RULE = (
@@ -147,10 +147,11 @@ def _affine_roundoff(
 ) -> Tensor:
     known = affine(layer)
     assert known is not None
-    size = known.sizes(x.magnitude)
+    g = arithmetic.gamma(known.terms + 2)
+    size = known.sizes(x.magnitude, FLUSHED / g)
     # Backward, <A, W v> sums over the outputs that an input meets, <A, b> over all outputs.
     own = FLOAT64.gamma(max(known.outputs, size[0].numel()) + 2 * ELEMENTARY)
-    margin = (arithmetic.gamma(known.terms + 2) + own) * size + UNDERFLOW
+    margin = (g + own) * size + UNDERFLOW
     return arithmetic.unless_overflow(margin, per_row(known.largest_sum(x.magnitude), margin))
 
 

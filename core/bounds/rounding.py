@@ -57,3 +57,5 @@ ELEMENTARY = 8
 
 # Absolute part for results that underflow: far above any float32 subnormal, far below any nat.
 UNDERFLOW = 1e-30
+# The smallest float32 that is not subnormal: what a processor may take operands below it for is 0.
+FLUSHED = 2.0**-126

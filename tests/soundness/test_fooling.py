@@ -162,6 +162,33 @@ def test_what_float32_absorbs_and_float64_does_not(target: str, likelihood: str)
     assert beaten(proved(question, "float32", target), torch.cat([deployed, scored])) == []
 
 
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("small", ["weight", "pixel"])
+def test_what_a_processor_may_take_for_0(small: str, target: str, likelihood: str) -> None:
+    """mu is 1, of a subnormal number times a huge one: 0 where subnormal numbers are flushed."""
+    vae, x = zero_vae(widths=(1, 1), likelihood=likelihood), torch.full((1, 1, 28, 28), 0.5)
+    first, second, third, *_, last = linear(vae)
+    if small == "weight":
+        first.bias[0], second.weight[0, 0], third.weight[0, 0] = 2.0**100, 2.0**-127, 2.0**27
+    else:
+        x[..., 0, 0], first.weight[0, 0] = 2.0**-127, 2.0**100
+        second.weight[0, 0], third.weight[0, 0] = 1.0, 2.0**27
+    last.bias.fill_(0.5)
+    question = Question(vae, x, 0.0, [x])
+    torch.set_flush_denormal(True)
+    try:
+        flushed = scores(question, target, torch.float32, orders=0)
+    finally:
+        torch.set_flush_denormal(False)
+    values = torch.cat([flushed, scores(question, target, torch.float32, orders=0)])
+    without = naive(question, 0.0, target)
+    assert beaten(without, values) == [*without]
+    ours = proved(question, "float32", target)
+    assert beaten(ours, values) == []
+    assert ours["ibp"][0] > -torch.inf
+
+
 def thin(side: str, norm: str, likelihood: str) -> Question:
     """A unit that opens in the last thousandth of the way to one corner of the ball: no gradient leads
     there, and of random corners one in 2^60 is it. There it moves mu by 20."""
