@@ -60,9 +60,8 @@ def kl_lower(mu: Interval, logvar: Interval, arithmetic: Arithmetic = EXACT) -> 
     """
     zero = torch.zeros_like(mu.lower)
     nearest = [torch.minimum(torch.maximum(zero, x.lower), x.upper) for x in (mu, logvar)]
-    lost = kl_roundoff(mu, logvar, arithmetic)
-    lower = (kl_terms(*nearest).sum(-1) - lost).clamp(min=0)
-    return torch.where(lower.new_zeros(()) + lost < torch.inf, lower, -torch.inf)
+    # At least 0 in numbers, not in floats: what rounding can do comes after the clamp.
+    return kl_terms(*nearest).sum(-1).clamp(min=0) - kl_roundoff(mu, logvar, arithmetic)
 
 
 def kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tensor | float:
