@@ -11,6 +11,7 @@ import core
 from core.attacks import ATTACKS
 from core.attacks.apgd import checkpoints
 from core.attacks.base import FRESH, AttackResult
+from core.attacks.strongest import _anywhere
 from core.attacks.surrogate import mean_image, symmetric_kl
 from core.ball import Ball
 from core.errors import InputError
@@ -243,6 +244,23 @@ def test_each_goal_is_pursued() -> None:
 def test_apgd_checkpoints_are_those_of_the_paper() -> None:
     assert sorted(checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
     assert min(checkpoints(1)) >= 1
+
+
+def test_smooth_points_move_the_code_farther_than_noise() -> None:
+    vae = core.load_model(SHIPPED[1])
+    x, generator = digits(3), torch.Generator("cpu").manual_seed(0)
+    eps = torch.full((3,), BALLS["l2"])
+    ball, mu = Ball(x, eps, "l2"), vae.encode(x)[0]
+
+    def moved(point: Tensor) -> float:
+        assert inside(point, x, BALLS["l2"], "l2")
+        return (vae.encode(point)[0] - mu).norm(dim=1).mean().item()
+
+    smooth = sum(moved(_anywhere(ball, generator)) for _ in range(8))
+    assert smooth > 1.3 * sum(moved(ball.random(generator)) for _ in range(8))
+    box = Ball(x, eps / 10, "linf")
+    same = torch.Generator("cpu").manual_seed(1), torch.Generator("cpu").manual_seed(1)
+    assert torch.equal(_anywhere(box, same[0]), box.random(same[1]))
 
 
 def test_vertex_ends_on_a_corner_where_a_jump_no_longer_pays() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.attacks.apgd import APGD
 from core.attacks.base import Attack, Problem, Search, choose, per_row
@@ -15,6 +15,7 @@ from core.attacks.objective import Evaluation
 from core.attacks.spg import SPG
 from core.attacks.surrogate import Damage, Latent, Targeted
 from core.attacks.vertex import Vertex
+from core.ball import Ball
 
 # Gradients in all, per step and restart.
 BUDGET = 25
@@ -24,6 +25,8 @@ SCOUTS, SCOUT = (APGD, SPG, Vertex, Latent, Targeted, Damage), 12
 FIRST, KEPT = (22, 12), (4, 20)
 # A round: kicks and fresh starts, and steps of each.
 KICKS, FRESH, SHORT = 2, 4, 20
+# Cells of the grid along each edge between which a smooth random direction is interpolated.
+COARSE = 7
 # Share of the pixels that a kick moves.
 KICK = 0.3
 # The polish: how many of the best, steps, the size they begin with as a share of eps; then jumps.
@@ -54,10 +57,10 @@ class Strongest(Attack):
     """Spends at most 25 * steps * restarts gradients an image: 1,000 with 40 steps and one restart.
 
     1. Scouts: a short run of every other kind of attack.
-    2. Starts: the clean image, the extra starts, what the scouts found, random points and corners of the
-       ball in random directions of the latent space (output-diversified initialisation, Tashiro et al.
-       2020, arXiv 2003.06878), each with a short descent from steps as wide as the ball. The best few go
-       on (successive halving).
+    2. Starts: the clean image, the extra starts, what the scouts found, random points (in l_2 smooth
+       ones) and corners of the ball in random directions of the latent space (output-diversified
+       initialisation, Tashiro et al. 2020, arXiv 2003.06878), each with a short descent from steps as
+       wide as the ball. The best few go on (successive halving).
     3. Rounds: more starts, and kicks, which send part of the pixels of the best points to such a corner
        or random point (iterated local search, Lourenco et al. 2003).
     4. Polish: descents with momentum and ever smaller steps from the best, then jumps to corners.
@@ -175,8 +178,23 @@ def _join(one: Elite, other: Elite) -> Elite:
 def _elsewhere(problem: Problem, points: Tensor, generator: torch.Generator) -> Tensor:
     """As many points of the ball, half of them corners (`_corners`), the others random."""
     half = len(points) // 2
-    others = [problem.ball.random(generator) for _ in range(len(points) - half)]
+    others = [_anywhere(problem.ball, generator) for _ in range(len(points) - half)]
     return torch.cat([_corners(problem, points[:half], generator), torch.stack(others)])
+
+
+def _anywhere(ball: Ball, generator: torch.Generator) -> Tensor:
+    """A random point of each ball, (B, C, H, W); for l_2 the farthest in a smooth random direction.
+
+    Pixels that move independently of each other cancel out in whatever looks at many of them, and in l_2
+    they cannot all move far: such a point leads back to the clean image's valley.
+    """
+    if ball.norm == "linf":
+        return ball.random(generator)
+    x = ball.center
+    size = (1, x.shape[1], COARSE, COARSE)
+    coarse = torch.randn(size, generator=generator, dtype=x.dtype, device="cpu")
+    way = nn.functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=False)
+    return ball.minimiser(way.to(x.device).expand_as(x))
 
 
 def _corners(problem: Problem, points: Tensor, generator: torch.Generator) -> Tensor:
