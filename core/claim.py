@@ -115,14 +115,14 @@ def claim_of_proof(
     delta: float = 0.0,
     sample: int = 0,
 ) -> Claim:
-    """The claim of one proof of a curve, a lower bound, see `make_claim`.
+    """The claim of one proof of a curve, see `make_claim`.
 
     states, alpha, delta  what `certify` got; sample: how many `draws` it got for a proof on the noise.
     """
     return _claim(
         model,
         x,
-        bound=proof.lower,
+        bound=proof.bound,
         eps=proof.eps,
         margin=proof.margin,
         statement=proof.statement,
@@ -132,7 +132,7 @@ def claim_of_proof(
         draws=draws,
         seed=seed,
         iterations=proof.iterations,
-        side="lower",
+        side=proof.side,
         states=states,
         arithmetic="float64",
         alpha=alpha,

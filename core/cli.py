@@ -295,6 +295,7 @@ def _attack(options: argparse.Namespace) -> None:
             eps=options.eps,
             target=options.target,
             norm=options.norm,
+            side=options.side,
             method=options.method,
             steps=options.steps,
             restarts=options.restarts,

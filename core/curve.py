@@ -1,4 +1,8 @@
-"""Clean, attained and proved ELBO of one image over a grid of eps, and what they say of a threshold."""
+"""Clean, attained and proved ELBO of one image over a grid of eps, and what they say of a threshold.
+
+For one side: how low the ELBO can be brought, or how high. Each bound knows its side, so that no upper
+bound meets what was attained downwards.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import torch
 from torch import Tensor
 
 from core.attacks import Progress, attack
-from core.certificate import Certificate
+from core.certificate import SIGN, Certificate
 from core.elbo import elbo
 from core.errors import InputError
 from core.isolation import isolated
@@ -24,34 +28,44 @@ from core.validate import check_images
 
 @dataclass(frozen=True)
 class Proof:
-    """One image, one radius, one method: `lower` nats are proved, -inf where vacuous.
+    """One image, one radius, one method: the ELBO is proved to be at least `bound` nats, or at most.
 
+    bound      for side "lower" -inf where vacuous, for "upper" +inf.
     recon, kl  bounds on the two terms alone, as in Certificate. statement: what is proved, in words.
     margin     nats given up to cover rounding. iterations: what it takes to find it again, see certify.
     """
 
     eps: float
     method: str
-    lower: float
+    bound: float
     recon: float
     kl: float
     statement: str
     margin: float
     iterations: int = 0
+    side: str = "lower"
+
+    @property
+    def strength(self) -> float:
+        """The larger, the tighter, whatever the side; -inf where vacuous."""
+        return SIGN[self.side] * self.bound
 
 
 def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:
     """What a certificate of one image at B radii proves, radius by radius."""
     c = certificate
-    columns = zip(c.eps, c.lower, c.recon, c.kl, c.margin, strict=True)
+    columns = zip(c.eps, c.bound, c.recon, c.kl, c.margin, strict=True)
     return tuple(
-        Proof(eps.item(), c.method, lower.item(), recon.item(), kl.item(), c.statement(i), margin.item())
-        for i, (eps, lower, recon, kl, margin) in enumerate(columns)
+        Proof(
+            *(eps.item(), c.method, bound.item(), recon.item(), kl.item(), c.statement(i), margin.item()),
+            side=c.side,
+        )
+        for i, (eps, bound, recon, kl, margin) in enumerate(columns)
     )
 
 
 def _better(known: Proof, new: Proof) -> Proof:
-    return new if new.lower > known.lower else known
+    return new if new.strength > known.strength else known
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,14 @@ class Curve:
 
     eps       (E,) ascending.
     clean     ELBO of the clean image.
-    attained  (E,) lowest ELBO an attack reached at that radius or a smaller one: non-increasing.
+    attained  (E,) lowest ELBO an attack reached at that radius or a smaller one: non-increasing. For side
+              "upper" the highest: non-decreasing.
     x_adv     (E, C, H, W) the images that attained it.
     proofs    what is proved at these radii or others, by any methods. A ball holds every smaller one, so
-              a bound proved at a larger radius holds at the smaller ones too.
+              a bound proved at a larger radius holds at the smaller ones too. All of this side.
+    side      "lower" or "upper": which way the attack goes, and which bound is proved.
+
+    Raises InputError for a proof of the other side.
     """
 
     eps: Tensor
@@ -71,13 +89,18 @@ class Curve:
     attained: Tensor
     x_adv: Tensor
     proofs: tuple[Proof, ...]
+    side: str = "lower"
+
+    def __post_init__(self) -> None:
+        if any(proof.side != self.side for proof in self.proofs):
+            raise InputError(f"A curve of side {self.side!r} takes proofs of that side only.")
 
     def add(self, proofs: Sequence[Proof]) -> Curve:
         """The curve with more proofs."""
         return replace(self, proofs=(*self.proofs, *proofs))
 
     def best(self, eps: float, method: str | None = None) -> Proof | None:
-        """The proof with the highest bound that covers radius eps, by that method or by any.
+        """The proof with the tightest bound that covers radius eps, by that method or by any.
 
         None if no proof covers it, or if all that do are vacuous.
         """
@@ -87,8 +110,8 @@ class Curve:
             found = best[at] if at < len(best) else None
         else:
             covering = [p for p in self.proofs if p.eps >= eps and p.method == method]
-            found = max(covering, key=lambda p: p.lower, default=None)
-        return None if found is None or math.isinf(found.lower) else found
+            found = max(covering, key=lambda p: p.strength, default=None)
+        return None if found is None or math.isinf(found.bound) else found
 
     @cached_property
     def _ladder(self) -> tuple[list[float], list[Proof]]:
@@ -99,11 +122,11 @@ class Curve:
         return [p.eps for p in reversed(falling)], best[::-1]
 
     def proved(self, method: str | None = None) -> Tensor:
-        """(E,) the highest bound that covers each radius, by that method or by any; -inf where there is
-        none. Non-increasing."""
-        best = [self.best(eps, method) for eps in self.eps.tolist()]
-        lower = [-math.inf if p is None else p.lower for p in best]
-        return torch.tensor(lower, dtype=torch.float64, device="cpu")
+        """(E,) the tightest bound that covers each radius, by that method or by any, and so ever looser;
+        where there is none, -inf for side "lower" and +inf for "upper"."""
+        best, nothing = [self.best(eps, method) for eps in self.eps.tolist()], -SIGN[self.side] * math.inf
+        bounds = [nothing if p is None else p.bound for p in best]
+        return torch.tensor(bounds, dtype=torch.float64, device="cpu")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -111,21 +134,26 @@ class Curve:
         return tuple(dict.fromkeys(p.method for p in self.proofs))
 
     def verdict(self, threshold: float) -> Verdict:
-        """What is proved and what is attained about "the ELBO stays at or above the threshold"."""
-        safe = self.eps[self.proved() >= threshold]
-        broken = self.eps[self.attained < threshold]
+        """What is proved and what is attained about "the ELBO stays at or above the threshold", for side
+        "upper" about "it stays below": whether a detector goes on accepting, or rejecting, the image."""
+        proved, attained = (
+            [stays(value, threshold, self.side) for value in values.tolist()]
+            for values in (self.proved(), self.attained)
+        )
+        eps = self.eps.tolist()
         return Verdict(
             threshold,
-            float(safe.max()) if len(safe) else None,
-            float(broken.min()) if len(broken) else None,
-            float(self.eps.max()),
+            max((e for e, holds in zip(eps, proved, strict=True) if holds), default=None),
+            min((e for e, holds in zip(eps, attained, strict=True) if not holds), default=None),
+            max(eps),
+            self.side,
         )
 
     def undecided(self, threshold: float, method: str) -> float | None:
         """The radius where a proof by this method would tell most about the verdict; None if none would.
 
         Bisection of the open radii. A radius where the method has failed is not tried again, nor are
-        larger ones: the bound falls with eps.
+        larger ones: bounds get looser with eps.
         """
         verdict = self.verdict(threshold)
         safe = -math.inf if verdict.certified is None else verdict.certified
@@ -135,27 +163,37 @@ class Curve:
         return open_[len(open_) // 2] if open_ else None
 
 
+def stays(elbo: float, threshold: float, side: str) -> bool:
+    """Whether an ELBO is where it shall stay: at or above the threshold, for side "upper" below it."""
+    return elbo >= threshold if side == "lower" else elbo < threshold
+
+
 @dataclass(frozen=True)
 class Verdict:
     """On a grid of eps up to `most`: proved up to `certified` (None: nowhere), broken from `broken`
-    (None: no attack on the grid went below the threshold), open between."""
+    (None: no attack on the grid crossed the threshold), open between. side: as in Curve."""
 
     threshold: float
     certified: float | None
     broken: float | None
     most: float
+    side: str = "lower"
 
     def sentence(self) -> str:
+        level = f"{self.threshold:.12g} nats"
+        kept, lost = f"above {level}", f"below {level}"
+        if self.side == "upper":
+            kept, lost = lost, f"at or above {level}"
         if self.broken == 0:
-            return f"below {self.threshold:.12g} nats without any attack."
+            return f"{lost} without any attack."
         if self.broken is None and self.certified == self.most:
-            return f"proved above {self.threshold:.12g} nats up to eps {self.most:g}, the whole range."
+            return f"proved {kept} up to eps {self.most:g}, the whole range."
         if self.certified is None:
             proved = "no eps is proved"
         elif self.certified == 0:
-            proved = f"nothing is proved above {self.threshold:.12g} nats beyond eps 0"
+            proved = f"nothing is proved {kept} beyond eps 0"
         else:
-            proved = f"proved above {self.threshold:.12g} nats up to eps {self.certified:g}"
+            proved = f"proved {kept} up to eps {self.certified:g}"
         if self.broken is None:
             return f"{proved}, not broken up to {self.most:g}, open between."
         return f"{proved}, broken from {self.broken:g}, open between."
@@ -170,6 +208,7 @@ def elbo_curve(
     *,
     target: str = "likelihood",
     norm: str = "linf",
+    side: str = "lower",
     method: str = "pgd",
     steps: int = 40,
     restarts: int = 1,
@@ -193,18 +232,20 @@ def elbo_curve(
         eps=eps,
         target=target,
         norm=norm,
+        side=side,
         method=method,
         steps=steps,
         restarts=restarts,
         seed=seed,
         progress=progress,
     )
-    proved = certify(vae, copies, noise, eps=eps, target=target, norm=norm, method=certificate)
-    attained, index = found.elbo.cummin(0)
+    proved = certify(vae, copies, noise, eps=eps, target=target, norm=norm, side=side, method=certificate)
+    attained, index = (SIGN[side] * found.elbo).cummin(0)
     return Curve(
         eps=found.eps,
         clean=elbo(vae, x, noise).total.item(),
-        attained=attained,
+        attained=SIGN[side] * attained,
         x_adv=found.x_adv[index],
         proofs=proofs_of(proved),
+        side=side,
     )

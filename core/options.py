@@ -182,6 +182,7 @@ def _add_attack(parser: argparse.ArgumentParser) -> None:
     _add_search(parser)
     parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
     parser.add_argument("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
+    parser.add_argument("--side", choices=SIDES, default="lower", help="upper: raise the ELBO")
     parser.add_argument("--out", help="file for the attacked image: .npy exactly, .png rounded")
 
 

@@ -15,7 +15,7 @@ from dashboard.text import signed
 
 @dataclass(frozen=True)
 class Loss:
-    """How far below clean an ELBO is, nats, negative is a loss: by term, or both terms together.
+    """How far from clean an ELBO is, nats, negative is a loss: by term, or both terms together.
 
     attained  the axis follows what is attained, never a proof.
     """
@@ -46,13 +46,18 @@ LABEL, LINE, ROOM = 22, 16, 18
 
 
 def frame(losses: Sequence[Loss]) -> float | None:
-    """Where the axis ends on the left if a proof would squash the bars of what is attained; else None."""
-    low = 2.5 * min((loss.total for loss in losses if loss.attained), default=0.0)
-    return low if low < 0 and any(loss.total < low for loss in losses) else None
+    """Where the axis ends if a proof would squash the bars of what is attained, left of 0 where they lost,
+    right of it where they gained; else None."""
+    end = 2.5 * max((loss.total for loss in losses if loss.attained), key=abs, default=0.0)
+    return end if end and any(_beyond(loss, end) for loss in losses) else None
+
+
+def _beyond(loss: Loss, end: float) -> bool:
+    return loss.total < end if end < 0 else loss.total > end
 
 
 def loss_figure(losses: Sequence[Loss]) -> go.Figure:
-    """Drops from clean as stacked bars on one scale: full colour reconstruction term, faint KL term."""
+    """Changes from clean as stacked bars on one scale: full colour reconstruction term, faint KL term."""
     figure = go.Figure()
     lines = [textwrap.wrap(loss.name, LABEL) for loss in losses]
     labels = ["<br>".join(label) for label in lines]
@@ -92,21 +97,21 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
         },
         dragmode=False,
     )
-    low = frame(losses)
+    end = frame(losses)
     for loss, label in zip(losses, labels, strict=True):
-        if low is not None and loss.total < low:
+        if end is not None and _beyond(loss, end):
             # Cut off at the frame, so it says how long it is.
-            note = f"\N{LEFTWARDS ARROW} {signed(loss.total)} nats"
+            said = f"{signed(loss.total)} nats"
             figure.add_annotation(
-                x=low,
+                x=end,
                 y=label,
-                text=note,
+                text=f"\N{LEFTWARDS ARROW} {said}" if end < 0 else f"{said} \N{RIGHTWARDS ARROW}",
                 showarrow=False,
-                xanchor="left",
+                xanchor="left" if end < 0 else "right",
                 bgcolor=NOTE,
                 font={"color": "#000000"},
             )
-    figure.update_xaxes(range=None if low is None else [low, -0.05 * low])
+    figure.update_xaxes(range=None if end is None else sorted((end, -0.05 * end)))
     figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
     figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
     return legible(figure)

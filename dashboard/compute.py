@@ -182,6 +182,7 @@ def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...
             grid,
             target=s.target,
             norm=s.norm,
+            side=s.side,
             method=s.attack,
             steps=s.steps,
             restarts=s.restarts,

@@ -32,10 +32,11 @@ GLYPHS = {"ibp": "──", "crown-ibp": "─·─", "crown": "△", "alpha-crown
 
 @dataclass(frozen=True)
 class Line:
-    """One model's curve. Arrays (E,); bounds are -inf where they are vacuous.
+    """One model's curve. Arrays (E,); bounds are -inf where they are vacuous, upper ones +inf.
 
     proved, how  the best bound at each radius, and the method it is from ("" where there is none).
     by_method    method -> the radii where it was computed, and its bounds there; arrays.
+    side         "lower" or "upper": which bounds they are, and which way the attack went.
     sampled      what is proved of the noise at large at one eps, (eps, nats, name), or None.
     """
 
@@ -48,6 +49,7 @@ class Line:
     how: Sequence[str]
     by_method: Mapping[str, tuple[np.ndarray, np.ndarray]]
     threshold: float
+    side: str = "lower"
     sampled: tuple[float, float, str] | None = None
 
 
@@ -87,7 +89,7 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
         annotations=[
             _cursor_note(eps, most),
             *(_threshold_note(*level) for level in _levels(lines)),
-            *_exits(lines, low, most),
+            *_exits(lines, low, high, most),
         ],
     )
     return legible(figure)
@@ -112,7 +114,7 @@ def _cursor_note(eps: float, most: float) -> dict[str, Any]:
 
 def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
     """The three values of one model. What leaves the frame is drawn leaving it."""
-    proved = np.maximum(line.proved, low - 3 * (high - low))
+    proved = _nearer(line.proved, low, high)
     quiet = {"hoverinfo": "skip"}
     ink = {"color": line.colour, "width": 2.5}
     clean = np.full_like(line.eps, line.clean)
@@ -137,6 +139,12 @@ def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
     )
 
 
+def _nearer(bounds: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Bounds far beyond the frame, brought near enough to be drawn: the line still leaves it steeply."""
+    far = 3 * (high - low)
+    return np.clip(bounds, low - far, high + far)
+
+
 def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: float) -> None:
     """Which method gave which bound: thin lines over the range, marks where a slow one was computed."""
     quiet = {"hoverinfo": "skip"}
@@ -144,13 +152,12 @@ def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: f
     for method, (eps, bounds) in line.by_method.items():
         if method in STROKES:
             ink = {"color": line.colour, "width": 1, "dash": STROKES[method]}
-            y = np.maximum(bounds, low - 3 * (high - low))
-            figure.add_scatter(x=eps, y=y, mode="lines", line=ink, **quiet)
+            figure.add_scatter(x=eps, y=_nearer(bounds, low, high), mode="lines", line=ink, **quiet)
         else:
-            inside = (bounds >= low) & (eps <= most)
+            inside = (bounds >= low) & (bounds <= high) & (eps <= most)
             mark = {"color": line.colour, "size": 9, "symbol": SYMBOLS[method]}
             figure.add_scatter(x=eps[inside], y=bounds[inside], mode="markers", marker=mark, **whole)
-    if line.sampled is not None and line.sampled[1] >= low:
+    if line.sampled is not None and low <= line.sampled[1] <= high:
         mark = {"color": line.colour, "size": 12, "symbol": "diamond"}
         at, bound, _ = line.sampled
         figure.add_scatter(x=[at], y=[bound], mode="markers", marker=mark, **whole)
@@ -195,19 +202,20 @@ def _threshold_note(level: float, colour: str, above: bool) -> dict[str, Any]:
     }
 
 
-def _exits(lines: Sequence[Line], low: float, most: float) -> Iterator[dict[str, Any]]:
+def _exits(lines: Sequence[Line], low: float, high: float, most: float) -> Iterator[dict[str, Any]]:
     """Say where a proved bound leaves the frame, so that nobody takes the frame for the bound."""
     for row, line in enumerate(lines):
-        text = leaves(line, low, most)
+        text = leaves(line, low if line.side == "lower" else high, most)
         if text is None:
             continue
+        at = 0.02 + 0.11 * row
         yield {
             "x": 0.15,
-            "y": 0.02 + 0.11 * row,
+            "y": at if line.side == "lower" else 1 - at,
             "xref": "paper",
             "yref": "paper",
             "xanchor": "left",
-            "yanchor": "bottom",
+            "yanchor": "bottom" if line.side == "lower" else "top",
             "text": f"{_dot(line.colour)} {text.replace(', ', ',<br>')}",
             "showarrow": False,
             "align": "left",
@@ -215,26 +223,29 @@ def _exits(lines: Sequence[Line], low: float, most: float) -> Iterator[dict[str,
         }
 
 
-def leaves(line: Line, low: float, most: float) -> str | None:
-    """From which eps the proved bound is below the frame, and from which it is vacuous."""
+def leaves(line: Line, edge: float, most: float) -> str | None:
+    """From which eps the proved bound is beyond the frame's edge, lower or upper, and from which it is
+    vacuous."""
+    where, beyond = ("below", line.proved < edge) if line.side == "lower" else ("above", line.proved > edge)
     inside = line.eps <= most
-    below, vacuous = line.eps[inside & (line.proved < low)], line.eps[inside & np.isneginf(line.proved)]
-    if len(below) == 0:
+    outside, vacuous = line.eps[inside & beyond], line.eps[inside & np.isinf(line.proved)]
+    if len(outside) == 0:
         return None
     if len(vacuous) == 0:
-        return f"proved: below the frame from eps {below[0]:.6g}"
-    if vacuous[0] == below[0]:
+        return f"proved: {where} the frame from eps {outside[0]:.6g}"
+    if vacuous[0] == outside[0]:
         return f"proved: vacuous from eps {vacuous[0]:.6g}"
-    return f"proved: below the frame from eps {below[0]:.6g}, vacuous from {vacuous[0]:.6g}"
+    return f"proved: {where} the frame from eps {outside[0]:.6g}, vacuous from {vacuous[0]:.6g}"
 
 
 def hover(line: Line, i: int) -> str:
     """All that is known at one radius, in words."""
-    gap = line.attained[i] - line.proved[i]
+    gap = abs(line.attained[i] - line.proved[i])
     known = f"clean {nats(line.clean, 1)}, attained {nats(line.attained[i], 1)}"
     if np.isinf(gap):
         return f"<b>{line.name}</b>: {known}, proved: vacuous"
-    bound = f"proved at least {proved_nats(line.proved[i], 1)} by {METHOD_NAMES[line.how[i]]}"
+    most = "at least" if line.side == "lower" else "at most"
+    bound = f"proved {most} {proved_nats(line.proved[i], 1, line.side)} by {METHOD_NAMES[line.how[i]]}"
     return f"<b>{line.name}</b>: {known},<br>{bound}, open gap {nats(gap, 1)}{_sampled(line, line.eps[i])}"
 
 

@@ -26,7 +26,7 @@ def remember(model: str, digit: Digit, settings: Settings, proofs: Sequence[Proo
     kept = known[question] = known.pop(question, {})  # the last one used is the last to go
     for proof in proofs:
         at = proof.method, proof.eps
-        if at not in kept or kept[at].lower < proof.lower:
+        if at not in kept or kept[at].strength < proof.strength:
             kept[at] = proof
     while len(known) > MOST:
         del known[next(iter(known))]
@@ -41,4 +41,5 @@ def recall(model: str, digit: Digit, settings: Settings, method: str) -> tuple[P
 
 def _question(model: str, digit: Digit, settings: Settings) -> Question:
     """What a proof depends on: not the attack."""
-    return model, stamp(model), digit, settings.target, settings.norm, settings.draws, settings.seed
+    s = settings
+    return model, stamp(model), digit, s.target, s.norm, s.side, s.draws, s.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ def _radii(cards: Sequence[H], state: State, method: str, end: float) -> Iterato
             yield _point(card, state, method, asked := eps)
     for eps in state.scale.tight:
         for card in cards:
-            tried = {p.eps: p.lower for p in card.curve.proofs if p.method == method}
-            hopeless = min((e for e, lower in tried.items() if lower == float("-inf")), default=1e9)
+            tried = {p.eps: p.strength for p in card.curve.proofs if p.method == method}
+            hopeless = min((e for e, strength in tried.items() if strength == -math.inf), default=1e9)
             if eps <= state.most and eps not in tried and eps < hopeless and time.monotonic() < end:
                 yield _point(card, state, method, eps)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from core.attacks import ATTACKS as ALL_ATTACKS
 from core.ball import NORMS
-from core.certificate import STATES
+from core.certificate import SIDES, STATES
 from core.methods import METHODS
 from core.validate import TARGETS
 from dashboard.digit import Digit, own_name
@@ -45,6 +45,9 @@ SCALES = {
     "l2": Scale(0.02, ("0.1", "0.3", "0.6"), 28.0, 0.2, "0.3"),
 }
 ATTACKS = ("pgd", *(name for name in ALL_ATTACKS if name != "pgd"))
+OFFERED = {"lower": ATTACKS, "upper": tuple(name for name in ATTACKS if ALL_ATTACKS[name].directed)}
+"""Attacks by side; STATED: what can be proved."""
+STATED = {"lower": STATES, "upper": STATES[:1]}
 FAST = ("ibp", "crown-ibp")
 """Methods that are computed over the whole grid."""
 SPREAD = "alpha-crown"
@@ -73,6 +76,7 @@ class Settings:
     restarts: int = 1
     draws: int = 4
     seed: int = 0
+    side: str = "lower"
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ def parse(
         restarts=reader.whole("restarts", 1, MOST_RESTARTS, base.restarts),
         draws=reader.whole("draws", 1, MOST_DRAWS, base.draws),
         seed=reader.whole("seed", 0, MOST_SEED, base.seed),
+        side=reader.one_of("side", SIDES, base.side),
     )
     state = State(
         left=reader.choice("left", models, default.left, known),
@@ -174,7 +179,9 @@ def _own(reader: Reader, own: Mapping[str, bytes]) -> str:
 
 
 def _bounded(state: State, messages: list[Message]) -> State:
-    """A state that a server can carry out: fewer steps or restarts, a faster method if it is too much."""
+    """A state that there is, and that a server can carry out: fewer steps or restarts, a faster method if
+    it is too much."""
+    state = _sided(state, messages)
     s, gradients = state.settings, GRADIENTS.get(state.settings.attack, 1)
     if s.attack != "fgsm" and s.draws * s.steps * s.restarts * gradients > MOST_WORK:
         steps = min(s.steps, MOST_WORK // (s.draws * gradients))
@@ -193,6 +200,20 @@ def _bounded(state: State, messages: list[Message]) -> State:
         )
         messages.append(Message("method", text))
         state = replace(state, method=FAST[-1])
+    return state
+
+
+def _sided(state: State, messages: list[Message]) -> State:
+    """An attack and a statement that there are for the side."""
+    s, side = state.settings, state.settings.side
+    if s.attack not in OFFERED[side]:
+        text = f"Attack {s.attack} cannot raise the ELBO. Using {OFFERED[side][0]}."
+        messages.append(Message("attack", text))
+        state = replace(state, settings=replace(s, attack=OFFERED[side][0]))
+    if state.states not in STATED[side]:
+        text = f"Upper bounds hold for the draws, not for the {state.states}. Using {STATED[side][0]}."
+        messages.append(Message("states", text))
+        state = replace(state, states=STATED[side][0])
     return state
 
 

@@ -14,8 +14,8 @@ OWN_PAGE = "entries/own.py"
 """Files of the pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
-    "image a little, by at most eps, to push the score down. What an attack reached is **attained**, what "
-    "no attack can go below is **proved**, and what lies between is **open**."
+    "image a little, by at most eps, to push the score down, or up. What an attack reached is "
+    "**attained**, what no attack can pass is **proved**, and what lies between is **open**."
 )
 THRESHOLD = {
     True: "Above what? Each model's own threshold: about 5 % of clean test digits score below it, and an "
@@ -23,6 +23,13 @@ THRESHOLD = {
     False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
     "below.",
 }
+UPPER_THRESHOLD = {
+    True: "Below what? Each model's own threshold: about 5 % of clean test digits score below it, and an "
+    "anomaly detector would reject them. The adversary makes what would be rejected look normal.",
+    False: "Below what? The threshold you set for both models: an anomaly detector would reject what is "
+    "below. The adversary makes what would be rejected look normal.",
+}
+LOWER_ONLY = "Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
 INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
@@ -92,6 +99,8 @@ HELP = {
     "draws": "Draws: the ELBO is a mean over random draws of the latent code. The same draws are used for "
     "clean, attained and proved values, and the proof holds for exactly these draws.",
     "seed": "Seed of the random draws and of the attack's random starts.",
+    "side": "Whether the adversary lowers the ELBO, so that a digit is rejected, or raises it, so that an "
+    "outlier looks normal. What is proved is the limit on its way: a lower or an upper bound.",
     "target": "Likelihood of the attacked image: the adversary lowers the score of the image it hands in "
     "(the question of the paper). Reconstruction of the clean image: the score asks how well the clean "
     "image is recovered from the attacked one.",
@@ -113,6 +122,33 @@ HELP = {
     "white: unchanged.",
     "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
 }
+UPPER_HELP = {
+    "attained": "Attained: the highest ELBO that the attack reached with a change of at most eps. "
+    "It is a fact: the attacked image is shown. Below it: the change from clean.",
+    "proved": "Proved: a certificate shows that no image within eps has an ELBO above this, whatever the "
+    "attack. It is the best bound that has come in yet; the method below it found it.",
+    "vacuous": "Vacuous: the proof fails to say anything. The bound is above what any image can score.",
+    "open": "Open gap: proved minus attained. The true best case lies somewhere in between; a stronger "
+    "attack or a tighter proof would narrow it.",
+    "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
+    "not there yet, or not to be had here. The open gap is proved minus attained.",
+    "states": "These draws: the proof is about the mean over the very draws shown, exactly. Proofs about "
+    "all noise are only there for an adversary that lowers the ELBO.",
+    "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
+    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test digits, about 5 % "
+    "lie below it. The question is then whether an attack can lift an abnormal image over it.",
+    "target": "Likelihood of the attacked image: the adversary raises the score of the image it hands in, "
+    "so that an outlier looks normal. Reconstruction of the clean image: the score asks how well the clean "
+    "image is recovered from the attacked one.",
+    "attack": "How the attacked image is searched for. PGD: many small steps uphill; as good as the "
+    "strongest within a nat or two at small eps, in a tenth of the time. Strongest: many starts, the best "
+    "go on; 25 times the work. Random search is there to be beaten. Attacks that go for the code or the "
+    "decoded image have no way up, and are not offered.",
+    "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
+    "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
+    "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",
+}
+"""What is said in other words of an adversary that raises the ELBO."""
 RESULTS_GLOSSARY = (
     "elbo",
     "nats",
@@ -175,6 +211,8 @@ TARGET_LABELS = {
     "likelihood": "Likelihood of the attacked image",
     "reconstruction": "Reconstruction of the clean image",
 }
+SIDE_LABELS = {"lower": "Lowers it", "upper": "Raises it"}
+LOST = {"lower": "Where it was lost", "upper": "Where it was gained"}
 ATTACK_LABELS = {
     "pgd": "PGD: many small steps",
     "fgsm": "FGSM: one big step",
@@ -303,9 +341,19 @@ def floor(bound: float, digits: int = 0) -> float:
     return steps / one if steps / one <= bound else (steps - 1) / one
 
 
-def proved_nats(bound: float, digits: int = 0) -> str:
-    """A lower bound in nats, rounded to the safe side."""
-    return nats(floor(bound, digits), digits)
+def safe(bound: float, digits: int = 0, side: str = "lower") -> float:
+    """A bound rounded to the safe side: down if it is a lower one, up if it is an upper one."""
+    return floor(bound, digits) if side == "lower" else -floor(-bound, digits)
+
+
+def proved_nats(bound: float, digits: int = 0, side: str = "lower") -> str:
+    """A bound in nats, rounded to the safe side."""
+    return nats(safe(bound, digits, side), digits)
+
+
+def help_on(side: str) -> Mapping[str, str]:
+    """HELP for an adversary that lowers the ELBO, or raises it."""
+    return HELP if side == "lower" else HELP | UPPER_HELP
 
 
 def interval(mean: float, low: float, high: float) -> str:

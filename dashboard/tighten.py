@@ -79,6 +79,7 @@ def _grid(
             eps=torch.tensor(radii, dtype=torch.float64, device="cpu"),
             target=settings.target,
             norm=settings.norm,
+            side=settings.side,
             method=method,
             progress=lambda done, total: tell(Now(done / total, "whole range")),
         )
@@ -105,6 +106,7 @@ def _point(
             eps=eps,
             target=settings.target,
             norm=settings.norm,
+            side=settings.side,
             method=method,
             iterations=ROUNDS.get(method, STEPS),
             seconds=SECONDS[method],

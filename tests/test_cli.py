@@ -209,6 +209,18 @@ def test_attack_of_a_picture_is_saved_exactly(
     assert load_image(tmp_path / "attacked.png", (1, 28, 28)).shape == x.shape
 
 
+def test_attack_upwards(model: str, capsys: Capture) -> None:
+    asked = ["attack", "--model", model, "--index", "3", "--steps", "3", "--side", "upper"]
+    assert main(asked) == 0
+    vae, x = core.load_model(model), core.load_samples("mnist")[0][3:4]
+    found = core.attack(vae, x, core.sample_noise(vae), eps=0.1, steps=3, side="upper")
+    raised = found.elbo.item() - found.history[0].item()
+    assert raised > 0
+    assert f"attacked  {found.elbo.item():.2f} nats ({raised:+.2f}, pgd)" in capsys.readouterr().out
+    assert main([*asked, "--method", "damage"]) == 2
+    assert "'damage' pursues another goal than the ELBO" in capsys.readouterr().err
+
+
 def test_ctrl_c(model: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt

@@ -172,7 +172,7 @@ def test_proofs_carry_what_the_certificate_says() -> None:
     certificate = core.certify(vae, x.expand(2, -1, -1, -1), noise, eps=eps, method="crown")
     first, second = proofs_of(certificate)
     assert (first.method, second.eps) == ("crown", pytest.approx(0.02))
-    assert (first.lower, second.lower) == tuple(certificate.lower.tolist())
+    assert (first.bound, second.bound) == tuple(certificate.lower.tolist())
     assert second.statement == certificate.statement(1)
     assert (first.recon, first.kl) == (certificate.recon[0].item(), certificate.kl[0].item())
 
@@ -224,9 +224,9 @@ def test_the_best_proof_is_the_highest_of_all_that_cover_a_radius(
 ):
     proofs = tuple(Proof(at, "ibp", lower, 0.0, 0.0, str(i), 0.0) for i, (at, lower) in enumerate(known))
     curve = Curve(torch.tensor([0.0]), 0.0, torch.zeros(1), torch.zeros(1, 1, 1, 1), proofs)
-    covering = [p.lower for p in proofs if p.eps >= eps]
+    covering = [p.bound for p in proofs if p.eps >= eps]
     best = curve.best(eps)
-    assert (-math.inf if best is None else best.lower) == max(covering, default=-math.inf)
+    assert (-math.inf if best is None else best.bound) == max(covering, default=-math.inf)
     assert best is None or best.eps >= eps
 
 

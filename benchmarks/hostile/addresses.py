@@ -18,7 +18,7 @@ from dashboard.params import Message
 
 EXPLORER = (
     *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),
-    *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
+    *("target", "attack", "norm", "steps", "restarts", "draws", "seed", "side"),
 )
 COMPARE = (*compare.SHARED, *("part", "models", "pin", "against", "of", "count", "classes", "sort"), "page")
 INSPECT = (

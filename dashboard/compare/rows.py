@@ -29,7 +29,7 @@ class Item:
 def at(curve: Curve, eps: float) -> tuple[float, float]:
     """Attained and proved at a radius that the curve has; -inf where the proof is vacuous."""
     best = curve.best(eps)
-    return curve.attained[curve.eps.tolist().index(eps)].item(), -math.inf if best is None else best.lower
+    return curve.attained[curve.eps.tolist().index(eps)].item(), -math.inf if best is None else best.bound
 
 
 def table(entries: Sequence[Entry], eps: float, labels: Sequence[int]) -> list[dict[str, str]]:

@@ -61,6 +61,7 @@ class Side:
             # Which method gave which bound is for the explorer: here the best of them is enough.
             by_method=dict[str, tuple[np.ndarray, np.ndarray]](),
             threshold=self.threshold,
+            side=self.curve.side,
         )
 
 
@@ -85,4 +86,4 @@ def _numbers(curve: Curve, i: int) -> None:
         large.number("Proved", "vacuous", "nothing is proved")
     else:
         by = f"{DRAWS}, by {METHOD_NAMES[best.method]}"
-        large.number("Proved", proved_nats(best.lower), by)
+        large.number("Proved", proved_nats(best.bound, side=curve.side), by)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from core.certificate import SIGN
 from core.curve import Curve
 from dashboard.result import Result
 from dashboard.stage import text
@@ -51,9 +52,9 @@ def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
     known = [(nats(clean, 1), "no attack"), (nats(attained, 1), f"{signed(attained - clean)} from clean")]
     if best is None:
         return [*known, ("vacuous", "nothing proved"), ("unbounded", "no limit")]
-    gap = attained - best.lower
+    gap = SIGN[curve.side] * (attained - best.bound)
     digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = proved_nats(best.lower, 1), f"by {METHOD_NAMES[best.method]}"
+    proved = proved_nats(best.bound, 1, curve.side), f"by {METHOD_NAMES[best.method]}"
     return [*known, proved, (nats(gap, digits), "undecided")]
 
 

@@ -31,7 +31,7 @@ FOLDER = ASSETS / "results"
 WORDS, ARRAYS = "first-view.json", "first-view.safetensors"
 FORMAT = 1
 _MOST_BYTES = 20_000_000
-_NUMBERS = ("eps", "lower", "recon", "kl", "margin")
+_NUMBERS = ("eps", "bound", "recon", "kl", "margin")
 """Columns of the array of proofs."""
 _WORDS = ("method", "iterations", "statement")
 _IMAGES = ("image", "attacked", "recon_image", "recon_attacked")

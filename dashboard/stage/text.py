@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.text import HELP
+from dashboard.text import help_on
 
 KEYS = (
     ("\N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}", "eps down, up by one step"),
@@ -13,16 +13,20 @@ KEYS = (
     ("?", "this list"),
     ("Esc", "close it"),
 )
-NUMBERS = (
-    ("Clean", f"{HELP['clean']}\n\n{HELP['elbo']}"),
-    ("Attained", HELP["attained"]),
-    ("Proved", f"{HELP['proved']}\n\n{HELP['vacuous']}"),
-    ("Open gap", HELP["open"]),
-)
-"""What each of the four numbers is called, and what it means."""
 CAPTIONS = ("Input", "Attacked", "Perturbation", "Recon of input", "Recon of attacked")
 LIMITS = {"linf": "each pixel changed by at most", "l2": "changed in total by at most"}
 FAILED = "This model cannot be shown; the reason stands below."
+
+
+def numbers(side: str) -> tuple[tuple[str, str], ...]:
+    """What each of the four numbers is called, and what it means for a side."""
+    words = help_on(side)
+    return (
+        ("Clean", f"{words['clean']}\n\n{words['elbo']}"),
+        ("Attained", words["attained"]),
+        ("Proved", f"{words['proved']}\n\n{words['vacuous']}"),
+        ("Open gap", words["open"]),
+    )
 
 
 def magnified(most: float) -> str:

@@ -20,7 +20,7 @@ from dashboard.result import Result
 from dashboard.stage import text
 from dashboard.stage.ask import Ask, read_ask
 from dashboard.stage.film import LEVELS, film, readings
-from dashboard.state import MOST_INDEX, State
+from dashboard.state import MOST_INDEX, Settings, State
 from dashboard.text import EPS_LABELS, HELP
 
 KEY = "stage"
@@ -77,7 +77,7 @@ class Stage:
                     "right": state.right,
                     "sides": [{"question": q, "name": name, "hue": hue} for q, (_, name, hue) in shown],
                     "palette": _PALETTE,
-                    "words": _words(state.settings.norm),
+                    "words": _words(state.settings),
                 },
                 on_ask_change=on_ask,
             )
@@ -120,13 +120,13 @@ def _token() -> str:
     return st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
 
 
-def _words(norm: str) -> dict[str, Any]:
+def _words(settings: Settings) -> dict[str, Any]:
     return {
-        "eps": EPS_LABELS[norm],
+        "eps": EPS_LABELS[settings.norm],
         "help": HELP["eps"],
         "keys": text.KEYS,
-        "numbers": text.NUMBERS,
+        "numbers": text.numbers(settings.side),
         "captions": text.CAPTIONS,
-        "alts": text.alts(norm),
+        "alts": text.alts(settings.norm),
         "failed": text.FAILED,
     }

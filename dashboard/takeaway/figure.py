@@ -36,7 +36,8 @@ def title(state: State, names: Sequence[str], label: str) -> str:
 def question(state: State) -> str:
     s = state.settings
     attack = ATTACK_LABELS[s.attack].split(":")[0]
-    return text.question(TARGET_LABELS[s.target], EPS_AXIS[s.norm], attack, state.method, s.draws, s.seed)
+    asked = f"{TARGET_LABELS[s.target]}; {EPS_AXIS[s.norm]}"
+    return text.question(asked, s.side, attack, state.method, s.draws, s.seed)
 
 
 def legend(state: State) -> str:

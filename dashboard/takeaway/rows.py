@@ -7,10 +7,12 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
+from functools import partial
 from typing import Any
 
+from core.certificate import SIGN
 from core.checkpoint import model_digest
-from core.curve import Curve, Proof
+from core.curve import Curve, Proof, stays
 from dashboard import models
 from dashboard.compute import SAMPLE
 from dashboard.result import Result
@@ -38,8 +40,10 @@ class Row:
     proved        the best bound, or the word "vacuous"; method: what it is from; proved_at: the radius
                   it was proved at, eps or a larger one.
     states        "draws", or what is proved of the noise at large: then nothing is attained.
-    open_gap      attained - proved, or "unbounded".
-    verdict       on "the ELBO stays at or above the threshold": proved, broken or open.
+    side          "lower": the adversary lowers the ELBO, a lower bound is proved; "upper": both upwards.
+    open_gap      between attained and proved, or "unbounded".
+    verdict       on "the ELBO stays at or above the threshold" ("below", for side "upper"): proved, broken
+                  or open.
     """
 
     model: str
@@ -48,6 +52,7 @@ class Row:
     label: str
     eps: float
     norm: str
+    side: str
     target: str
     attack: str
     steps: int
@@ -104,13 +109,13 @@ def _row(side: Side, state: State, label: str, i: int) -> Row:
     }
     if best is not None:
         proof = {
-            "proved": best.lower,
+            "proved": best.bound,
             "method": best.method,
             "proved_at": best.eps,
             "margin": best.margin,
-            "open_gap": attained - best.lower,
+            "open_gap": SIGN[curve.side] * (attained - best.bound),
         }
-    safe = best is not None and best.lower >= side.threshold
+    kept = partial(stays, threshold=side.threshold, side=curve.side)
     return Row(
         **_asked(side, state, label),
         eps=eps,
@@ -119,7 +124,11 @@ def _row(side: Side, state: State, label: str, i: int) -> Row:
         attained_recon=float(terms.recon[i]),
         attained_kl=float(terms.kl[i]),
         states="draws",
-        verdict="proved" if safe else "broken" if attained < side.threshold else "open",
+        verdict="proved"
+        if best is not None and kept(best.bound)
+        else "open"
+        if kept(attained)
+        else "broken",
         **proof,
     )
 
@@ -131,16 +140,16 @@ def _sampled(side: Side, state: State, label: str) -> Row:
     nothing = dict.fromkeys(
         ("clean", "attained", "attained_recon", "attained_kl", "margin", "open_gap"), ""
     )
-    vacuous = math.isinf(proof.lower)
+    vacuous = math.isinf(proof.bound)
     return Row(
         **_asked(side, state, label) | {"attack": "", "steps": 0, "restarts": 0, "draws": SAMPLE},
         **nothing,
         eps=proof.eps,
-        proved="vacuous" if vacuous else proof.lower,
+        proved="vacuous" if vacuous else proof.bound,
         method=proof.method,
         proved_at="" if vacuous else proof.eps,
         states=state.states,
-        verdict="proved" if proof.lower >= side.threshold else "open",
+        verdict="proved" if stays(proof.bound, side.threshold, proof.side) else "open",
     )
 
 

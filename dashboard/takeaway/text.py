@@ -21,6 +21,7 @@ OWN = (
 )
 NO_CHART = "There is no chart to save yet."
 SAVED = "Saved as"
+ADVERSARY = {"lower": "The adversary lowers the ELBO.", "upper": "The adversary raises the ELBO."}
 COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
 
 
@@ -33,7 +34,8 @@ def figure_title(digit: str, models: Sequence[str]) -> str:
     return f"ELBO under attack: {digit}. {' and '.join(models)}"
 
 
-def question(target: str, ball: str, attack: str, method: str, draws: int, seed: int) -> str:
+def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
     """What the figure is about, as its second line."""
     mean = "1 noise draw" if draws == 1 else f"mean over {draws} noise draws"
-    return f"{target}; {ball}. Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
+    how = f"Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
+    return f"{asked}. {ADVERSARY[side]} {how}"

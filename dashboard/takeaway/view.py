@@ -39,7 +39,7 @@ def offer(cards: Sequence[Card], state: State, params: Mapping[str, str]) -> Cal
     versions = itertools.count()
 
     def show() -> None:
-        ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.lower)]
+        ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.bound)]
         if not ready:
             return
         version = next(versions)

@@ -8,18 +8,18 @@ import streamlit as st
 
 from core.ball import NORMS
 from core.validate import TARGETS
-from dashboard.text import HELP, NORM_LABELS, TARGET_LABELS
+from dashboard.text import HELP, NORM_LABELS, TARGET_LABELS, help_on
 from dashboard.views.address import touch
 
 
-def question(key: str, options: Sequence[str] = TARGETS) -> None:
-    """Which ELBO it is about."""
+def question(key: str, options: Sequence[str] = TARGETS, side: str = "lower") -> None:
+    """Which ELBO it is about. side: which way the adversary goes."""
     st.radio(
         "Question",
         options,
         key=key,
         format_func=TARGET_LABELS.__getitem__,
-        help=HELP["target"],
+        help=help_on(side)["target"],
         on_change=touch,
     )
 

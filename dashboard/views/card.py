@@ -110,8 +110,9 @@ class Card:
             how=["" if proof is None else proof.method for proof in best],
             by_method={method: _points(curve, method) for method in curve.methods},
             threshold=self.threshold,
+            side=curve.side,
             sampled=sampled
-            and (sampled.eps, sampled.lower, text.STATES_LABELS[self._state.states].lower()),
+            and (sampled.eps, sampled.bound, text.STATES_LABELS[self._state.states].lower()),
         )
 
     @property
@@ -121,6 +122,6 @@ class Card:
 
 def _points(curve: Curve, method: str) -> tuple[np.ndarray, np.ndarray]:
     """Where a method was computed, and its bounds there."""
-    found = sorted({p.eps: p.lower for p in curve.proofs if p.method == method}.items())
+    found = sorted({p.eps: p.bound for p in curve.proofs if p.method == method}.items())
     eps, bounds = zip(*found, strict=True)
     return np.array(eps), np.array(bounds)

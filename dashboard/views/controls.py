@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.certificate import STATES
+from core.certificate import SIDES
 from core.methods import METHODS
 from dashboard import compute
 from dashboard.digit import own_name
@@ -16,13 +16,14 @@ from dashboard.own import store
 from dashboard.params import Message
 from dashboard.stage import view as stage
 from dashboard.state import (
-    ATTACKS,
     MOST_DRAWS,
     MOST_NATS,
     MOST_RESTARTS,
     MOST_SEED,
     MOST_STEPS,
+    OFFERED,
     SCALES,
+    STATED,
     Scale,
     State,
     default_state,
@@ -33,7 +34,9 @@ from dashboard.text import (
     ATTACK_LABELS,
     HELP,
     METHOD_LABELS,
+    SIDE_LABELS,
     STATES_LABELS,
+    help_on,
 )
 from dashboard.views import address, asking, digits
 from dashboard.views.address import touch
@@ -42,7 +45,7 @@ PAGE = "explorer"
 OWN, COMMON = "5 % quantile of each model", "The same for both"
 _NAMES = (
     *("left", "right", "index", "upto", "method", "states"),
-    *("target", "attack", "norm", "steps", "restarts", "draws", "seed"),
+    *("target", "attack", "norm", "steps", "restarts", "draws", "seed", "side"),
 )
 
 
@@ -72,15 +75,17 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
     with st.sidebar:
         digits.choose(labels)
         _models(models)
-        asking.question("target")
+        side = _side()
+        words = help_on(side)
+        asking.question("target", side=side)
         asking.limit("norm", _change_norm)
         for key, label, options, names in (
-            ("attack", "Attack", ATTACKS, ATTACK_LABELS),
+            ("attack", "Attack", OFFERED[side], ATTACK_LABELS),
             ("method", "Proof", METHODS, METHOD_LABELS),
-            ("states", "What is proved", STATES, STATES_LABELS),
+            ("states", "What is proved", STATED[side], STATES_LABELS),
         ):
             st.selectbox(
-                label, options, key=key, format_func=names.__getitem__, help=HELP[key], on_change=touch
+                label, options, key=key, format_func=names.__getitem__, help=words[key], on_change=touch
             )
         _threshold()
         with st.expander("More settings"):
@@ -113,9 +118,24 @@ def _models(models: Sequence[str]) -> None:
         )
 
 
+def _side() -> str:
+    """Which way the adversary goes."""
+    st.segmented_control(
+        "What the adversary does to the ELBO",
+        SIDES,
+        key="side",
+        required=True,
+        format_func=SIDE_LABELS.__getitem__,
+        help=HELP["side"],
+        on_change=_change_side,
+    )
+    return st.session_state["side"]
+
+
 def _threshold() -> None:
     session = st.session_state
-    st.radio("Threshold", (OWN, COMMON), key="kind", help=HELP["threshold"], on_change=touch)
+    words = help_on(session["side"])
+    st.radio("Threshold", (OWN, COMMON), key="kind", help=words["threshold"], on_change=touch)
     if session["kind"] == COMMON:
         st.number_input(
             "Threshold in nats",
@@ -185,6 +205,15 @@ def _scale() -> Scale:
 def _change_norm() -> None:
     """An eps of one norm means nothing in the other."""
     st.session_state["eps"], st.session_state["upto"] = _scale().eps, _scale().upto
+    touch()
+
+
+def _change_side() -> None:
+    """What there is for one side only goes back to what there is for both."""
+    session = st.session_state
+    for name, offered in (("attack", OFFERED), ("states", STATED)):
+        if session[name] not in offered[session["side"]]:
+            session[name] = offered[session["side"]][0]
     touch()
 
 

@@ -40,7 +40,8 @@ def show() -> None:
     # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
     with st.container(gap=None):
         headlines = [st.container() for _ in figures.COLOURS]
-    st.caption(text.THRESHOLD[state.threshold is None])
+    caption = text.THRESHOLD if state.settings.side == "lower" else text.UPPER_THRESHOLD
+    st.caption(caption[state.threshold is None])
     names = compute.labels(tuple(models))
     both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
     # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
@@ -100,11 +101,13 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         st.header("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
         controls.chart_range()
         curve, legend = st.container(key="curve"), st.empty()
-    st.header(f"Which method proves what at eps {state.eps:g}", anchor=False, help=text.HELP["methods"])
+    side = state.settings.side
+    words = text.help_on(side)
+    st.header(f"Which method proves what at eps {state.eps:g}", anchor=False, help=words["methods"])
     for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
         with place:
             card.table()
-    st.header("Where it was lost", anchor=False, help=text.HELP["lost"])
+    st.header(text.LOST[side], anchor=False, help=words["lost"])
     lost = st.empty()
     take = takeaway.offer(cards, state, to_params(state, available()))
     # A chart that is drawn again needs a key of its own.
@@ -131,7 +134,9 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         take()
 
     with st.expander("Words on this page"):
-        st.markdown("\n".join(f"- {text.HELP[word]}" for word in text.GLOSSARY))
+        st.markdown("\n".join(f"- {words[word]}" for word in text.GLOSSARY))
+    if side == "upper":
+        st.caption(text.LOWER_ONLY)
     to_inspect(state, compute.labels(tuple(available())))
     links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")

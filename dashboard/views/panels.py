@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from streamlit.delta_generator import DeltaGenerator
 
+from core.certificate import SIGN
 from core.curve import Curve, Proof
 from core.methods import METHODS
 from dashboard import bars
 from dashboard.result import Result
-from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, floor, minus, signed
+from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, safe, signed
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
@@ -25,7 +26,8 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
     for method in METHODS[: METHODS.index(last) + 1]:
         label, proof = METHOD_NAMES[method], curve.best(eps, method)
         if proof is not None:
-            cells = [label, _exact(proof.lower), f"{attained - proof.lower:,.2f}"]
+            gap = SIGN[curve.side] * (attained - proof.bound)
+            cells = [label, signed(safe(proof.bound, 2, curve.side), 2), f"{gap:,.2f}"]
         elif any(p.method == method and p.eps >= eps for p in curve.proofs):
             cells = [label, "vacuous", "–"]
         elif METHODS.index(method) > done:
@@ -36,10 +38,6 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
             cells = [f"**{cell}**" for cell in cells]
         rows.append(f"| {' | '.join(cells)} |")
     place.markdown("\n".join(rows))
-
-
-def _exact(bound: float) -> str:
-    return signed(floor(bound, 2), 2)
 
 
 def statement(
@@ -72,7 +70,7 @@ def certificate(place: DeltaGenerator, make: Callable[[], str], name: str, key: 
 
 
 def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list[bars.Loss]:
-    """Where the attained and the proved drop come from; a vacuous proof is left out.
+    """Where the attained and the proved change come from; a vacuous proof is left out.
 
     Interval bounds of the two terms add up; linear methods bound them together and have no such parts.
     """
@@ -83,7 +81,7 @@ def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list
     if best is not None and best.method == "ibp":
         found.append(bars.Loss(f"{name}, proved", colour, best.recon - recon, kl - best.kl))
     elif best is not None:
-        found.append(bars.Loss(f"{name}, proved", colour, both=best.lower - curve.clean))
+        found.append(bars.Loss(f"{name}, proved", colour, both=best.bound - curve.clean))
     return found
 
 

@@ -34,6 +34,7 @@ HOSTILE = [
     ("method", "crow"),
     ("states", "all"),
     ("norm", "l1"),
+    ("side", "both"),
 ]
 """Values of the address that must be refused, one at a time."""
 

@@ -243,4 +243,4 @@ def test_what_is_proved_can_be_taken_away_and_verified(app: AppTest):
     assert claim.statement.startswith(proof.statement)
     verdict = verify_claim(claim)
     assert verdict.holds, verdict.sentence
-    assert verdict.bound == pytest.approx(proof.lower, abs=1e-6)
+    assert verdict.bound == pytest.approx(proof.bound, abs=1e-6)

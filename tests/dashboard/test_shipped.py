@@ -90,7 +90,7 @@ def test_what_is_shipped_is_what_is_computed(monkeypatch: pytest.MonkeyPatch, tm
 
 def same(was: Proof, now: Proof) -> bool:
     assert (was.eps, was.method) == (now.eps, now.method)
-    return was.lower == pytest.approx(now.lower, rel=1e-3, abs=0.1)
+    return was.bound == pytest.approx(now.bound, rel=1e-3, abs=0.1)
 
 
 @pytest.mark.usefixtures("real")

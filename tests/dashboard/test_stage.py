@@ -206,7 +206,7 @@ def test_the_best_of_what_was_seen_is_recalled(monkeypatch: pytest.MonkeyPatch):
         "a", digit, replace(settings, steps=9), [proof("crown", 0.1, -7.0), proof("crown", 0.2, -9.0)]
     )
     best = known.recall("a", digit, settings, METHODS[-1])
-    assert {(p.method, p.eps): p.lower for p in best} == {
+    assert {(p.method, p.eps): p.bound for p in best} == {
         ("crown", 0.1): -5.0,
         ("bab", 0.1): -2.0,
         ("crown", 0.2): -9.0,

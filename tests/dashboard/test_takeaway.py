@@ -58,8 +58,8 @@ def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Side]
             if best is None:
                 assert (row.proved, row.method, row.open_gap) == ("vacuous", "", "unbounded")
             else:
-                assert (row.proved, row.method, row.proved_at) == (best.lower, best.method, best.eps)
-                assert row.open_gap == row.attained - best.lower
+                assert (row.proved, row.method, row.proved_at) == (best.bound, best.method, best.eps)
+                assert row.open_gap == row.attained - best.bound
         safe = [row.eps for row in mine if row.verdict == "proved"]
         broken = [row.eps for row in mine if row.verdict == "broken"]
         assert (max(safe, default=None), min(broken, default=None)) == (verdict.certified, verdict.broken)
@@ -69,7 +69,7 @@ def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Side]
 def test_what_is_proved_of_the_noise_is_a_row_of_its_own(sides: list[Side]):
     state = replace(STATE, states="coverage")
     proof = Proof(0.02, "ibp", -600.0, -590.0, 10.0, "said", 0.0)
-    vacuous = replace(proof, lower=-math.inf)
+    vacuous = replace(proof, bound=-math.inf)
     shown = [replace(sides[0], sampled=proof), replace(sides[1], sampled=vacuous)]
     last = rows.rows(shown, state, "0")[-2:]
     assert [(row.states, row.eps, row.proved, row.proved_at) for row in last] == [

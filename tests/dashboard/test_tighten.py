@@ -31,7 +31,7 @@ def certified(eps: float, method: str) -> Certificate:
 def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
     found = tighten.grid(NAMES[0], Digit(3), SETTINGS, method, (0.0, 0.05, 0.1), ignore)
     assert [(p.eps, p.method) for p in found] == [(0.0, method), (0.05, method), (0.1, method)]
-    assert found[1].lower == pytest.approx(certified(0.05, method).lower.item())
+    assert found[1].bound == pytest.approx(certified(0.05, method).lower.item())
 
 
 def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.MonkeyPatch):
@@ -45,10 +45,10 @@ def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.Mo
     counts = [len(now.proofs) for now in seen]
     assert counts == sorted(counts)
     assert all(0 <= now.share <= 1 for now in seen)
-    assert [p.lower for p in found] == sorted(p.lower for p in found)
+    assert [p.bound for p in found] == sorted(p.bound for p in found)
     assert {p.eps for p in found} == {0.05}
     for proof in found[:4]:
-        assert proof.lower == pytest.approx(certified(0.05, proof.method).lower.item(), abs=1.0)
+        assert proof.bound == pytest.approx(certified(0.05, proof.method).lower.item(), abs=1.0)
         assert f"({proof.method}," in proof.statement
 
 
@@ -69,12 +69,12 @@ def test_a_statement_on_the_noise_is_by_one_method_fixed_beforehand(method: str,
     (found,) = tighten.statement(NAMES[0], Digit(3), SETTINGS, used, states, 0.05, ignore)
     assert found.method == used
     assert "99 %" in found.statement
-    assert torch.isfinite(torch.tensor(found.lower))
+    assert torch.isfinite(torch.tensor(found.bound))
 
 
 def test_the_seed_is_that_of_the_page():
     ask = (Digit(3), SETTINGS, "ibp", "coverage", 0.05, ignore)
     (first,) = tighten.statement(NAMES[0], *ask)
     (other,) = tighten.statement(NAMES[0], ask[0], replace(SETTINGS, seed=1), *ask[2:])
-    assert first.lower != other.lower
-    assert first.lower == pytest.approx(other.lower, abs=50)
+    assert first.bound != other.bound
+    assert first.bound == pytest.approx(other.bound, abs=50)
