@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
@@ -40,7 +41,8 @@ class Certificate:
     eps, norm  (B,) radius of the ball, "linf" or "l2", cut to [0, 1].
     draws      number of noise draws.
     arithmetic the precision of the forward pass that the bound covers, rounding included.
-    intervals  the interval of every layer, for display; empty for "expectation" and "coverage".
+    intervals  the interval of every layer, for display; empty for "expectation" and "coverage". Where they
+               are those of interval propagation they are computed when they are looked at.
     minimiser  (B, C, H, W): where in the ball the linear bound is attained, a good start for an attack;
                None for "ibp".
     alpha, delta  as above; 0 where they play no part.
@@ -61,7 +63,7 @@ class Certificate:
     norm: str
     draws: int
     arithmetic: str
-    intervals: list[LayerInterval]
+    intervals: Sequence[LayerInterval]
     minimiser: Tensor | None
     alpha: float = 0.0
     delta: float = 0.0

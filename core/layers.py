@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,23 @@ class LayerInterval:
 
     name: str
     interval: Interval
+
+
+class LateIntervals(Sequence[LayerInterval]):
+    """A list of intervals that is made when it is looked at first: of a large batch it fills gigabytes."""
+
+    def __init__(self, make: Callable[[], list[LayerInterval]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> list[LayerInterval]:
+        return self._make()
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._made[index]
 
 
 @dataclass(frozen=True)

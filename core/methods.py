@@ -17,7 +17,7 @@ from core.elbo import elbo_terms
 from core.joint import Joint
 from core.layers import LayerBounds
 from core.relaxation import Relaxation
-from core.robust import separate_terms
+from core.robust import RobustELBO, interval_terms, separate_terms
 from core.sharpen import sharpened
 from core.slopes import Slopes
 
@@ -44,14 +44,15 @@ MIXES = (0.5, 1.0, 0.0)
 class Stage:
     """A bound on weight * ELBO and what it rests on.
 
-    value      (B,) lower bound. method: the step that was just taken. bounds: of every layer.
+    value      (B,) lower bound. method: the step that was just taken.
+    bounds     of every layer; None for "ibp" alone, where they would be many and nothing rests on them.
     minimiser  (B, C, H, W): where the linear bound is attained; None for interval propagation.
     margin     (B,) what the last step gave up for rounding.
     """
 
     value: Tensor
     method: str
-    bounds: LayerBounds
+    bounds: LayerBounds | None
     minimiser: Tensor | None
     margin: Tensor
 
@@ -65,12 +66,13 @@ def stages(
     seconds     the methods from alpha-crown on end when that many have passed since the second bound began.
     clock       counts them.
     """
-    stage = _intervals(relaxation)
-    yield stage
     if method == "ibp":
+        exact, found = interval_worst(relaxation.exact()), interval_worst(relaxation)
+        yield _interval_stage(exact, found, relaxation.weight)
         return
+    stage, bounds = _intervals(relaxation)
+    yield stage
     end = clock() + seconds  # not before: many balls may wait for their turn behind this yield
-    bounds = stage.bounds
     stage = _planes(stage, relaxation, bounds, "crown-ibp")
     yield stage
     if method == "crown-ibp":
@@ -183,14 +185,30 @@ def _quadratic(
     yield stage
 
 
-def _intervals(relaxation: Relaxation) -> Stage:
-    def value(arithmetic: Relaxation) -> tuple[Tensor, LayerBounds]:
-        bounds, weight = arithmetic.interval_bounds(), arithmetic.weight
-        terms = separate_terms(arithmetic.vae, bounds, arithmetic.scored, weight, arithmetic.arithmetic)
-        return proved(weight * terms.total), bounds
+def interval_worst(relaxation: Relaxation) -> RobustELBO:
+    """The worst case of each term by interval propagation alone."""
+    box, arithmetic = relaxation.ball.box, relaxation.arithmetic
+    return interval_terms(
+        relaxation.vae, box, relaxation.noise, relaxation.scored, relaxation.weight, arithmetic
+    )
 
-    exact, (lower, bounds) = value(relaxation.exact())[0], value(relaxation)
-    return Stage(lower, "ibp", bounds, None, _given_up(exact, lower))
+
+def _intervals(relaxation: Relaxation) -> tuple[Stage, LayerBounds]:
+    def terms(relaxed: Relaxation, bounds: LayerBounds) -> RobustELBO:
+        weight, arithmetic = relaxed.weight, relaxed.arithmetic
+        return separate_terms(relaxed.vae, bounds, relaxed.scored, weight, arithmetic)
+
+    exact, bounds = relaxation.exact(), relaxation.interval_bounds()
+    found = terms(relaxation, bounds)
+    return _interval_stage(terms(exact, exact.interval_bounds()), found, relaxation.weight, bounds), bounds
+
+
+def _interval_stage(
+    exact: RobustELBO, found: RobustELBO, weight: int, bounds: LayerBounds | None = None
+) -> Stage:
+    """What interval propagation proves, and what it gives up beside exact arithmetic."""
+    lower = proved(weight * found.total)
+    return Stage(lower, "ibp", bounds, None, _given_up(proved(weight * exact.total), lower))
 
 
 def _given_up(exact: Tensor, lower: Tensor) -> Tensor:

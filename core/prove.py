@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -15,16 +17,18 @@ from core.device import plain_convolutions
 from core.errors import Cancelled
 from core.guard import Guard
 from core.isolation import isolated, isolated_steps
-from core.layers import LayerInterval
-from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, stages
+from core.layers import LateIntervals, LayerInterval
+from core.methods import METHODS, OPTIMISING, QUADRATIC, REPORT, Clock, Stage, interval_worst, stages
 from core.model import VAE
 from core.problem import Problem, pose
-from core.robust import separate_terms
+from core.robust import ROWS, separate_terms
 from core.sampled import sampled_certificate
 from core.validate import check_choice, check_count, check_seconds, check_seed
 
 # Images x draws that are relaxed together: several times as fast as one by one.
 _TOGETHER = 64
+# Methods whose intervals are those of interval propagation, which can be computed again.
+_INTERVALS = METHODS[:2]
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, of how many); raise core.errors.Cancelled in it to stop."""
@@ -150,7 +154,7 @@ class _Run:
         self._problem, self._iterations, self._seconds, self._clock = problem, iterations, seconds, clock
         method, count = problem.method, len(problem.eps)
         # From crown on, images together would take more memory than they save time.
-        size = {"ibp": count, "crown-ibp": max(1, _TOGETHER // len(problem.noise))}.get(method, 1)
+        size = {"ibp": ROWS, "crown-ibp": max(1, _TOGETHER // len(problem.noise))}.get(method, 1)
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
         steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
         reports = -(-iterations // REPORT)
@@ -169,27 +173,33 @@ class _Run:
     @torch.no_grad()
     def steps(self) -> Iterator[None]:
         """Yields after every step; the first one gives every image its interval bound."""
-        problem, left = self._problem, []
+        left = []
         for part in self._parts:
-            relaxation = problem.relaxation(part)
-            seconds = self._seconds * len(relaxation.ball.eps)
-            left.append(stages(relaxation, problem.method, self._iterations, seconds, self._clock))
-            self._stages.append(next(left[-1]))
-            self._values.append({"ibp": self._stages[-1].value})
+            run = self._stages_of(part)
+            first = next(run)
+            self._stages.append(_without_intervals(first))
+            self._values.append({"ibp": first.value})
+            # Of many parts none waits for its turn with its intervals: they are computed again then.
+            left.append(run if len(self._parts) == 1 else None)
         self.done = len(self._parts)
         yield
-        for index, rest in enumerate(left):
+        for index, run in enumerate(left if self._problem.method != "ibp" else []):
             done = len(left) + (index + 1) * (self.total // len(left) - 1)
-            for stage in rest:
-                self._stages[index] = stage
+            for stage in run or islice(self._stages_of(self._parts[index]), 1, None):
+                self._stages[index] = _without_intervals(stage)
                 self._values[index][stage.method] = stage.value
                 self.done = min(self.done + 1, done)
                 yield
             self.done = done
 
+    def _stages_of(self, part: slice) -> Iterator[Stage]:
+        relaxation, method = self._problem.relaxation(part), self._problem.method
+        seconds = self._seconds * len(relaxation.ball.eps)
+        return stages(relaxation, method, self._iterations, seconds, self._clock)
+
     def certificate(self) -> Certificate:
         """What is proved so far."""
-        problem, found = self._problem, self._stages
+        problem, found = self._problem, list(self._stages)
         likelihood, pixels = problem.vae.likelihood, problem.vae.config.pixels
         names = [name for name in METHODS if any(name in values for values in self._values)]
         by_method = {name: torch.cat([_up_to(name, v) for v in self._values]) for name in names}
@@ -217,17 +227,34 @@ class _Run:
             norm=problem.ball.norm,
             draws=len(problem.noise),
             arithmetic=problem.arithmetic,
-            intervals=_joined([stage.bounds.named(problem.vae) for stage in found]),
+            intervals=LateIntervals(lambda: self._named(found)),
             minimiser=minimiser,
         )
 
     def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:
         relaxation = self._problem.relaxation(part)
         weight, arithmetic = relaxation.weight, relaxation.arithmetic
-        terms = separate_terms(relaxation.vae, stage.bounds, relaxation.scored, weight, arithmetic)
+        if stage.bounds is None:
+            terms = interval_worst(relaxation)
+        else:
+            terms = separate_terms(relaxation.vae, stage.bounds, relaxation.scored, weight, arithmetic)
         worst, best = (-torch.inf, torch.inf) if weight > 0 else (torch.inf, 0.0)
         recon = terms.recon.nan_to_num(nan=worst, posinf=worst, neginf=worst)
         return recon, terms.kl.nan_to_num(nan=best, posinf=best, neginf=best)
+
+    @isolated()
+    @plain_convolutions()
+    @torch.no_grad()
+    def _named(self, found: list[Stage]) -> list[LayerInterval]:
+        parts = []
+        for part, stage in zip(self._parts, found, strict=True):
+            bounds = stage.bounds or self._problem.relaxation(part).interval_bounds()
+            parts.append(bounds.named(self._problem.vae))
+        return _joined(parts)
+
+
+def _without_intervals(stage: Stage) -> Stage:
+    return replace(stage, bounds=None) if stage.method in _INTERVALS else stage
 
 
 def _up_to(method: str, values: dict[str, Tensor]) -> Tensor:

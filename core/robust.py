@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from core.bounds.interval import Interval
+from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import EXACT, Arithmetic
 from core.latent import kl_lower, kl_upper
-from core.layers import LayerBounds, interval_bounds
+from core.layers import LayerBounds, interval_bounds, latent_bounds
 from core.likelihood import score_roundoff
 from core.model import VAE
+
+ROWS = 1024
+"""Images x draws whose intervals are computed together; more would take memory only."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,31 @@ def separate_terms(
     vae: VAE, bounds: LayerBounds, t: Interval, weight: int = 1, arithmetic: Arithmetic = EXACT
 ) -> RobustELBO:
     """The worst case of each term alone, given bounds on every layer; the best case for weight -1."""
-    a = bounds.natural
-    recon = vae.likelihood.lower(t, a) if weight > 0 else vae.likelihood.upper(t, a)
-    recon = recon - weight * score_roundoff(vae.likelihood, t, a, bounds.draws, arithmetic)
-    kl = kl_upper if weight > 0 else kl_lower
-    return RobustELBO(recon.mean(0), kl(*bounds.posterior, arithmetic))
+    recon = _recon(vae, bounds.natural, t, bounds.draws, weight, arithmetic)
+    return RobustELBO(recon.mean(0), _kl(bounds.posterior, weight, arithmetic))
+
+
+def interval_terms(
+    vae: VAE, box: Interval, noise: Tensor, t: Interval, weight: int, arithmetic: Arithmetic
+) -> RobustELBO:
+    """`separate_terms` by interval propagation, some draws at a time: few intervals are there at once."""
+    posterior = propagate_through(vae.encoder, box, arithmetic)[-1]
+    recon = []
+    for draws in noise.split(max(1, ROWS // len(box.lower))):
+        z = latent_bounds(posterior, draws, arithmetic)
+        natural = propagate_through(vae.decoder, z, arithmetic)[-1]
+        shape = len(draws), len(box.lower)
+        a = Interval(natural.lower.unflatten(0, shape), natural.upper.unflatten(0, shape))
+        recon.append(_recon(vae, a, t, len(noise), weight, arithmetic))
+    mu, logvar = posterior.chunk(2)
+    return RobustELBO(torch.cat(recon).mean(0), _kl((mu, logvar), weight, arithmetic))
+
+
+def _recon(vae: VAE, a: Interval, t: Interval, draws: int, weight: int, arithmetic: Arithmetic) -> Tensor:
+    """The worst reconstruction term of each of some draws, (S, B), of a mean over so many."""
+    worst = vae.likelihood.lower(t, a) if weight > 0 else vae.likelihood.upper(t, a)
+    return worst - weight * score_roundoff(vae.likelihood, t, a, draws, arithmetic)
+
+
+def _kl(posterior: tuple[Interval, Interval], weight: int, arithmetic: Arithmetic) -> Tensor:
+    return (kl_upper if weight > 0 else kl_lower)(*posterior, arithmetic)

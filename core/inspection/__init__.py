@@ -151,7 +151,7 @@ def inspect_layers(
     for stage in stages(relaxation, "crown", 0, torch.inf):
         known[stage.method] = stage
         tick()
-    bounds = {method: known[method].bounds for method in METHODS}
+    bounds = {method: _bounds(known[method]) for method in METHODS}
     ball = Ball(x, problem.eps, norm)
     points = torch.cat([x, found.x_adv, *_samples(ball, samples, check_seed(seed))]).double()
     likelihood, scored = problem.vae.likelihood, None if target == "likelihood" else x
@@ -173,6 +173,11 @@ def inspect_layers(
 def _says_nothing(bound: float, floor: float) -> bool:
     value = torch.tensor(bound, dtype=torch.float64, device="cpu")
     return bool(conclude(value, "lower", floor)[2])
+
+
+def _bounds(stage: Stage) -> LayerBounds:
+    assert stage.bounds is not None, "they are there on the way to crown"
+    return stage.bounds
 
 
 class _Ticks:
@@ -226,9 +231,9 @@ def _losses(
     relaxation: Relaxation, known: dict[str, Stage], iterations: int, tick: _Ticks
 ) -> Iterator[Losses]:
     """Of linear bounds with default slopes, over the intervals of each method; then optimised."""
-    bounds, best = known["crown"].bounds, None
+    bounds, best = _bounds(known["crown"]), None
     mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
-    found = linear_losses(relaxation, known["ibp"].bounds, Slopes(), mixes, "crown-ibp")
+    found = linear_losses(relaxation, _bounds(known["ibp"]), Slopes(), mixes, "crown-ibp")
     if found is not None:
         yield found
     found = linear_losses(relaxation, bounds, Slopes(), mixes, "crown")
