@@ -13,10 +13,17 @@ import os
 import sys
 import time
 
+from streamlit import config
+
 NAME = "elbo"
 ERROR = logging.ERROR
 _LOG = logging.getLogger(NAME)
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_WITHOUT_MESSAGES = (
+    '{"time": "%(asctime)s", "level": "%(levelname)s", "event": "%(name)s", '
+    '"where": "%(filename)s:%(lineno)d"}'
+)
 
 
 class _Line(logging.Formatter):
@@ -40,6 +47,8 @@ class _Line(logging.Formatter):
 def start() -> None:
     """From now on everything that is logged goes to stderr in this form."""
     level = _LEVELS.get(os.environ.get("LOG_LEVEL", "").lower(), logging.INFO)
+    # Of the server's loggers that are made from now on, too, for some are when a visitor comes.
+    config.set_option("logger.messageFormat", _WITHOUT_MESSAGES)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     logging.root.handlers = [handler]

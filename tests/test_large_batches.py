@@ -42,7 +42,7 @@ def test_some_draws_at_a_time_give_the_same(
         parts = core.certify(vae, x, noise, **asked)
         assert max(seen) <= rows
         for name in ("bound", "recon", "kl", "margin"):
-            torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["ibp", "crown-ibp", "crown"])

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from benchmarks.sessions import Session
-from tests.running import PATIENCE, ROOT, App, finish, free_port, start, visit
+from tests.running import PATIENCE, ROOT, RUN, App, finish, free_port, start, visit
 
 
 def test_sigterm_ends_it_at_once_in_the_middle_of_a_computation(tmp_path: Path):
@@ -65,6 +69,68 @@ def test_it_runs_from_a_disk_that_is_read_only(tmp_path: Path):
         for path in (checkout, *checkout.rglob("*")):
             if path.is_dir():
                 path.chmod(0o755)
+
+
+def test_a_port_that_is_in_use_is_named(tmp_path: Path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        options = ["--server.address=127.0.0.1", f"--server.port={port}"]
+        done = subprocess.run([*RUN, *options], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert json.loads(line)["message"] == f"Port {port} is not available"
+
+
+LATE = """
+from streamlit import config
+config.get_config_options()
+from dashboard import logs
+logs.start()
+from streamlit.logger import get_logger
+get_logger("streamlit.late").error('what "a visitor" wrote')
+"""
+
+
+def test_what_is_said_later_is_without_messages():
+    done = subprocess.run([sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True)
+    assert json.loads(done.stderr)["event"] == "streamlit.late"
+    assert "visitor" not in done.stderr
+
+
+SETTINGS = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "type",
+    "logger.hideWelcomeMessage": True,
+    "server.enableCORS": True,
+    "server.enableXsrfProtection": True,
+    "server.fileWatcherType": "none",
+    "server.maxUploadSize": 5,
+    "server.maxWidgetStateSize": 1,
+    "theme.light.primaryColor": "#4a4f57",
+}
+SHOW = """
+import json, sys
+from streamlit import config
+from streamlit.web import bootstrap, cli
+bootstrap.run_asgi_app = lambda *args: print(json.dumps({k: config.get_option(k) for k in sys.argv[2:]}))
+cli._main_run(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("script", ["absolute", "relative"])
+def test_the_settings_hold_from_whatever_folder_it_is_started(script: str, tmp_path: Path):
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text(
+        "[browser]\ngatherUsageStats = true\n[server]\nenableXsrfProtection = false\nmaxUploadSize = 2000\n"
+    )
+    app = ROOT / "dashboard" / "app.py"
+    path = str(app) if script == "absolute" else os.path.relpath(app, tmp_path)
+    argv = [sys.executable, "-c", SHOW, path, *SETTINGS]
+    env = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert json.loads(done.stdout) == SETTINGS, done.stderr
 
 
 def test_the_procfile_serves_on_the_port_it_is_given(tmp_path: Path):
