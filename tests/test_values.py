@@ -62,7 +62,9 @@ def test_numpy_counts_give_the_same_results() -> None:
     x, noise = make_images(vae), core.sample_noise(vae, 3, 2)
     assert torch.equal(core.sample_noise(vae, three, torch.tensor(2)), noise)  # type: ignore[arg-type]
     numbers: list[Any] = [3, three, np.array(3)]
-    bounds = [core.certify(vae, x, noise, eps=0.01, method="alpha-crown", iterations=n).lower for n in numbers]
+    bounds = [
+        core.certify(vae, x, noise, eps=0.01, method="alpha-crown", iterations=n).lower for n in numbers
+    ]
     found = [core.attack(vae, x, noise, eps=0.1, steps=n, restarts=n, seed=n).elbo for n in numbers]
     for first, second, third in (bounds, found):
         assert torch.equal(first, second)
