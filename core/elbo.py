@@ -66,7 +66,7 @@ def evaluating(vae: VAE) -> VAE:
     """The model if all of it is in evaluation mode and gradients go through it, else such a copy: dropout
     is no part of what is scored, a search for an adversary must not move batch statistics, and weights that
     were made in inference mode let no gradient through."""
-    training = any(module.training for module in vae.modules())
+    training = any(module.training for module in check_vae(vae).modules())
     closed = any(weight.is_inference() for weight in vae.parameters())
     return in_dtype(vae, next(vae.parameters()).dtype) if training or closed else vae
 

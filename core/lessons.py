@@ -4,6 +4,7 @@ core.prove for what an adversary really does and what is really proved."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -118,7 +119,7 @@ def descend(vae: VAE, x: Tensor, noise: Tensor, eps: float, steps: int, clamped:
     return Descent(values, torch.stack(dead), path[values.argmin()][None])
 
 
-def mean_widths(intervals: list[LayerInterval]) -> dict[str, float]:
+def mean_widths(intervals: Sequence[LayerInterval]) -> dict[str, float]:
     """Mean width of the intervals of each layer, those without units of their own left out."""
     shown = [layer for layer in intervals if not layer.name.endswith(("Flatten", "Unflatten"))]
     return {layer.name: layer.interval.width.mean().item() for layer in shown}
