@@ -25,6 +25,7 @@ from core import lessons
 from core.attacks import ATTACKS
 from core.data import load_levels
 from core.isolation import isolated
+from core.layers import LateIntervals
 from core.methods import METHODS
 from core.model import VAE
 from core.verdicts import find_verdicts
@@ -138,7 +139,7 @@ def values(prefix: str, found: object) -> Iterator[tuple[str, object]]:
     if isinstance(found, dict):
         for name, value in found.items():
             yield from values(f"{prefix}.{name}", value)
-    elif isinstance(found, (list, tuple)):
+    elif isinstance(found, (list, tuple, LateIntervals)):
         for index, value in enumerate(found):
             yield from values(f"{prefix}.{index}", value)
     else:
