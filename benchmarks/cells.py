@@ -117,7 +117,7 @@ def _far(vae: VAE) -> None:
     *_, last = _linears(vae.encoder)
     last.bias[: last.out_features // 2] = 1e4
     first, *_ = _linears(vae.decoder)
-    first.bias -= first.weight @ last.bias[: last.out_features // 2]
+    first.bias.sub_(first.weight @ last.bias[: last.out_features // 2])
 
 
 NETWORKS = {

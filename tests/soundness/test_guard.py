@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import core
 from core import prove, sampled
@@ -77,10 +77,12 @@ def test_a_float32_pass_that_beats_a_bound(monkeypatch: Monkeypatch) -> None:
     exact = core.elbo(vae, x, noise).total.item()
     plant(monkeypatch, lambda stage: raised(exact - stage.value.item() - 1e-12)(stage))
     certify(vae, x, noise, eps=0.0)
-    lowered = vae.decoder[0].weight.clone()
+    first = vae.decoder[0]
+    assert isinstance(first, nn.Linear)
+    lowered = first.weight.clone()
     found = []
     for step in range(1, 9):  # one of some nearby networks loses by rounding to float32
-        vae.decoder[0].weight.copy_(lowered * (1 + step * 2.0**-12))
+        first.weight.copy_(lowered * (1 + step * 2.0**-12))
         exact = core.elbo(vae, x, noise).total.item()
         try:
             certify(vae, x, noise, **asked)

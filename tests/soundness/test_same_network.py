@@ -65,6 +65,10 @@ def changed(change: Callable[[VAE], object]) -> VAE:
     return vae
 
 
+def one_more(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+    return output + 1
+
+
 def with_encode(vae: VAE) -> None:
     whole = vae.encode
     vae.encode = lambda x: whole(x / 2)
@@ -84,7 +88,7 @@ def nested_residual(vae: VAE) -> None:
 
 
 def hook_inside(vae: VAE) -> None:
-    vae.decoder[1].register_forward_hook(lambda module, args, output: output + 1)
+    vae.decoder[1].register_forward_hook(one_more)
 
 
 def pre_hook_inside(vae: VAE) -> None:
@@ -92,7 +96,7 @@ def pre_hook_inside(vae: VAE) -> None:
 
 
 def hook_outside(vae: VAE) -> None:
-    vae.encoder.register_forward_hook(lambda module, args, output: output + 1)
+    vae.encoder.register_forward_hook(one_more)
 
 
 def old_weight_norm(vae: VAE) -> None:
