@@ -33,7 +33,8 @@ def fast(network: str) -> Iterator[Question]:
     """Every third kind of question: over all networks each kind meets five of them."""
     index = NAMES.index(network)
     for turn, about in enumerate(itertools.product(LIKELIHOODS, TARGETS, NORMS)):
-        if (turn + index) % 3 == 0:
+        dear = network == "colour" and about[2] == "l2"  # thousands of units, each with a dual of its own
+        if (turn + index) % 3 == 0 and not dear:
             eps, sigma = EPS[(index + turn // 3) % len(EPS)], SIGMAS[(index + turn) % len(SIGMAS)]
             yield Question(network, about[0], sigma, *about[1:], eps, index, ((index + turn) % 5,))
 
@@ -75,7 +76,7 @@ def test_every_cell_is_visited() -> None:
     assert len(whole) == 2 * 2 * 2 * 2 * 6 * 3 * 2
     visits = Counter(cell for asked in SLICE.values() for question in asked for cell in question.cells())
     assert set(visits) == {cell for cell in whole if not cell.slow}
-    assert min(visits.values()) == 5
+    assert min(visits.values()) >= 4
     assert {cell for question in slow() for cell in question.cells()} == {c for c in whole if c.slow}
     for name in ("eps", "sigma", "images"):
         assert len({getattr(question, name) for asked in SLICE.values() for question in asked}) == 5
