@@ -90,7 +90,9 @@ def certify(
     arithmetic, sums of products in any order.
 
     Raises InputError for arguments that are not as above, UnsupportedLayerError for a model with a layer
-    that the method has no rule for.
+    that the method has no rule for, UnsupportedModelError for one whose call is not what its layers compute
+    (core.consistency), UnsoundBoundError where an image of the ball beats what was found: a fault of ours,
+    in place of a false certificate (core.guard).
     """
     check_choice("states", states, STATES)
     problem = pose(
