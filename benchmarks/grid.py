@@ -1,7 +1,7 @@
 """Every cell of benchmarks.cells against images of its ball: is a certificate ever beaten?
 
-python -m benchmarks.grid --csv assets/results/grid.csv     # the whole grid
-python -m benchmarks.grid --networks mlp conv --images 2    # a part of it
+python -m benchmarks.grid --jobs 2 --images 3 --csv assets/results/grid.csv    # the whole grid
+python -m benchmarks.grid --networks mlp conv                                   # a part of it
 
 A case is a network, an image and an eps. Its bounds meet the clean image, random ones, and what attacks
 that lower and that raise the ELBO arrive at, from the clean image and from where the bound itself is
@@ -18,9 +18,10 @@ import itertools
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from multiprocessing import get_context
 
 import torch
 from torch import Tensor
@@ -53,6 +54,9 @@ ALPHA, DELTA, SAMPLE, FRESH, ERRORS = 1e-9, 0.1, 200, 400, 7.0
 sampled._REFINED = 8
 
 
+COUNTS = ("cases", "comparisons", "stated", "attacked", "refused")
+
+
 @dataclass
 class Tally:
     """Of one cell. stated: comparisons of a bound that is not vacuous. attacked: those with an attack that
@@ -65,6 +69,12 @@ class Tally:
     refused: int = 0
     violations: list[str] = field(default_factory=list)
     closest: float = torch.inf
+
+    def add(self, other: Tally) -> None:
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.violations += other.violations
+        self.closest = min(self.closest, other.closest)
 
 
 @dataclass(frozen=True)
@@ -278,7 +288,7 @@ def show(tallies: dict[Cell, Tally]) -> None:
 def _sums(tallies: Iterable[Tally]) -> Counter[str]:
     sums: Counter[str] = Counter()
     for tally in tallies:
-        for name in ("cases", "comparisons", "stated", "attacked", "refused"):
+        for name in COUNTS:
             sums[name] += getattr(tally, name)
         sums["violations"] += len(tally.violations)
     return sums
@@ -286,11 +296,10 @@ def _sums(tallies: Iterable[Tally]) -> Counter[str]:
 
 def write(path: str, tallies: dict[Cell, Tally]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
-        columns = ["cases", "comparisons", "stated", "attacked", "refused", "violations", "closest"]
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*Cell._fields, *columns])
+        writer.writerow([*Cell._fields, *COUNTS, "violations", "closest"])
         for cell, tally in tallies.items():
-            counts: list[Any] = [getattr(tally, name) for name in columns[:5]]
+            counts = [getattr(tally, name) for name in COUNTS]
             writer.writerow([*cell, *counts, len(tally.violations), f"{tally.closest:.3g}"])
 
 
@@ -300,11 +309,17 @@ def main() -> int:
     add("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     add("--images", type=int, default=4, choices=range(1, 6))
     add("--seed", type=int, default=0)
+    add("--jobs", type=int, default=1, help="processes")
     add("--csv")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     asked = list(questions(options.networks, options.images, options.seed))
-    tallies = run(tqdm(asked, unit="question", disable=None))
+    tallies: dict[Cell, Tally] = defaultdict(Tally)
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        jobs = [pool.submit(run, [question]) for question in asked]
+        for job in tqdm(as_completed(jobs), total=len(jobs), unit="question", mininterval=5):
+            for cell, tally in job.result().items():
+                tallies[cell].add(tally)
+    tallies = {cell: tallies[cell] for cell in cells() if cell in tallies}
     show(tallies)
     if options.csv:
         write(options.csv, tallies)
