@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.bounds.rounding import proved
 from core.layers import LayerInterval
+from core.slopes import Slopes
 
 _ENOUGH = Context(prec=400)  # digits of any float
 
@@ -46,6 +47,7 @@ class Certificate:
     minimiser  (B, C, H, W): where in the ball the linear bound is attained, a good start for an attack;
                None for "ibp".
     alpha, delta  as above; 0 where they play no part.
+    witness    for each image the slopes that its bound was found with, where they were optimised.
     """
 
     lower: Tensor
@@ -67,6 +69,7 @@ class Certificate:
     minimiser: Tensor | None
     alpha: float = 0.0
     delta: float = 0.0
+    witness: tuple[Slopes | None, ...] = ()
 
     @property
     def bound(self) -> Tensor:

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from core.certificate import Certificate, shown_bound, shown_radius
-from core.checkpoint import find_model, model_digest
+from core.checkpoint import find_model, load_model, model_digest
+from core.claims.witness import pack, slopes_of
 from core.curve import Proof
+from core.elbo import sample_noise
 from core.errors import ClaimError, InputError
 from core.isolation import isolated
 from core.methods import OPTIMISING
 from core.plain import whole
 
-FORMAT = 2
+FORMAT, _OLD = 3, 2
 MOST_BYTES = 1_000_000
 """No claim is larger: hostile files are refused before they are read."""
 _HEX = 16
@@ -41,6 +43,8 @@ class Claim:
     eps, bound      rounded to the safe side, as the statement has them; margin: two digits, as there.
     statement       what is proved, then what it was computed from: no field can say anything else.
     versions        of what computed it.
+    witness         what was drawn and searched for, see core.claims.witness; "" in files of format 2, for
+                    statements about all noise, and where it is too large.
     target ... iterations  as in core.certify.
     """
 
@@ -64,6 +68,7 @@ class Claim:
     margin: float
     statement: str
     versions: str
+    witness: str = ""
 
     def to_json(self) -> str:
         """The file: readable, with a checksum of all else."""
@@ -97,6 +102,7 @@ def make_claim(
         seed=seed,
         iterations=iterations,
         sample=proved.draws,
+        slopes=slopes_of(proved.witness[0]) if proved.witness else {},
         **same,
     )
 
@@ -138,18 +144,24 @@ def claim_of_proof(
         alpha=alpha,
         delta=delta,
         sample=sample,
+        slopes=proof.witness,
     )
 
 
-def _claim(model: str | Path, x: Tensor, *, bound: float, **question: Any) -> Claim:
+def _claim(
+    model: str | Path, x: Tensor, *, bound: float, slopes: dict[str, Tensor], **question: Any
+) -> Claim:
     """A claim in its one form: numbers as the sentence shows them, 0 for what plays no part."""
     if not math.isfinite(bound):
         raise InputError("Nothing is proved: the bound is vacuous, and there is no certificate to write.")
     folder, states = find_model(model), question["states"]
     if states == "draws":
         question |= {"sample": 0, "alpha": 0.0}
+        noise = sample_noise(load_model(folder), question["draws"], question["seed"])
+        witness = pack({"noise": noise, **slopes})
     else:
         question |= {"draws": 0, "iterations": 0}
+        witness = ""
     if states != "coverage":
         question["delta"] = 0.0
     if question["method"] not in OPTIMISING:
@@ -166,6 +178,7 @@ def _claim(model: str | Path, x: Tensor, *, bound: float, **question: Any) -> Cl
             weights=model_digest(folder),
             image=base64.b64encode(x[0].float().contiguous().cpu().numpy().tobytes()).decode(),
             versions=f"python {platform.python_version()}, torch {torch.__version__}",
+            witness=witness,
             **question,
         )
     )
@@ -202,10 +215,13 @@ def read_claim(content: str | bytes) -> Claim:
     except (ValueError, RecursionError) as error:
         raise ClaimError(f"The file is no certificate: it cannot be read as JSON ({error}).") from error
     names = {field.name: field.type for field in fields(Claim)}
+    if isinstance(parsed, dict) and parsed.get("format") == _OLD:
+        del names["witness"]
     if not isinstance(parsed, dict) or set(parsed) != {"format", "checksum", *names}:
         raise ClaimError("The file is no certificate: it does not have the fields of one.")
-    if parsed["format"] != FORMAT:
+    if parsed["format"] not in (FORMAT, _OLD):
         raise ClaimError(f"The certificate has format {parsed['format']!r}; this version reads {FORMAT}.")
+    parsed |= {name: _number(parsed[name], str(kind)) for name, kind in names.items()}
     if parsed.pop("checksum") != checksum(parsed):
         raise ClaimError("The certificate was changed after it was written: its checksum is another one.")
     del parsed["format"]
@@ -220,9 +236,22 @@ def read_claim(content: str | bytes) -> Claim:
     return Claim(**parsed)
 
 
+def _number(value: Any, kind: str) -> Any:
+    """A number as its field has it: 0 and 0.0 are one value, however a program spells it. What does not
+    fit stays as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value
+    if kind == "float":
+        return float(value) if abs(value) <= sys.float_info.max else value
+    return int(value) if kind == "int" and math.isfinite(value) and value == int(value) else value
+
+
 def checksum(content: dict[str, Any]) -> str:
-    """Of everything else in the file."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    """Of everything else in the file: its values, each number as the double or whole number it stands
+    for."""
+    kinds = {field.name: str(field.type) for field in fields(Claim)}
+    values = {name: _number(value, kinds.get(name, "")) for name, value in content.items()}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from core.attacks import attack
 from core.certificate import over_draws, shown_bound, shown_radius
-from core.checkpoint import load_config, load_model
+from core.checkpoint import find_model, load_config, load_model
 from core.claim import MOST_BYTES, make_claim, read_claim
+from core.claims.opinion import UNREADABLE, second_opinion
 from core.config import DEFAULT_WIDTHS, VAEConfig
 from core.data import SHAPES, check_image_file, load_image, load_samples, load_test, save_image
 from core.elbo import elbo, sample_noise
@@ -213,6 +214,11 @@ def _certify(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.independent:
+        model = None if options.model is None else find_model(options.model)
+        opinion = second_opinion(options.claim, model)
+        print(opinion.said, file=sys.stderr if opinion.code == UNREADABLE else sys.stdout)
+        return opinion.code
     claim = read_claim(read_bytes(options.claim, MOST_BYTES + 1))
     with _stoppable() as progress:
         verdict = verify_claim(claim, options.model, progress)

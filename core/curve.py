@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.attacks import Progress, attack
 from core.certificate import SIGN, Certificate
+from core.claims.witness import slopes_of
 from core.elbo import elbo
 from core.errors import InputError
 from core.isolation import isolated
@@ -33,6 +34,7 @@ class Proof:
     bound      for side "lower" -inf where vacuous, for "upper" +inf.
     recon, kl  bounds on the two terms alone, as in Certificate. statement: what is proved, in words.
     margin     nats given up to cover rounding. iterations: what it takes to find it again, see certify.
+    witness    the slopes that the bound was found with, see core.claims.witness.
     """
 
     eps: float
@@ -44,6 +46,7 @@ class Proof:
     margin: float
     iterations: int = 0
     side: str = "lower"
+    witness: dict[str, Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def strength(self) -> float:
@@ -54,13 +57,15 @@ class Proof:
 def proofs_of(certificate: Certificate) -> tuple[Proof, ...]:
     """What a certificate of one image at B radii proves, radius by radius."""
     c = certificate
-    columns = zip(c.eps, c.bound, c.recon, c.kl, c.margin, strict=True)
+    witness = c.witness or (None,) * len(c.eps)
+    columns = zip(c.eps, c.bound, c.recon, c.kl, c.margin, witness, strict=True)
     return tuple(
         Proof(
             *(eps.item(), c.method, bound.item(), recon.item(), kl.item(), c.statement(i), margin.item()),
             side=c.side,
+            witness=slopes_of(slopes),
         )
-        for i, (eps, bound, recon, kl, margin) in enumerate(columns)
+        for i, (eps, bound, recon, kl, margin, slopes) in enumerate(columns)
     )
 
 

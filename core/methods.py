@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from core.layers import LayerBounds
 from core.relaxation import Relaxation
 from core.robust import RobustELBO, interval_terms, separate_terms
 from core.sharpen import sharpened
-from core.slopes import Slopes
+from core.slopes import Slopes, used
 
 Clock = Callable[[], float]
 """Seconds since some moment, as time.monotonic."""
@@ -48,6 +48,7 @@ class Stage:
     bounds     of every layer; None for "ibp" alone, where they would be many and nothing rests on them.
     minimiser  (B, C, H, W): where the linear bound is attained; None for interval propagation.
     margin     (B,) what the last step gave up for rounding.
+    slopes     those that were optimised, if the value is from them, as float32 can hold them.
     """
 
     value: Tensor
@@ -55,6 +56,7 @@ class Stage:
     bounds: LayerBounds | None
     minimiser: Tensor | None
     margin: Tensor
+    slopes: Slopes | None = None
 
 
 def stages(
@@ -125,12 +127,16 @@ def _alpha(
     clock: Clock,
     method: str,
 ) -> Iterator[Stage]:
-    """Optimises the slopes of the linear bound in place."""
-    assert slopes.mix is not None
+    """Optimises the slopes of the linear bound in place; bounds are from what float32 can hold of them,
+    which is what a certificate's witness holds."""
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         late = clock() > end
         if done % REPORT == 0 or done == iterations or late:
-            stage = _better(stage, relaxation, bounds, slopes, slopes.mix[None], method)
+            held = slopes.to(torch.float32).to(torch.float64)
+            assert held.mix is not None
+            found = _better(stage, relaxation, bounds, held, held.mix[None], method)
+            better = bool((found.value > stage.value).all())
+            stage = replace(found, slopes=used(held, bounds) if better else stage.slopes)
             yield stage
         if late:
             return

@@ -136,6 +136,12 @@ def _add_certify(parser: argparse.ArgumentParser) -> None:
 def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("claim", type=Path, help="file that `certify --out` or the explorer wrote")
     parser.add_argument("--model", help="folder of its weights, where they are not a shipped model's")
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        help="checked by a second program that shares no code with this one; exit code 0: holds, 1: does "
+        "not, 2: unreadable, 3: not covered",
+    )
 
 
 def _add_radius(parser: argparse.ArgumentParser) -> None:

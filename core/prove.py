@@ -231,6 +231,7 @@ class _Run:
             arithmetic=problem.arithmetic,
             intervals=LateIntervals(lambda: self._named(found)),
             minimiser=minimiser,
+            witness=tuple(stage.slopes for stage in found for _ in stage.value),
         )
 
     def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:

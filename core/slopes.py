@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
 from core.bounds.kinds import is_relu
-from core.bounds.relaxations import relu_share
+from core.bounds.relaxations import relu_lower, relu_share
 from core.layers import LayerBounds
 from core.model import VAE
 
@@ -93,6 +93,20 @@ def relu_shares(
     """Default slopes of the ReLUs among the first layers; inputs[i] bounds the input of layer i."""
     relus = [index for index, layer in enumerate(network[:layers]) if is_relu(layer)]
     return {index: relu_share(inputs[index]) for index in relus}
+
+
+def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
+    """The same with the exact slope, 0 or 1, for ReLUs that are linear over the ball: they are written
+    shorter."""
+
+    def crossing(shares: dict[int, Tensor], inputs: list[Interval]) -> dict[int, Tensor]:
+        return {i: relu_lower(inputs[i], share) for i, share in shares.items()}
+
+    return replace(
+        slopes,
+        encoder=crossing(slopes.encoder, bounds.encoder),
+        decoder=crossing(slopes.decoder, bounds.decoder),
+    )
 
 
 def row_slopes(vae: VAE, part: str, index: int, rows: int, bounds: LayerBounds) -> Slopes:

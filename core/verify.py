@@ -15,6 +15,7 @@ from torch import Tensor
 from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
 from core.claim import Claim, make_claim, worded
+from core.claims.witness import check_noise_of
 from core.elbo import sample_noise
 from core.errors import Cancelled, ClaimError
 from core.isolation import isolated
@@ -96,7 +97,12 @@ def _expected(claim: Claim, folder: Path, x: Tensor, proved: Certificate) -> Cla
     made = make_claim(folder, x, proved, **asked)
     margin = float(f"{claim.margin:.2g}") if claim.states == "draws" else 0.0
     said = replace(
-        made, bound=float(f"{claim.bound:.2f}"), margin=margin, model=claim.model, versions=claim.versions
+        made,
+        bound=float(f"{claim.bound:.2f}"),
+        margin=margin,
+        model=claim.model,
+        versions=claim.versions,
+        witness=claim.witness if claim.states == "draws" else "",
     )
     return worded(replace(said, statement=_sentence(proved, said)))
 
@@ -133,10 +139,13 @@ def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], Non
     # What plays no part in a proof is 0 in a claim; certify wants numbers that make sense all the same.
     drawn, searched = claim.states == "draws", claim.method in OPTIMISING
     try:
+        noise = sample_noise(vae, claim.draws if drawn else 1, claim.seed)
+        if drawn and claim.witness:
+            check_noise_of(claim.witness, noise)
         return certify(
             vae,
             x,
-            sample_noise(vae, claim.draws if drawn else 1, claim.seed),
+            noise,
             eps=claim.eps,
             target=claim.target,
             method=claim.method,

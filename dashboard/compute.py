@@ -9,6 +9,8 @@ import base64
 import contextvars
 import math
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ import core
 from core import results_files
 from core.checkpoint import load_config
 from core.claim import claim_of_proof
+from core.claims.opinion import Opinion, second_opinion
 from core.config import ARCHITECTURES
 from core.curve import Proof
 from core.errors import CoreError
@@ -38,6 +41,8 @@ from dashboard.text import model_label
 
 ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
 """Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
+CHECK_SECONDS = 120.0
+"""For the second program, which takes seconds for few draws, and longer for many."""
 SAMPLE_PIXELS = 1200
 """About how wide pictures of many digits are made."""
 
@@ -224,6 +229,23 @@ def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str
         delta=DELTA,
         sample=SAMPLE,
     ).to_json()
+
+
+def opinion(name: str, digit: Digit, certificate: str, show: Show) -> Opinion:
+    """What a second program says of a certificate of that model and digit, see `core.claims.opinion`."""
+    return _opinion(name, digit, certificate, outside(show))
+
+
+@cached(500)
+def _opinion(name: str, digit: Digit, certificate: str, _show: Show) -> Opinion:
+    def work(tell: Tell) -> Opinion:
+        tell(Now(0.0, "a second program checks the certificate"))
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "certificate.json"
+            path.write_text(certificate, encoding="utf-8")
+            return second_opinion(path, models.folder(name), seconds=CHECK_SECONDS)
+
+    return run(work, _show, model=name)
 
 
 @torch.no_grad()

@@ -56,6 +56,14 @@ GLOSSARY = (
     "perturbation",
     "reconstruction",
 )
+CHECK = "Check with a second program"
+OPINIONS = (
+    "Checked by a second program.",
+    "A second program does not confirm it.",
+    "A second program could not read it.",
+    "The second program does not cover this certificate; that says nothing for or against it.",
+)
+"""Before the words of the second program, by its exit code."""
 HELP = {
     "elbo": "ELBO: evidence lower bound, the score a variational auto-encoder gives an image. It is the "
     "reconstruction term minus the KL term; higher means the model finds the image more likely.",
@@ -69,6 +77,8 @@ HELP = {
     "certificate": "Certificate: this statement with the digit (yours, if it is your own), the noise and a "
     "fingerprint of the model. "
     "`python -m core verify FILE` computes the bound again and says whether it holds.",
+    "check": "Checked by a second program: a file of its own, without torch and without any code of this "
+    "site, computes the bound again from the certificate and the model. It covers the first four methods.",
     "vacuous": "Vacuous: the proof fails to say anything. The bound is below what the worst imaginable "
     "reconstruction would score.",
     "open": "Open gap: attained minus proved. The true worst case lies somewhere in between; a stronger "

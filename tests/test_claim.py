@@ -156,7 +156,7 @@ def test_what_is_computed_again_is_what_the_claim_asks(change: dict[str, Any]) -
     vae = core.load_model("small")
     x = make_images(vae, 2)[1:]
     image = base64.b64encode(x.numpy().tobytes()).decode()
-    asked = signed(replace(claim(), image=image, **change))
+    asked = signed(replace(claim(), image=image, witness="", **change))
     noise = core.sample_noise(vae, asked.draws, asked.seed)
     wanted = core.certify(vae, x, noise, eps=EPS, target=asked.target).lower.item()
     for bound, holds in ((wanted - 0.01, True), (wanted + 0.01, False)):

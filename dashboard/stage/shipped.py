@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from core import checkpoint
+from core.claims.witness import pack, unpack
 from core.curve import Curve, Proof
 from core.data import ASSETS
 from core.errors import CoreError
@@ -118,7 +119,9 @@ def write(view: View, folder: Path, command: str) -> None:
         first = len(rows)
         rows.extend([float(getattr(proof, name)) for name in _NUMBERS] for proof in proofs)
         return [
-            {"row": first + i} | {name: getattr(proof, name) for name in _WORDS}
+            {"row": first + i}
+            | {name: getattr(proof, name) for name in _WORDS}
+            | ({"witness": pack(proof.witness)} if proof.witness else {})
             for i, proof in enumerate(proofs)
         ]
 
@@ -188,6 +191,7 @@ def _proofs(words: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> tuple
         Proof(
             **{name: said[name] for name in _WORDS},
             **dict(zip(_NUMBERS, arrays["proofs"][said["row"]].tolist(), strict=True)),
+            witness=unpack(said["witness"]) if "witness" in said else {},
         )
         for said in words
     )

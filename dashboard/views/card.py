@@ -12,7 +12,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Curve, Proof
+from core.errors import CoreError
 from dashboard import bars, compute, figures, known, text
+from dashboard.jobs import Show
 from dashboard.result import Result
 from dashboard.state import State
 from dashboard.views import panels
@@ -49,6 +51,7 @@ class Card:
         self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
         self._shown: tuple[Curve | None, Proof | None] = (None, None)
         self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
+        self._opinion = st.empty()
         self._methods: DeltaGenerator | None = None
         self.draw(self.curve)
 
@@ -89,12 +92,47 @@ class Card:
         """The best proof as a file; nothing where none says anything."""
         if proof is None:
             self._file.empty()
+            self._opinion.empty()
             return
         state = self._state
         make = partial(compute.claim, self.model, state.digit, state.settings, proof)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self._colour}-{next(self._files)}"
-        panels.certificate(self._file, make, f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json", key)
+        file = f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json"
+        panels.certificate(self._file, make, file, key, partial(self._ask, proof))
+        if not self._asked_of(proof):
+            self._opinion.empty()
+
+    def _ask(self, proof: Proof) -> None:
+        """Remember that this proof is to be checked: a click, then the page runs again."""
+        st.session_state[self._asking] = self._question(proof)
+
+    def _asked_of(self, proof: Proof) -> bool:
+        return st.session_state.get(self._asking) == self._question(proof)
+
+    @property
+    def _asking(self) -> str:
+        return f"check-{self._colour}"
+
+    def _question(self, proof: Proof) -> tuple[object, ...]:
+        state = self._state
+        return self.model, state.digit, state.settings, proof.eps, proof.method, proof.bound
+
+    @property
+    def awaits_opinion(self) -> bool:
+        """Whether somebody asked for a second opinion on the best proof, as it stands."""
+        best = self.curve.best(self.curve.eps[self._at].item())
+        return best is not None and self._asked_of(best)
+
+    def judge(self, show: Show) -> None:
+        """Show what the second program says of the best proof."""
+        best, state = self.curve.best(self.curve.eps[self._at].item()), self._state
+        assert best is not None
+        try:
+            certificate = compute.claim(self.model, state.digit, state.settings, best)
+            panels.opinion(self._opinion, compute.opinion(self.model, state.digit, certificate, show))
+        except CoreError as error:
+            self._opinion.error(text.plain(str(error)))
 
     @property
     def line(self) -> figures.Line:

@@ -141,4 +141,12 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     links.to_compare(state, available())
     st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
     onward(state, available())
+    for card in cards:
+        if card.awaits_opinion:
+            draw()
+
+            def wait(now: Now, name: str = card.name) -> None:
+                status.progress(0.0, f"{name}: {now.what}. Any control cancels it.")
+
+            card.judge(wait)
     refining.refine(cards, state, status, draw)

@@ -7,11 +7,22 @@ from collections.abc import Callable
 from streamlit.delta_generator import DeltaGenerator
 
 from core.certificate import SIGN
+from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, Opinion
 from core.curve import Curve, Proof
 from core.methods import METHODS
 from dashboard import bars
 from dashboard.result import Result
-from dashboard.text import HELP, METHOD_NAMES, STATES_LABELS, minus, safe, signed
+from dashboard.text import (
+    CHECK,
+    HELP,
+    METHOD_NAMES,
+    OPINIONS,
+    STATES_LABELS,
+    minus,
+    plain,
+    safe,
+    signed,
+)
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
@@ -54,9 +65,13 @@ def statement(
     place.caption(said)
 
 
-def certificate(place: DeltaGenerator, make: Callable[[], str], name: str, key: str) -> None:
-    """What is proved as a file that anyone can verify; made when it is asked for."""
-    place.download_button(
+def certificate(
+    place: DeltaGenerator, make: Callable[[], str], name: str, key: str, check: Callable[[], None]
+) -> None:
+    """What is proved as a file that anyone can verify, made when it is asked for; and a button that has it
+    checked by a second program."""
+    row = place.container(horizontal=True)
+    row.download_button(
         "Certificate (JSON)",
         make,
         name,
@@ -67,6 +82,22 @@ def certificate(place: DeltaGenerator, make: Callable[[], str], name: str, key: 
         type="tertiary",
         icon=":material/download:",
     )
+    row.button(
+        CHECK,
+        key=f"check-{key}",
+        help=HELP["check"],
+        on_click=check,
+        type="tertiary",
+        icon=":material/rule:",
+    )
+
+
+def opinion(place: DeltaGenerator, found: Opinion) -> None:
+    """What the second program said."""
+    shown = {HOLDS: place.success, FAILS: place.error, NOT_COVERED: place.info}.get(
+        found.code, place.warning
+    )
+    shown(f"{OPINIONS[found.code]} {plain(minus(found.said))}")
 
 
 def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list[bars.Loss]:

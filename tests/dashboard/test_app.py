@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core import checkpoint, read_claim, verify_claim
+from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, UNREADABLE
 from core.config import VAEConfig
 from core.model import VAE
 from dashboard import compute, text
@@ -244,3 +245,35 @@ def test_what_is_proved_can_be_taken_away_and_verified(app: AppTest):
     verdict = verify_claim(claim)
     assert verdict.holds, verdict.sentence
     assert verdict.bound == pytest.approx(proof.bound, abs=1e-6)
+
+
+def test_a_second_program_checks_what_is_proved(app: AppTest):
+    app.query_params["draws"] = "1"
+    app.query_params["eps"] = "0.01"
+    app.query_params["method"] = "crown-ibp"
+    app.run()
+    asked = [b for b in app.button if b.label == text.CHECK]
+    assert asked
+    assert not app.success
+    asked[0].click().run()
+    assert not app.exception
+    assert text.OPINIONS[HOLDS] in app.success[0].value
+    assert "Found here" in app.success[0].value
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(FAILS, "error"), (NOT_COVERED, "info"), (UNREADABLE, "warning")]
+)
+def test_what_a_second_program_does_not_confirm_is_said(code: int, kind: str):
+    def page(code: int) -> None:
+        import streamlit as st
+
+        from core.claims.opinion import Opinion
+        from dashboard.views import panels
+
+        panels.opinion(st.empty(), Opinion(code, "Because *of* -1."))
+
+    app = AppTest.from_function(page, kwargs={"code": code}).run()
+    assert [element.proto.body for element in app.get(kind)] == [
+        f"{text.OPINIONS[code]} Because \\*of\\* −1."
+    ]

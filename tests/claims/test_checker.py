@@ -1,0 +1,457 @@
+"""The second program: it accepts what is true, up to rounding, and nothing else, and it stands alone."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import json
+import math
+import re
+import shutil
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import core
+from benchmarks import second_opinion as second_opinion_benchmark
+from core import checkpoint
+from core.ball import Ball
+from core.certificate import Certificate
+from core.checkpoint import list_models, save_model
+from core.claim import Claim, make_claim, read_claim
+from core.claims import checker
+from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, UNREADABLE, second_opinion
+from core.claims.witness import pack, unpack
+from core.cli import main
+from core.errors import ClaimError
+from core.likelihood import Gaussian
+from core.verify import verify_claim
+from tests.conftest import make_images, make_vae
+
+DRAWS, SEED, ITERATIONS = 2, 5, 4
+METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
+KINDS = [f"{arch}-{likelihood}" for arch, likelihood in product(("mlp", "conv"), ("bernoulli", "gaussian"))]
+SLOPES = {"method": "alpha-crown", "eps": 0.05}
+"""A question whose answer has slopes in its witness."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shipped")
+    for kind in KINDS:
+        arch, likelihood = kind.split("-")
+        save_model(make_vae(arch, likelihood, seed=3), folder / kind, {"training": {}})
+    save_model(make_vae(latent=16, seed=4), folder / "wide", {"training": {}})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def models(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(checkpoint, "MODELS", folders)
+    return folders
+
+
+def proved(model: str, **question: Any) -> tuple[Claim, Certificate]:
+    vae = core.load_model(model)
+    x, noise = make_images(vae, 1), core.sample_noise(vae, DRAWS, SEED)
+    asked = {"eps": 0.03, "iterations": ITERATIONS, **question}
+    found = core.certify(vae, x, noise, seed=SEED, **asked)
+    return make_claim(model, x, found, draws=DRAWS, seed=SEED, iterations=ITERATIONS), found
+
+
+def said(claim: Claim, tmp_path: Path, model: Path | None = None) -> int:
+    """The checker's exit code."""
+    path = tmp_path / "claim.json"
+    path.write_text(claim.to_json())
+    return checker.main([str(path), str(checkpoint.MODELS / claim.model if model is None else model)])
+
+
+def moved(claim: Claim, bound: float) -> Claim:
+    """The claim with another bound, in its sentence too."""
+    statement = claim.statement.replace(f"{claim.bound:.2f} nats", f"{bound:.2f} nats", 1)
+    return replace(claim, bound=bound, statement=statement)
+
+
+# From crown on all pixels get bounds of their own, which takes time: fewer models and cells.
+COVERED = [*product(KINDS, METHODS[:2]), *product(("mlp-bernoulli", "conv-gaussian"), METHODS[2:])]
+CELLS = {
+    "crown": (("likelihood", "upper"), ("reconstruction", "lower")),
+    "alpha-crown": (("likelihood", "lower"), ("reconstruction", "upper")),
+}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("kind", "method"), COVERED)
+def test_what_is_proved_is_accepted_and_a_little_more_is_not(
+    kind: str, method: str, norm: str, tmp_path: Path
+) -> None:
+    for target, side in CELLS.get(method, product(("likelihood", "reconstruction"), ("lower", "upper"))):
+        eps = 0.03 if norm == "linf" else 0.3
+        claim, found = proved(kind, method=method, target=target, side=side, norm=norm, eps=eps)
+        exact, better = found.bound[0].item(), 1 if side == "lower" else -1
+        assert said(claim, tmp_path) == HOLDS, claim.statement
+        code = said(moved(claim, exact + better * 1e-4 * abs(exact)), tmp_path)
+        bare = method == "alpha-crown" and set(unpack(claim.witness)) == {"noise"}
+        assert code == FAILS or (bare and code == NOT_COVERED)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"eps": 0.0, "method": "crown"},
+        {"eps": 0.0, "method": "crown", "norm": "l2"},
+        {"eps": 1e-9, "method": "alpha-crown"},
+        {"eps": 0.0312345678, "method": "alpha-crown"},
+        {"eps": 0.5, "method": "crown", "side": "upper"},
+    ],
+)
+def test_other_radii_and_long_rows_of_noise(question: dict[str, Any], tmp_path: Path) -> None:
+    assert said(proved("wide", **question)[0], tmp_path) == HOLDS
+
+
+def test_all_shipped_models_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert len(list_models()) >= 16
+    x = core.load_samples("mnist")[0][3:4]
+    for index, name in enumerate(list_models()):
+        vae = core.load_model(name)
+        noise = core.sample_noise(vae, 1, index)
+        side, target = ("lower", "upper")[index % 2], ("likelihood", "reconstruction")[index // 2 % 2]
+        found = core.certify(vae, x, noise, eps=1e-5, method="crown-ibp", side=side, target=target)
+        claim = make_claim(name, x, found, draws=1, seed=index)
+        assert said(claim, tmp_path) == HOLDS, claim.statement
+        exact = found.bound[0].item()
+        beyond = exact + (1e-4 if side == "lower" else -1e-4) * abs(exact)
+        assert said(moved(claim, beyond), tmp_path) == FAILS
+
+
+def test_a_bound_of_a_program_with_a_fault_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault that was shipped once: what a plane has for an image that stands still was dropped."""
+    monkeypatch.undo()
+    question = {"target": "reconstruction", "side": "upper", "eps": 0.1, "index": 3}
+    for method in ("crown-ibp", "alpha-crown"):
+        asked = {"model": "mnist-mlp-gaussian-mtl-0.1", "method": method, **question}
+        honest, proved = second_opinion_benchmark.certified(**asked)
+        with second_opinion_benchmark.fault():
+            claim, claimed = second_opinion_benchmark.certified(**asked)
+        assert claimed < proved - 1
+        assert honest is not None
+        assert claim is not None
+        path = tmp_path / "claim.json"
+        assert [second_opinion_benchmark.checked(text, path)[0] for text in (honest, claim)] == [
+            HOLDS,
+            FAILS,
+        ]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"method": "quadratic"},
+        {"method": "bab"},
+        {"arithmetic": "float32"},
+        {"states": "expectation", "draws": 500},
+        {"states": "coverage", "draws": 500},
+    ],
+)
+def test_what_is_not_covered_never_holds(question: dict[str, Any], tmp_path: Path) -> None:
+    claim, _ = proved("mlp-bernoulli", **question)
+    assert said(claim, tmp_path) == NOT_COVERED
+
+
+def without_witness(claim: Claim) -> dict[str, Any]:
+    """The same as a file of format 2 had it."""
+    content = {
+        name: v for name, v in json.loads(claim.to_json()).items() if name not in ("witness", "checksum")
+    }
+    content["format"] = 2
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return content | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def test_format_2_is_verified_but_not_independently(tmp_path: Path) -> None:
+    claim, _ = proved("mlp-bernoulli", method="crown")
+    path, folder = tmp_path / "old.json", str(checkpoint.MODELS / "mlp-bernoulli")
+    path.write_text(json.dumps(without_witness(claim)))
+    assert verify_claim(read_claim(path.read_bytes())).holds
+    assert checker.main([str(path), folder]) == NOT_COVERED
+    path.write_text(json.dumps(without_witness(moved(claim, -1.0))))
+    assert checker.main([str(path), folder]) == FAILS  # the image itself beats it
+
+
+def test_a_certificate_survives_other_programs(tmp_path: Path) -> None:
+    """A round trip through JavaScript spells 0.0 as 0, and numbers stay what they are."""
+    claim, _ = proved("mlp-bernoulli", method="crown")
+    for text in (claim.to_json(), json.dumps(without_witness(claim))):
+        spelt = re.sub(r"(\d)\.0(?=,)", r"\1", text).replace(f'"draws": {DRAWS}', f'"draws": {DRAWS}.0')
+        assert spelt != text
+        assert read_claim(spelt) == read_claim(text)
+        path = tmp_path / "through.json"
+        path.write_text(spelt)
+        assert checker.read_claim(path)["draws"] == DRAWS
+        path.write_text(spelt.replace(f'"seed": {SEED}', f'"seed": {SEED + 1}'))
+        with pytest.raises(ClaimError, match="checksum"):
+            read_claim(path.read_bytes())
+        assert checker.main([str(path)]) == UNREADABLE
+
+
+def spoilt(change: Callable[[dict[str, Tensor]], object]) -> Callable[[str], str]:
+    def spoil(witness: str) -> str:
+        tensors = unpack(witness)
+        change(tensors)
+        return pack(tensors)
+
+    return spoil
+
+
+def put(name: str, value: float) -> Callable[[str], str]:
+    return spoilt(lambda tensors: tensors[name].view(-1)[:1].fill_(value))
+
+
+def bomb(witness: str) -> str:
+    return base64.b64encode(zlib.compress(bytes(checker.MOST_WITNESS + 1))).decode()
+
+
+BAD: dict[str, Callable[[str], str]] = {
+    "cut short": lambda w: w[: len(w) // 8 * 4],
+    "no base64": lambda w: "#" + w[1:],
+    "no zlib": lambda w: base64.b64encode(b"not compressed").decode(),
+    "nothing inside": lambda w: base64.b64encode(zlib.compress(b"")).decode(),
+    "more behind": lambda w: base64.b64encode(base64.b64decode(w) + b"more").decode(),
+    "larger than any": bomb,
+    "NaN": put("mix", math.nan),
+    "infinite": put("mu", math.inf),
+    "NaN in the noise": put("noise", math.nan),
+    "below 0": put("decoder.0", -0.5),
+    "above 1": put("encoder.0", 1.5),
+    "a mix above 1": put("mix", 1.0001),
+    "other noise": put("noise", 0.125),
+    "doubles": spoilt(lambda t: t.update(mu=t["mu"].double())),
+    "a part too few": spoilt(lambda t: t.pop("mix")),
+    "a part too many": spoilt(lambda t: t.update(more=torch.zeros(1))),
+    "a layer of another model": spoilt(lambda t: t.update({"encoder.0": torch.zeros(5)})),
+    "fewer draws": spoilt(lambda t: t.update(noise=t["noise"][:1])),
+    "no noise": spoilt(lambda t: t.pop("noise")),
+    "nothing": spoilt(lambda t: t.clear()),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_witness_never_holds(name: str, tmp_path: Path) -> None:
+    claim, _ = proved("mlp-bernoulli", **SLOPES)
+    assert "mix" in unpack(claim.witness)
+    bad = replace(claim, witness=BAD[name](claim.witness))
+    assert said(bad, tmp_path) in (FAILS, UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    "name", ["cut short", "no base64", "larger than any", "NaN", "other noise", "no noise"]
+)
+def test_a_bad_witness_is_not_verified_either(name: str) -> None:
+    claim, _ = proved("mlp-bernoulli", **SLOPES)
+    with pytest.raises(ClaimError, match="witness"):
+        verify_claim(replace(claim, witness=BAD[name](claim.witness)))
+
+
+def test_the_witness_of_another_model(tmp_path: Path) -> None:
+    claim, other = (proved(kind, **SLOPES)[0] for kind in ("mlp-bernoulli", "wide"))
+    assert said(replace(claim, witness=other.witness), tmp_path) == UNREADABLE
+
+
+def test_slopes_are_advice(tmp_path: Path) -> None:
+    """Other slopes in range make a bound looser, never wrong; without any the claim is not covered."""
+    claim, found = proved("mlp-bernoulli", **SLOPES)
+    exact = moved(claim, found.bound[0].item())
+    assert said(exact, tmp_path) == HOLDS
+    flat = unpack(claim.witness)
+    flat["mix"].fill_(0.5)
+    assert said(replace(exact, witness=pack(flat)), tmp_path) == FAILS
+    assert said(replace(exact, witness=pack({"noise": flat["noise"]})), tmp_path) == NOT_COVERED
+
+
+def test_a_model_that_changed_is_refused(models: Path, tmp_path: Path) -> None:
+    claim, _ = proved("mlp-bernoulli")
+    folder = tmp_path / "copy"
+    shutil.copytree(models / "mlp-bernoulli", folder)
+    assert said(claim, tmp_path, folder) == HOLDS
+    weights = folder / "weights.safetensors"
+    tensors = safetensors.torch.load_file(weights)
+    tensors["decoder.0.bias"][0] += 1e-6
+    before = weights.read_bytes()
+    safetensors.torch.save_file(tensors, weights)
+    assert said(claim, tmp_path, folder) == FAILS
+    weights.write_bytes(before[:-1])
+    assert said(claim, tmp_path, folder) == FAILS
+    weights.write_bytes(before)
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["sigma"] = 0.7
+    (folder / "config.json").write_text(json.dumps(config))
+    assert said(claim, tmp_path, folder) == FAILS
+    weights.unlink()
+    assert said(claim, tmp_path, folder) == UNREADABLE
+    assert said(claim, tmp_path, tmp_path / "none") == UNREADABLE
+    assert said(replace(claim, model="../mlp-bernoulli"), tmp_path, folder) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"draws": 0},
+        {"eps": -0.1},
+        {"eps": 1.5},
+        {"norm": "l7"},
+        {"target": "moon"},
+        {"side": "left"},
+        {"image": "AAAA"},
+        {"image": "é"},
+        {"image": base64.b64encode(np.full(784, 7.0, np.float32).tobytes()).decode()},
+    ],
+)
+def test_what_cannot_be_asked(change: dict[str, Any], tmp_path: Path) -> None:
+    assert said(replace(proved("mlp-bernoulli")[0], **change), tmp_path) == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": SEED + 1}, {"target": "reconstruction"}, {"eps": 0.02}, {"method": "crown"}, {"margin": 1.0}],
+)
+def test_a_sentence_that_is_not_what_the_numbers_say(change: dict[str, Any], tmp_path: Path) -> None:
+    assert said(replace(proved("mlp-bernoulli")[0], **change), tmp_path) == FAILS
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"null", b"[]", b"{}", b"[" * 100_000, b" " * 1_000_001]
+)
+def test_files_that_are_no_certificates(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    path.write_bytes(content)
+    assert checker.main([str(path)]) == UNREADABLE
+    assert checker.main([str(tmp_path)]) == UNREADABLE
+    assert checker.main([]) == UNREADABLE
+
+
+def test_it_runs_alone_with_an_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    claim, found = proved("mlp-bernoulli", **SLOPES)
+    path, folder = tmp_path / "claim.json", str(checkpoint.MODELS / "mlp-bernoulli")
+    better = moved(claim, found.bound[0].item() + 1)
+    asked = ((claim, HOLDS), (better, FAILS), (proved("mlp-bernoulli", method="quadratic")[0], NOT_COVERED))
+    for made, code in asked:
+        path.write_text(made.to_json())
+        assert main(["verify", "--independent", str(path), "--model", folder]) == code
+        assert capsys.readouterr().out
+    path.write_text("{")
+    assert main(["verify", "--independent", str(path)]) == UNREADABLE
+    assert "Cannot be read" in capsys.readouterr().err
+    path.write_text(claim.to_json())
+    late = second_opinion(path, folder, seconds=0.001)
+    assert (late.code, "longer than" in late.said) == (UNREADABLE, True)
+
+
+def test_it_imports_nothing_of_ours_and_is_short() -> None:
+    text = Path(checker.__file__).read_text(encoding="utf-8")
+    tree, prose = ast.parse(text), set[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {name.name.split(".")[0] for name in node.names} <= {
+                *sys.stdlib_module_names,
+                "numpy",
+                "safetensors",
+            }
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            assert str(node.module).split(".")[0] in {*sys.stdlib_module_names, "numpy", "safetensors"}
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node):
+            prose |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = [line for number, line in enumerate(text.splitlines(), 1) if number not in prose]
+    assert sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines) < 410
+    assert "__import__" not in text
+    assert "importlib" not in text
+
+
+def test_files_stay_small() -> None:
+    vae = core.load_model("conv-bernoulli")
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 16)
+    found = core.certify(vae, x, noise, eps=0.05, method="alpha-crown", iterations=2)
+    text = make_claim("conv-bernoulli", x, found, draws=16, iterations=2).to_json()
+    assert '"witness": ""' not in text
+    assert len(text) < 1_000_000
+    assert pack({"noise": torch.randn(2000, 256)}) == ""  # too large: no witness, hence not covered
+
+
+@pytest.mark.parametrize("latent", [1, 3, 15, 16, 32])
+@pytest.mark.parametrize("seed", [0, 7, 2**33 + 1])
+def test_noise_is_that_of_the_seed(latent: int, seed: int) -> None:
+    wanted = core.sample_noise(make_vae(latent=latent), 5, seed).numpy()
+    assert np.abs(checker.seeded_noise(seed, 5, latent) - wanted).max() < 2e-6
+
+
+@given(
+    st.floats(-50, 50), st.floats(-50, 50), st.floats(-30, 10), st.floats(0, 20), st.sampled_from([1, -1])
+)
+def test_extremes_of_the_curve_in_logvar(c: float, d: float, low: float, width: float, weight: int) -> None:
+    s = checker.sigma(np.array([[low], [low + width]]))
+    with np.errstate(all="ignore"):
+        found = checker.lowest_curved(np.array([c]), np.array([d]), weight, s)[0]
+    points = np.exp(np.linspace(np.log(s[0, 0]), np.log(s[1, 0]), 2001))
+    values = c * points - weight * points**2 / 2 + d * np.log(points)
+    size = 1 + np.abs(c * points).max() + (points**2).max() + np.abs(d * np.log(points)).max()
+    assert found <= values.min() + 1e-14 * size
+    assert found >= values.min() - 1e-4 * size  # not by far, and the grid is coarse
+
+
+@given(st.floats(-0.5, 1.5), st.floats(-60, 60), st.floats(0, 40))
+def test_extremes_of_the_score(c: float, low: float, width: float) -> None:
+    a = np.array([[low], [low + width]])
+    with np.errstate(all="ignore"):
+        found = checker.highest(np.array([c]), a)[0]
+    points = np.linspace(low, low + width, 2001)
+    values = c * points - np.logaddexp(0, points)
+    assert values.max() - 1e-13 <= found <= values.max() + 1e-2
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 1000), st.sampled_from([0.01, 0.5, 3.0, 40.0]))
+def test_the_minimum_over_an_l2_ball(seed: int, eps: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    x, rows = (
+        torch.rand(1, 12, generator=generator).round(decimals=1),
+        torch.randn(3, 12, generator=generator),
+    )
+    rows[0, :6] = 0
+    question = checker.Question(None, x[0].double().numpy(), eps, "l2", np.zeros((1, 1)), 1, True)
+    with np.errstate(all="ignore"):
+        found = question.lowest(rows.double().numpy(), np.zeros(3), np.zeros(3))
+    ball = Ball(x.double(), torch.tensor([eps], dtype=torch.float64), "l2")
+    for row, value in zip(rows.double(), found, strict=True):
+        best = (row * ball.minimiser(row[None])[0]).sum().item()
+        tried = [(row * ball.random(generator)[0]).sum().item() for _ in range(5)]
+        assert value <= min(best, *tried) + 1e-12
+        assert value == pytest.approx(best, abs=1e-3 * (1 + abs(best)))
+
+
+def test_a_gaussian_plane_lies_below() -> None:
+    """The plane on which the fault was, by points."""
+    rng, gaussian = np.random.default_rng(0), Gaussian(0.2)
+    model = checker.SimpleNamespace(bernoulli=False, scale=gaussian._scale, base=gaussian._constant)
+    for weight in (1, -1):
+        question = checker.Question(model, rng.random(50), 0.2, "linf", np.zeros((1, 1)), weight, True)
+        a = np.sort(rng.normal(size=(2, 50)), axis=0)
+        on_a, on_t, constant = question.plane(a, np.array([[0.3]]))
+        for _ in range(200):
+            t, v = (end[0] + rng.random(50) * (end[1] - end[0]) for end in (question.t, a))
+            assert (on_a * v + on_t * t + constant <= weight * question.log_p(t, v) + 1e-12).all()
