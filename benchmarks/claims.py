@@ -147,6 +147,7 @@ FORGERIES: dict[str, Callable[[Fields, int], Any]] = {
         f["statement"].replace("noise of seed ", "noise of seed 1"),
     )[i % 3],
     "versions": lambda f, i: f["versions"].replace("torch ", "torch 1"),
+    "witness": lambda f, i: f["witness"][:-4] + "AAA=",
     "checksum": lambda f, i: f["checksum"][1:] + f["checksum"][0],
 }
 """Each field of the file, and what the forger number i makes of it."""

@@ -68,6 +68,7 @@ def _changed(good: dict[str, Any]) -> dict[str, str]:
         "margin": [-1.0, 1e308, []],
         "method": ["", "__import__('os')", "../ibp"],
         "norm": ["l0", ""],
+        "witness": ["!!!", "AAAA", image, None],
         "side": ["upper", "both"],
         "states": ["expectation", "all"],
         "target": ["x"],
