@@ -38,7 +38,7 @@ BAD_IMAGES: dict[str, tuple[Any, str]] = {
     "empty": (X[:0], "empty"),
     "nan": (spoiled(torch.nan), "NaN"),
     "infinite": (spoiled(torch.inf), "NaN or infinite"),
-    "negative": (spoiled(-1e-6), r"-1e-06 to 0\.5"),
+    "negative": (spoiled(-1e-6), r"-9.99999.*e-07 to 0\.5"),
     "above 1": (spoiled(255.0), r"0\.5 to 255"),
 }
 BAD_NOISE: dict[str, tuple[Any, str]] = {
