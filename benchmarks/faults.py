@@ -6,7 +6,8 @@ python -m benchmarks.faults --only plane latent      # those whose names contain
 Each fault is one line of core that is changed in a copy of the tree, as somebody might get it wrong:
 margins for rounding that are left out, a plane's term that is lost, an intercept that is a little off, an
 attack that may end above the clean image. In the copy the tests of soundness run, and what turns red is
-counted: tests, and cells of the grid; --most tests of it, since one is enough. Exit code 1 if a fault goes unseen, or where core has no such line any more.
+counted: tests, and cells of the grid; no more than --most tests, since one does it. Exit code 1 if a fault
+goes unseen, or where core has no such line any more.
 """
 
 from __future__ import annotations
