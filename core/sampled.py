@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from core.bounds.rounding import ARITHMETICS
+from core.bounds.rounding import ARITHMETICS, proved
 from core.certificate import Certificate, conclude
 from core.errors import InputError
 from core.expectation import Refine, coverage_lower, expectation_lower
@@ -76,7 +76,7 @@ def sampled_certificate(
         upper=upper,
         vacuous=vacuous,
         side="lower",
-        recon=value + kl,
+        recon=proved(value + kl),
         kl=kl,
         margin=torch.zeros_like(value),
         method=problem.method,

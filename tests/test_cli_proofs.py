@@ -6,12 +6,13 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import core
-from core import cli
+from core import cli, verify
 from core.certificate import shown_bound, shown_radius
 from core.checkpoint import load_config
 from core.cli import main
@@ -181,4 +182,40 @@ def test_ctrl_c_during_a_sample_leaves_nothing_proved(
     assert main(argv) == 130
     out = capsys.readouterr()
     assert out.out == ""
-    assert out.err == "Stopped.\n"
+    assert out.err == "Stopped by Ctrl-C.\n"
+
+
+def test_ctrl_c_during_verify_is_no_verdict(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """What was proved by then is less than what is claimed: that is not "Not verified"."""
+    file = tmp_path / "certificate.json"
+    argv = ["certify", "--model", model, "--index", "0", "--eps", "0.01", "--method", "alpha-crown"]
+    assert main([*argv, "--iterations", "5", "--out", str(file)]) == 0
+    capsys.readouterr()
+    asked: list[int] = []
+    again = verify.certify
+
+    def counted(*args: Any, **options: Any) -> Any:
+        asked.append(options["iterations"])
+        return pressed(again, 1)(*args, **options)
+
+    monkeypatch.setattr(verify, "certify", counted)
+    assert main(["verify", str(file), "--model", model]) == 130
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert (
+        out.err == "The check was stopped before it had an answer: that says nothing of the certificate.\n"
+    )
+    assert asked == [5]
+
+
+def test_what_is_proved_when_verify_is_stopped_counts(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    file = tmp_path / "certificate.json"
+    argv = ["certify", "--model", model, "--index", "0", "--eps", "0.01"]
+    assert main([*argv, "--out", str(file)]) == 0
+    monkeypatch.setattr(verify, "certify", pressed(verify.certify, 0))
+    assert main(["verify", str(file), "--model", model]) == 0
+    assert "Holds." in capsys.readouterr().out

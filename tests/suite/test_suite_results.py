@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import math
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -273,7 +274,7 @@ def test_bad_arguments(models: list[Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--jobs is 0"):
         run_small(tmp_path, models, jobs=0)
     with pytest.raises(InputError, match="Two models are called plain"):
-        run_small(tmp_path, [models[0], models[0]])
+        run_small(tmp_path, [models[0], Path(shutil.copytree(models[0], tmp_path / "other" / "plain"))])
     with pytest.raises(InputError, match="3 images but 2 labels"):
         core.run_suite(models, torch.zeros(3, 1, 28, 28), torch.zeros(2), load_levels(), out=tmp_path)
     save_model(make_vae(), tmp_path / "unknown", {})
