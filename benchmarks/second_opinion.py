@@ -4,8 +4,8 @@
 
 Honest: `count` certificates of each covered method, `conv` of them of convolutional models, over targets,
 sides, norms, radii and images; all have to be accepted. Seconds are medians of CPU time for reading,
-matrices and bound, on one core, without the start of Python. False: `count` certificates for Gaussian
-models, upper and reconstruction, with a fault put back into `Relaxation.planes` that was shipped once; all
+matrices and bound, on one core, without the start of Python. False: `count` certificates for a Gaussian
+model, upper and reconstruction, with a fault put back into `Relaxation.planes` that was shipped once; all
 have to be rejected. Exits with 1 if one is not.
 """
 
@@ -118,7 +118,8 @@ def honest(method: str, models: list[str], count: int, path: Path) -> tuple[int,
 def false(count: int, path: Path) -> tuple[int, int]:
     """How many of `count` certificates that claim more than is proved are rejected, and how many of them
     the image itself beats."""
-    models = [name for name in list_models() if "gaussian" in name]
+    # The model whose bounds the fault improves: not those of the standard one.
+    models = ["mnist-mlp-gaussian-mtl-0.1"]
     rejected = beaten = made = 0
     for index, (model, method, eps) in enumerate(
         itertools.cycle(itertools.product(models, METHODS[1:], (0.03, 0.05, 0.1)))
