@@ -558,8 +558,6 @@ def check(path: Path, folder: Path | None = None) -> str:
             found = f"{weight * (math.floor(best * 1e6) - 1) / 1e6:.6f} nats"
             less = f", {wanted - best:.1g} short of the claim, which is within 1e-6 of it"
             return f"{sentence(claim)} in the file. Found here: {found}{less if best < wanted else ''}."
-    bare = claim["method"] == "alpha-crown" and "mix" not in witness
-    need(not bare, NOT_COVERED, f"{asked}, and its witness has no slopes")
     raise Stop(FAILS, f"{asked}, and what is found here is {weight * best:.2f}")
 
 
