@@ -48,7 +48,8 @@ from core.certificate import Certificate
 from core.elbo import as_double, elbo_terms, elbo_terms_by_draw
 from core.errors import InputError, UnsoundBoundError
 
-RANDOM, STEPS, ITERATIONS, DRAWS = 4, 8, 4, 2
+RANDOM, STEPS, ITERATIONS, DRAWS = 8, 8, 4, 2
+ATTACKS = ("pgd", "apgd", "vertex")
 # Statements on all noise are wrong by chance with probability ALPHA; so many FRESH draws meet them.
 ALPHA, DELTA, SAMPLE, FRESH, ERRORS = 1e-9, 0.1, 200, 400, 7.0
 # How many draws linear bounds lift an expectation on, in place of 128, and in how many steps: each of them
@@ -141,7 +142,7 @@ class Trial:
             found[name] = (recon - kl).double()
         return found
 
-    def attack(self, side: str, start: Tensor | None = None) -> Tensor:
+    def attack(self, side: str, start: Tensor | None = None, method: str = "pgd") -> Tensor:
         q = self.question
         found = core.attack(
             self.vae,
@@ -151,6 +152,7 @@ class Trial:
             target=q.target,
             norm=q.norm,
             side=side,
+            method=method,
             steps=STEPS,
             seed=q.seed,
             start=start,
@@ -163,9 +165,13 @@ class Trial:
             generator = torch.Generator("cpu").manual_seed(self.question.seed)
             drawn = [self.ball.random(generator) for _ in range(RANDOM)]
             still = [self.scores(x) for x in (self.x, *drawn)]
-            arrived = {way: self.scores(self.attack(way)) for way in SIDES}
+            arrived = [
+                (other, self.scores(self.attack(other, method=method)))
+                for other in SIDES
+                for method in ATTACKS
+            ]
             for way in SIDES:
-                ends = [(way == other, found) for other, found in arrived.items()]
+                ends = [(way == other, found) for other, found in arrived]
                 self._points[way] = [*((False, found) for found in still), *ends]
         return self._points[side]
 
@@ -314,8 +320,10 @@ def main() -> int:
     add("--jobs", type=int, default=1, help="processes")
     add("--csv")
     options = parser.parse_args()
-    asked = sorted(
-        questions(options.networks, options.images, options.seed), key=lambda question: question.slow
+    names = list(NETWORKS)
+    asked = sorted(  # all networks and kinds of questions early on, slow ones last
+        questions(options.networks, options.images, options.seed),
+        key=lambda q: (q.slow, (EPS.index(q.eps) + names.index(q.network)) % len(EPS)),
     )
     tallies: dict[Cell, Tally] = defaultdict(Tally)
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
