@@ -54,7 +54,7 @@ ATTACKS = ("pgd", "apgd", "vertex")
 ALPHA, DELTA, SAMPLE, FRESH, ERRORS = 1e-9, 0.1, 200, 400, 7.0
 # How many draws linear bounds lift an expectation on, in place of 128, and in how many steps: each of them
 # costs a proof, and any number is sound.
-sampled._REFINED, sampled._ITERATIONS = 8, 3
+sampled._REFINED, sampled._ITERATIONS = 4, 2
 
 
 COUNTS = ("cases", "comparisons", "stated", "attacked", "refused")
