@@ -155,18 +155,16 @@ def _claim(
     if not math.isfinite(bound):
         raise InputError("Nothing is proved: the bound is vacuous, and there is no certificate to write.")
     folder, states = find_model(model), question["states"]
-    if states == "draws":
-        question |= {"sample": 0, "alpha": 0.0}
-        noise = sample_noise(load_model(folder), question["draws"], question["seed"])
-        witness = pack({"noise": noise, **slopes})
-    else:
-        question |= {"draws": 0, "iterations": 0}
-        witness = ""
+    question |= {"sample": 0, "alpha": 0.0} if states == "draws" else {"draws": 0, "iterations": 0}
     if states != "coverage":
         question["delta"] = 0.0
     if question["method"] not in OPTIMISING:
         question["iterations"] = 0
     question |= {name: _counted(name, question[name], most) for name, most in _MOST.items()}
+    witness = ""
+    if states == "draws":
+        noise = sample_noise(load_model(folder), question["draws"], question["seed"])
+        witness = pack({"noise": noise, **slopes})
     question |= {
         "eps": float(shown_radius(question["eps"])),
         "margin": float(f"{question['margin']:.2g}"),

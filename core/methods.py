@@ -132,7 +132,7 @@ def _alpha(
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
         late = clock() > end
         if done % REPORT == 0 or done == iterations or late:
-            held = slopes.to(torch.float32).to(torch.float64)
+            held = slopes.to(torch.float32).to(stage.value.dtype)
             assert held.mix is not None
             found = _better(stage, relaxation, bounds, held, held.mix[None], method)
             better = bool((found.value > stage.value).all())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
 from core.claim import Claim, make_claim, worded
-from core.claims.witness import check_noise_of
+from core.claims.witness import has_noise
 from core.elbo import sample_noise
 from core.errors import Cancelled, ClaimError
 from core.isolation import isolated
@@ -73,9 +73,13 @@ def verify_claim(
             stopped = True
             raise
 
-    x, bound, short = _image(vae, claim), math.nan, ""
+    x, noise, bound, short = _image(vae, claim), _noise(vae, claim), math.nan, ""
+    if claim.states == "draws" and claim.witness and not has_noise(claim.witness, noise):
+        return Verdict(
+            False, math.nan, "Not verified: the certificate's witness has other noise than its seed gives."
+        )
     for iterations in dict.fromkeys((claim.iterations, 2 * claim.iterations)):
-        proved = _again(vae, x, replace(claim, iterations=iterations), follow)
+        proved = _again(vae, x, noise, replace(claim, iterations=iterations), follow)
         bound = proved.bound[0].item()
         if bound >= claim.bound if claim.side == "lower" else bound <= claim.bound:
             wrong = _differs(claim, _expected(claim, folder, x, proved))
@@ -127,21 +131,32 @@ def _differs(claim: Claim, expected: Claim) -> str | None:
     return None
 
 
-def _image(vae: VAE, claim: Claim) -> Tensor:
+@contextmanager
+def _asked() -> Iterator[None]:
+    """What goes wrong here is the question's fault."""
     try:
-        raw = bytearray(base64.b64decode(claim.image, validate=True))
-        return torch.frombuffer(raw, dtype=torch.float32).view(1, *vae.config.shape)
-    except (ValueError, RuntimeError, binascii.Error) as error:
+        yield
+    except (ValueError, RuntimeError) as error:  # InputError and binascii.Error are ValueErrors
         raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error
 
 
-def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], None]) -> Certificate:
-    # What plays no part in a proof is 0 in a claim; certify wants numbers that make sense all the same.
+def _image(vae: VAE, claim: Claim) -> Tensor:
+    with _asked():
+        raw = bytearray(base64.b64decode(claim.image, validate=True))
+        return torch.frombuffer(raw, dtype=torch.float32).view(1, *vae.config.shape)
+
+
+def _noise(vae: VAE, claim: Claim) -> Tensor:
+    # What plays no part in a proof is 0 in a claim; functions want numbers that make sense all the same.
+    with _asked():
+        return sample_noise(vae, claim.draws if claim.states == "draws" else 1, claim.seed)
+
+
+def _again(
+    vae: VAE, x: Tensor, noise: Tensor, claim: Claim, progress: Callable[[int, int], None]
+) -> Certificate:
     drawn, searched = claim.states == "draws", claim.method in OPTIMISING
-    try:
-        noise = sample_noise(vae, claim.draws if drawn else 1, claim.seed)
-        if drawn and claim.witness:
-            check_noise_of(claim.witness, noise)
+    with _asked():
         return certify(
             vae,
             x,
@@ -160,5 +175,3 @@ def _again(vae: VAE, x: Tensor, claim: Claim, progress: Callable[[int, int], Non
             iterations=claim.iterations if searched and drawn else 1,
             progress=progress,
         )
-    except (ValueError, RuntimeError) as error:  # InputError is a ValueError
-        raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error

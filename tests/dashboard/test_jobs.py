@@ -19,6 +19,10 @@ def ignore(now: Now) -> None:
     pass
 
 
+def computations() -> int:
+    return sum(thread.name == "computation" for thread in threading.enumerate())
+
+
 def test_the_result_and_the_error_come_back():
     assert jobs.run(lambda tell: 7, ignore) == 7
 
@@ -150,12 +154,12 @@ def test_work_that_waits_says_what_is_before_it_and_can_be_left():
         raise Interrupt
 
     started: list[bool] = []
-    before = threading.active_count()
+    before = computations()
     try:
         with pytest.raises(Interrupt):
             jobs.run(lambda tell: started.append(True), show)
         assert shown == ["waiting: 1 computation before yours"]
-        assert threading.active_count() == before
+        assert computations() == before
         assert jobs.TURNS.load().waiting == 0
     finally:
         go.set()
@@ -182,7 +186,7 @@ def test_a_cancelled_computation_leaves_no_thread_and_no_place():
         with pytest.raises(Interrupt):
             jobs.run(work, show)
     end = time.monotonic() + 10
-    while any(thread.name == "computation" for thread in threading.enumerate()):
+    while computations():
         assert time.monotonic() < end
         time.sleep(0.01)
     assert jobs.TURNS.load().running == 0
