@@ -48,7 +48,7 @@ FAULTS = {
         "relaxation.py", "inner(a.abs(), forward + own *", "inner(a.abs(), own *"
     ),
     "margin: float32 latent code, intervals": Fault(
-        "latent.py", "arithmetic.gamma(3) * size, size)", "0 * size, size)"
+        "latent.py", "arithmetic.gamma(3) * size + lost, size)", "lost, size)"
     ),
     "margin: score": Fault(
         "likelihood.py", "arithmetic.gamma(terms) * likelihood.magnitude", "0 * likelihood.magnitude"
@@ -57,7 +57,7 @@ FAULTS = {
         "latent.py", "arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2", "0 * twice"
     ),
     "margin: affine layers, linear": Fault(
-        "bounds/linear.py", "(arithmetic.gamma(known.terms + 2) + own) * size", "0 * size"
+        "bounds/linear.py", "margin = (g + own) * size + UNDERFLOW", "margin = 0 * size"
     ),
     "margin: affine layers, intervals": Fault(
         "bounds/interval.py", "g = arithmetic.gamma(known.terms + 2)", "g = 0.0"
@@ -119,9 +119,15 @@ FAULTS = {
     ),
     "divergence from below: nearest point": Fault(
         "latent.py",
-        "lower = (kl_terms(*nearest).sum(-1) - lost)",
-        "lower = (1.02 * kl_terms(*nearest).sum(-1) - lost)",
+        "return kl_terms(*nearest).sum(-1).clamp(min=0) - kl",
+        "return 1.02 * kl_terms(*nearest).sum(-1).clamp(min=0) - kl",
     ),
+    "divergence from below: clamped after its margin": Fault(
+        "latent.py",
+        "return kl_terms(*nearest).sum(-1).clamp(min=0) - kl_roundoff(mu, logvar, arithmetic)",
+        "return (kl_terms(*nearest).sum(-1) - kl_roundoff(mu, logvar, arithmetic)).clamp(min=0)",
+    ),
+    "margin: products that are flushed to 0": Fault("bounds/linear.py", "FLUSHED / g", "0 / g"),
     "attack: ends above the clean image": Fault(
         "attacks/base.py", "better = found < clean", "better = found < clean + 1e-3"
     ),
