@@ -1,4 +1,4 @@
-"""The faults that benchmarks.faults plants are still faults: each line that it changes stands once in core."""
+"""Every line that benchmarks.faults changes stands once in core, so that its faults are still faults."""
 
 from __future__ import annotations
 
