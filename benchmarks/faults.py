@@ -147,7 +147,7 @@ def copy_tree(to: Path) -> None:
     for name in listed.stdout.decode().split("\0"):
         if name and not name.startswith("assets/"):
             (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
+            shutil.copy2(ROOT / name, to / name, follow_symlinks=False)
     (to / "assets").symlink_to(ROOT / "assets")
 
 
