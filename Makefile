@@ -10,7 +10,7 @@ run: .venv/run.stamp
 	@$(BIN)/streamlit run dashboard/app.py --server.port=$(PORT) --server.headless=true
 
 test: .venv/dev.stamp browser
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

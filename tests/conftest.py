@@ -21,6 +21,14 @@ torch.set_num_threads(1)  # the models are tiny; threads only cost
 settings.register_profile("core", deadline=None, derandomize=True, max_examples=30)
 settings.load_profile("core")
 
+LONG = ("test_linear_certificates", "test_workers", "test_grid", "test_suite_processes", "test_forgeries")
+"""Files that take more than a minute: the first to be handed out, so that no worker is left with one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 WIDTHS = {"mlp": (12, 8), "conv": (2, 3, 8)}
 
 

@@ -51,42 +51,18 @@ def test_help(command: tuple[str, ...], capsys: Capture) -> None:
 def test_another_data_set_is_one_option_away(tmp_path: Path) -> None:
     data, out, rows = write_mnist(tmp_path / "data", "FashionMNIST"), tmp_path / "model", tmp_path / "rows"
     choice = ["--dataset", "fashion-mnist", "--data", str(data)]
-    training = [
-        "--arch",
-        "conv",
-        "--widths",
-        "4",
-        "4",
-        "8",
-        "--latent",
-        "3",
-        "--eps",
-        "0.1",
-        "--epochs",
-        "1",
-    ]
-    assert main(["train", *choice, *training, "--batch", "32", "--out", str(out)]) == 0
+    training = "--widths 8 6 --latent 2 --eps 0.1 --epochs 1 --batch 32".split()
+    assert main(["train", *choice, *training, "--out", str(out)]) == 0
     assert load_config(out)["training"]["dataset"] == "fashion-mnist"
-    argv = [
-        "evaluate",
-        *choice,
-        "--models",
-        str(out),
-        "--samples",
-        str(TEST),
-        "--steps",
-        "2",
-        "--eps",
-        "0.05",
-    ]
-    assert main([*argv, "--out", str(rows)]) == 0
+    argv = ["evaluate", *choice, "--models", str(out), "--samples", str(TEST), "--steps", "2"]
+    assert main([*argv, "--eps", "0.05", "--out", str(rows)]) == 0
     with rows.open(newline="") as file:
         found = list(csv.DictReader(file))
     assert {row["model"] for row in found} == {"model", "constant-decoder-bernoulli"}
     assert all(float(r["certified"]) <= float(r["attacked"]) <= float(r["clean"]) for r in found)
     suite = ["--suite", "paper", "--jobs", "1", "--out", str(tmp_path / "suite")]
     results = ["--results", str(tmp_path / "results")]
-    assert main(["evaluate", *choice, *suite, *results, "--models", str(out), "--samples", "3"]) == 0
+    assert main(["evaluate", *choice, *suite, *results, "--models", str(out), "--samples", "2"]) == 0
     assert (tmp_path / "results" / "summary.csv").is_file()
 
 

@@ -55,7 +55,8 @@ def test_every_method_holds_and_is_at_least_as_tight_as_the_one_before(
     arch: str, likelihood: str, target: str, norm: str, side: str
 ) -> None:
     vae = make_vae(arch, likelihood, seed=1)
-    x, noise = make_images(vae, 2), core.sample_noise(vae, 2)
+    # Convolutions take four times as long; that images do not disturb each other the others see.
+    x, noise = make_images(vae, 2 if arch == "mlp" else 1), core.sample_noise(vae, 2)
     eps = 0.05 if norm == "linf" else 0.7
     sign = 1 if side == "lower" else -1
     found = extremes(vae, x, noise, eps, norm, target, sign)
@@ -72,7 +73,7 @@ def test_every_method_holds_and_is_at_least_as_tight_as_the_one_before(
                 assert bool((sign * proved.bound >= sign * bound - 1e-9).all()), (name, method)
         before[method] = proved.bound
         other = proved.upper if side == "lower" else proved.lower
-        assert other.tolist() == [sign * torch.inf] * 2
+        assert other.tolist() == [sign * torch.inf] * len(x)
         quadratic = norm == "linf" and side == "lower"
         named = "alpha-crown" if method == "quadratic" and not quadratic else method
         assert (proved.method, proved.norm, proved.side) == (named, norm, side)
@@ -101,7 +102,7 @@ def test_random_models(
     arithmetic: str,
 ) -> None:
     vae = make_vae(arch, likelihood, seed=seed, scale=scale)
-    x, noise = make_images(vae, 2, seed), core.sample_noise(vae, draws, seed)
+    x, noise = make_images(vae, 1 + seed % 2, seed), core.sample_noise(vae, draws, seed)
     proved = core.certify(
         vae, x, noise, eps=eps, target=target, method=method, arithmetic=arithmetic, iterations=4
     )
@@ -131,7 +132,7 @@ def decoded(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_at_eps_0_it_is_the_clean_value(method: str, target: str, likelihood: str) -> None:
     vae = make_vae(likelihood=likelihood)
-    x, noise = make_images(vae, 2), core.sample_noise(vae, 3)
+    x, noise = make_images(vae, 2), core.sample_noise(vae, 2)
     clean = core.elbo(vae, x, noise).total
     for norm in ("linf", "l2"):
         for side in ("lower", "upper"):

@@ -1,4 +1,5 @@
-"""A hundred certificates as the dashboard makes them hold; a hundred with one field changed do not."""
+"""Certificates as the dashboard makes them hold; those with one field changed do not. More of them:
+benchmarks.claims."""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ from benchmarks import claims
 from core.claim import read_claim
 from dashboard import compute, tighten
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def questions() -> list[claims.Asked]:
-    return claims.asked()
+    return claims.asked(every=3)
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +31,23 @@ def files(questions: list[claims.Asked]) -> list[str]:
         return [question.file() for question in questions]
 
 
-def test_a_hundred_certificates_hold(files: list[str], tmp_path: Path) -> None:
-    assert len(files) == len(set(files)) == 100
+def test_certificates_hold(files: list[str], tmp_path: Path) -> None:
+    assert len(files) == len(set(files)) == 35
     found = [read_claim(content) for content in files]
     assert {claim.method for claim in found} == {"ibp", "crown-ibp", "crown", "alpha-crown"}
     assert {claim.states for claim in found} == {"draws", "expectation", "coverage"}
     assert len({claim.model for claim in found}) == len(claims.MODELS)
     assert {claim.target for claim in found} == {"likelihood", "reconstruction"}
     assert {claim.norm for claim in found} == {"linf", "l2"}
-    assert sum(claim.eps > 0 for claim in found) > 70
+    assert sum(claim.eps > 0 for claim in found) > 25
     for content in files:
         accepted, said = claims.verify(tmp_path / "claim.json", content)
         assert accepted, said
 
 
-def test_a_hundred_forged_ones_do_not(files: list[str], tmp_path: Path) -> None:
+def test_forged_ones_do_not(files: list[str], tmp_path: Path) -> None:
     forged, changed, signed = Counter[str](), Counter[str](), 0
-    for name, signs, content in claims.forgeries(files):
+    for name, signs, content in claims.forgeries([*files, *files[:24]]):
         accepted, said = claims.verify(tmp_path / "claim.json", content)
         assert not accepted, f"{name}: {said}"
         # Where the checksum fits it is the computation that finds out.
@@ -54,9 +55,9 @@ def test_a_hundred_forged_ones_do_not(files: list[str], tmp_path: Path) -> None:
         forged[name] += 1
         signed += signs
         changed[name] += 1
-    assert sum(forged.values()) == 100
+    assert sum(forged.values()) == 59
     assert set(changed) == {*json.loads(files[0])}
-    assert 40 <= signed <= 60
+    assert 25 <= signed <= 45
 
 
 def test_a_better_bound_in_number_sentence_and_checksum_does_not_hold(
