@@ -51,7 +51,7 @@ def test_help(command: tuple[str, ...], capsys: Capture) -> None:
 def test_another_data_set_is_one_option_away(tmp_path: Path) -> None:
     data, out, rows = write_mnist(tmp_path / "data", "FashionMNIST"), tmp_path / "model", tmp_path / "rows"
     choice = ["--dataset", "fashion-mnist", "--data", str(data)]
-    training = "--widths 8 6 --latent 2 --eps 0.1 --epochs 1 --batch 32".split()
+    training = ["--widths", "8", "6", "--latent", "2", "--eps", "0.1", "--epochs", "1", "--batch", "32"]
     assert main(["train", *choice, *training, "--out", str(out)]) == 0
     assert load_config(out)["training"]["dataset"] == "fashion-mnist"
     argv = ["evaluate", *choice, "--models", str(out), "--samples", str(TEST), "--steps", "2"]
