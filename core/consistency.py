@@ -15,6 +15,7 @@ from torch.nn.modules import module as torch_module
 
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import FLOAT64
+from core.elbo import decoded, encoded
 from core.errors import UnsupportedModelError
 from core.latent import reparameterise
 from core.model import VAE
@@ -84,10 +85,10 @@ def _check_likelihood(kind: type) -> None:
 def check_agreement(vae: VAE, x: Tensor, noise: Tensor) -> None:
     """Raises UnsupportedModelError unless calling the model gives, at the images x (B, C, H, W) and draws
     (S, k), what interval propagation through its layers allows at these points; all in float64."""
-    mu, logvar = vae.encode(x)
+    mu, logvar = encoded(vae, x)
     _compare(vae, "encode", torch.cat([mu, logvar], -1), x)
     z = reparameterise(mu, logvar, noise[:, None]).flatten(0, 1)
-    _compare(vae, "decode", vae.decode(z), z)
+    _compare(vae, "decode", decoded(vae, z), z)
 
 
 def _compare(vae: VAE, name: str, called: Tensor, v: Tensor) -> None:

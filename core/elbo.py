@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.device import plain_convolutions
+from core.errors import UnsupportedModelError
 from core.isolation import isolated
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
@@ -43,10 +44,32 @@ def elbo_terms(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, T
 
 def elbo_terms_by_draw(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """The same with the reconstruction term of each draw, (S, B)."""
-    mu, logvar = vae.encode(x)
+    mu, logvar = encoded(vae, x)
     z = reparameterise(mu, logvar, noise)
-    a = vae.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-    return vae.likelihood.log_prob(t, a), kl_divergence(mu, logvar)
+    a = decoded(vae, z.flatten(0, 1))
+    return vae.likelihood.log_prob(t, a.unflatten(0, z.shape[:2])), kl_divergence(mu, logvar)
+
+
+def encoded(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor]:
+    """vae.encode(x), if it has the shapes that the configuration says: nothing is broadcast unseen."""
+    mu, logvar = vae.encode(x)
+    for part in (mu, logvar):
+        _check_shape("encode", part, (len(x), vae.config.latent))
+    return mu, logvar
+
+
+def decoded(vae: VAE, z: Tensor) -> Tensor:
+    """vae.decode(z) likewise."""
+    a = vae.decode(z)
+    _check_shape("decode", a, (len(z), *vae.config.shape))
+    return a
+
+
+def _check_shape(name: str, found: Tensor, wanted: tuple[int, ...]) -> None:
+    if found.shape != wanted:
+        raise UnsupportedModelError(
+            f"vae.{name} gives shape {tuple(found.shape)}, its configuration says {wanted}."
+        )
 
 
 def as_double(vae: VAE) -> VAE:
@@ -59,7 +82,26 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
     weights = {}  # in place of copies in the model's own precision
     for weight in vae.parameters():
         weights[id(weight)] = nn.Parameter(weight.detach().to(dtype, copy=True), weight.requires_grad)
-    return copy.deepcopy(vae, weights).to(dtype).eval()
+    _check_copied(vae)
+    try:
+        return copy.deepcopy(vae, weights).to(dtype).eval()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UnsupportedModelError(
+            "The model cannot be copied to float64; where a weight is computed from others, make "
+            f"it a plain one (remove_weight_norm): {error}"
+        ) from error
+
+
+def _check_copied(vae: VAE) -> None:
+    """Raises UnsupportedModelError for a method that was put on an object: in a copy it would go on to use
+    the original's weights."""
+    for name, module in vae.named_modules():
+        for method in ("forward", "encode", "decode"):
+            if method in vars(module):
+                raise UnsupportedModelError(
+                    f"{name or 'The model'} ({type(module).__name__}) has a {method}() of its own, on the "
+                    "object; make it a class, so that it can be copied."
+                )
 
 
 def evaluating(vae: VAE) -> VAE:

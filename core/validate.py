@@ -7,7 +7,8 @@ import numbers
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import own
@@ -29,15 +30,31 @@ def check_vae(vae: object) -> VAE:
     return vae
 
 
-def _home(vae: VAE) -> Tensor:
-    """A weight, which says in what precision and where the model computes."""
-    for name, weight in vae.named_parameters():
+def check_home(vae: VAE) -> Tensor:
+    """A weight, which says in what precision and where the model computes: all of them have to agree."""
+    home = None
+    for name, weight in [*vae.named_parameters(), *vae.named_buffers()]:
+        if is_lazy(weight):
+            raise UnsupportedModelError(f"The model's {name} has no values yet; call the model once first.")
         if weight.dtype not in (torch.float32, torch.float64):
+            if not isinstance(weight, nn.Parameter) and not weight.dtype.is_floating_point:
+                continue  # counters
             raise UnsupportedModelError(
                 f"The model's {name} is {weight.dtype}; scores and certificates are of float32 and float64 "
                 "models. Use vae.float(), and deploy that."
             )
-    return next(vae.parameters())
+        if weight.is_meta or weight.layout != torch.strided:
+            kind = "has no values (device meta)" if weight.is_meta else f"is {weight.layout}"
+            raise UnsupportedModelError(f"The model's {name} {kind}; its weights have to be dense tensors.")
+        home = weight if home is None else home
+        if (weight.dtype, weight.device) != (home.dtype, home.device):
+            raise UnsupportedModelError(
+                f"The model's {name} is {weight.dtype} on {weight.device}, another one {home.dtype} on "
+                f"{home.device}; bring it into one: vae.float().to(device)."
+            )
+    if home is None:
+        raise UnsupportedModelError("The model has no weights; load one with core.load_model(name).")
+    return home
 
 
 def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
@@ -64,7 +81,7 @@ def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
         rounded = low > -_ROUNDING and high < 1 + _ROUNDING
         todo = "what rounding does is undone by x.clamp(0, 1)" if rounded else "for bytes: x.float() / 255"
         raise InputError(f"Images range from {low!r} to {high!r}; they must lie in [0, 1] ({todo}).")
-    home = _home(vae)
+    home = check_home(vae)
     return own(x.detach().to(home.device, home.dtype))
 
 
@@ -86,12 +103,13 @@ def check_noise(vae: VAE, noise: Tensor) -> Tensor:
         )
     if not bool(torch.isfinite(noise).all()):
         raise InputError("Noise contains NaN or infinite values.")
-    home = _home(vae)
+    home = check_home(vae)
     return own(noise.detach().to(home.device, home.dtype))
 
 
 def check_weights(vae: VAE) -> None:
-    """Raises InputError if a weight is NaN or infinite."""
+    """Raises InputError if a weight is NaN or infinite, UnsupportedModelError as `check_home`."""
+    check_home(vae)
     for name, weight in vae.named_parameters():
         # A finite sum, the cheaper check, has finite terms; the sum of finite ones may overflow.
         if not bool(weight.sum().isfinite()) and not bool(weight.isfinite().all()):

@@ -232,3 +232,46 @@ def test_an_unknown_layer_is_no_affine_form() -> None:
     vae = changed(layer(2, nn.Tanh()))
     with pytest.raises(UnsupportedLayerError, match=r"'quadratic'.*Tanh"):
         core.certify(vae, make_images(vae, 1), core.sample_noise(vae), eps=0.01, method="quadratic")
+
+
+def of_other_shape(vae: VAE) -> None:
+    del vae.decoder[-1]
+
+
+def half_double(vae: VAE) -> None:
+    vae.encoder.double()
+
+
+def sparse(vae: VAE) -> None:
+    vae.decoder[0].weight = nn.Parameter(vae.decoder[0].weight.to_sparse(), requires_grad=False)
+
+
+def without_weights(vae: VAE) -> None:
+    vae.encoder = vae.decoder = nn.Sequential(nn.Flatten())
+
+
+UNSCORED = {
+    "float64 and float32": (half_double, "bring it into one"),
+    "no values": (lambda vae: vae.to("meta"), "meta"),
+    "sparse": (sparse, "sparse"),
+    "not called yet": (layer(1, nn.LazyLinear(12)), "no values yet"),
+    "no weights": (without_weights, "no weights"),
+    "codes of another shape": (layer(-1, nn.Linear(8, 5)), "has|shape"),
+    "images of another shape": (of_other_shape, r"vae\.decode gives shape \(\d, 784\)"),
+    "encode of the instance": (with_encode, r"encode\(\) of its own"),
+    "forward of an instance": (with_forward, r"forward\(\) of its own"),
+    "weight norm of old": (old_weight_norm, "weight_norm"),
+}
+"""What neither a certificate nor a score is given for: a copy in float64 would not be the same."""
+
+
+@pytest.mark.parametrize("name", UNSCORED)
+@pytest.mark.parametrize("ask", [core.elbo, core.attack, core.certify, core.inspect_layers])
+def test_a_model_that_cannot_be_scored_is_named(name: str, ask: Callable[..., object]) -> None:
+    change, said = UNSCORED[name]
+    vae, x, noise = make_vae(), make_images(make_vae(), 1), core.sample_noise(make_vae(), 2)
+    change(vae)
+    # Certificates look at more, and may have found something else before.
+    words = said if ask in (core.elbo, core.attack) else None
+    with pytest.raises((UnsupportedModelError, UnsupportedLayerError), match=words):
+        ask(vae, x, noise, **({} if ask is core.elbo else {"eps": 0.01}))
