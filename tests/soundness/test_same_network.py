@@ -243,7 +243,8 @@ def half_double(vae: VAE) -> None:
 
 
 def sparse(vae: VAE) -> None:
-    vae.decoder[0].weight = nn.Parameter(vae.decoder[0].weight.to_sparse(), requires_grad=False)
+    weight = vae.decoder[0].get_parameter("weight").to_sparse()
+    vae.decoder[0].weight = nn.Parameter(weight, requires_grad=False)
 
 
 def without_weights(vae: VAE) -> None:
