@@ -43,7 +43,7 @@ def slow() -> Iterator[Question]:
     """One for every cell."""
     radii = (0.03, 0.0, 0.03, 1e-9, 5e-324, 0.03, 0.03, 0.03)
     for turn, about in enumerate(itertools.product(LIKELIHOODS, TARGETS, NORMS)):
-        network = ("large", "one unit", "sharp posterior")[turn % 3]  # small ones: these take long
+        network = ("mlp", "deep", "sharp posterior")[turn % 3]
         yield Question(network, about[0], 0.2, *about[1:], radii[turn], turn, (turn % 5,), slow=True)
 
 
