@@ -18,7 +18,8 @@ from core.model import VAE
 from tests.mnist_files import write_mnist
 
 torch.set_num_threads(1)  # the models are tiny; threads only cost
-settings.register_profile("core", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("core", deadline=None, derandomize=True, max_examples=20)
+settings.register_profile("thorough", deadline=None, max_examples=300)  # --hypothesis-profile=thorough
 settings.load_profile("core")
 
 LONG = ("test_linear_certificates", "test_workers", "test_grid", "test_suite_processes", "test_forgeries")

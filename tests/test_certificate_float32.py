@@ -49,7 +49,7 @@ def float32_elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor, order: str) -> l
     return values
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     vae=st.builds(
         make_vae,
