@@ -27,7 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     *("tests/soundness/test_margins.py", "tests/soundness/test_layer_kinds.py"),
-    *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py"),
+    *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/test_ball.py"),
     *("tests/test_attacks_upper.py", "tests/soundness/test_fooling.py", "tests/soundness/test_grid.py"),
 ]
 

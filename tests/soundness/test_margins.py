@@ -31,6 +31,7 @@ from core.layers import LayerBounds
 from core.likelihood import make_likelihood, score_roundoff
 from core.problem import pose
 from core.relaxation import Relaxation
+from core.slopes import Slopes
 from tests.conftest import make_images, make_vae
 
 FLOAT32 = ARITHMETICS["float32"]
@@ -99,6 +100,42 @@ def test_divergence(seed: int) -> None:
     for value in (rounded, rounded.flip(0).flip(0), in_order(mu, logvar)):
         assert bool((value.double() <= kl_upper(*box, FLOAT32)).all())
         assert bool((value.double() >= kl_lower(*box, FLOAT32)).all())
+
+
+def test_a_divergence_that_is_negative_in_floats() -> None:
+    """Near the prior exp(l) - l - 1 rounds to less than 0: the bound below goes below it, too."""
+    logvar = torch.linspace(-1e-8, 1e-8, 401, dtype=torch.float64)[:, None]
+    mu = torch.zeros_like(logvar)
+    value = kl_divergence(mu, logvar)
+    assert value.min().item() < 0
+    assert bool((kl_lower(Interval(mu, mu), Interval(logvar, logvar), FLOAT64) <= value).all())
+
+
+@seeds
+def test_sums_of_a_plane(seed: int) -> None:
+    """What is added up in a plane, pixel by pixel and draw by draw: large numbers of either sign."""
+    vae = make_vae(likelihood="gaussian", sigma=1e-3)
+    for parameter in vae.parameters():
+        parameter.zero_()
+    vae.decoder[4].get_parameter("bias").copy_(numbers(784, size=0.5, seed=seed))
+    x, noise = make_images(vae, 1, seed), core.sample_noise(vae, 2)
+    asked = {"target": "reconstruction", "method": "crown", "norm": "linf", "side": "upper"}
+    relaxation = pose(vae, x, noise, 0.0, arithmetic="float64", **asked).relaxation()
+    relaxation.scoring_roundoff = lambda t, a: 0.0  # pyright: ignore[reportAttributeAccessIssue]
+    bounds = relaxation.interval_bounds()
+    mixes = torch.full_like(bounds.decoder[-1].lower, 0.5)[None]
+    _, constant, lost = relaxation.planes(bounds, Slopes(), mixes)
+    a, t = bounds.decoder[-1], relaxation.scored.map(lambda v: v.repeat(2, 1, 1, 1))
+    on_a, on_t, alone = (v / 2 for v in vae.likelihood.plane(t, a, mixes, relaxation.weight))
+    pixels, bias = x.double().flatten(), vae.decoder[4].get_parameter("bias").double()
+    exact = sum(map(Fraction, alone.flatten().tolist()), Fraction(0))
+    for draw in range(2):
+        for slope, v in ((on_t[0, draw], pixels), (on_a[0, draw], bias)):
+            pairs = zip(slope.flatten().tolist(), v.tolist(), strict=True)
+            exact += sum((Fraction(s) * Fraction(value) for s, value in pairs), Fraction(0))
+    error = abs(float(Fraction(constant.item()) - exact))
+    assert 0 < error <= lost.item()
+    assert lost.item() >= FLOAT64.gamma(784) * on_t.abs().sum().item()
 
 
 def in_order(mu: Tensor, logvar: Tensor) -> Tensor:
