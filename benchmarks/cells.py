@@ -112,6 +112,12 @@ def _posterior(logvar: float) -> Callable[[VAE], None]:
     return change
 
 
+def _bright(vae: VAE) -> None:
+    """Images brighter than any: planes at the likelihood lean on the scored image."""
+    *_, last = _linears(vae.decoder)
+    last.bias.add_(3.0)
+
+
 def _far(vae: VAE) -> None:
     """Codes far from the prior's, of which the decoder sees the difference."""
     *_, last = _linears(vae.encoder)
@@ -136,6 +142,7 @@ NETWORKS = {
     "conv": Network("conv", (2, 3, 8), 3, scale=1.5),
     "conv, one unit": Network("conv", (1, 1, 1), 1, scale=3.0),
     "colour": Network("mlp", (6,), 2, channels=3, size=32),
+    "bright": Network("mlp", (8,), 2, change=_bright),
 }
 
 
