@@ -105,7 +105,7 @@ FAULTS = {
     "Gaussian from above: constant": Fault(
         "likelihood.py",
         "self._constant - self._scale * at**2",
-        "self._constant - 1.02 * self._scale * at**2",
+        "self._constant - 0.98 * self._scale * at**2",
     ),
     "Gaussian from below: farthest corner": Fault(
         "likelihood.py",
