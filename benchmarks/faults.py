@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     *("tests/soundness/test_margins.py", "tests/soundness/test_layer_kinds.py"),
     *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/test_ball.py"),
+    *("tests/test_likelihood.py", "tests/bounds/test_relaxations.py"),
     *("tests/test_attacks_upper.py", "tests/soundness/test_fooling.py", "tests/soundness/test_grid.py"),
 ]
 
