@@ -1,6 +1,6 @@
 """Every cell of benchmarks.cells against images of its ball: is a certificate ever beaten?
 
-python -m benchmarks.grid --jobs 2 --images 3 --csv assets/results/grid.csv    # the whole grid
+python -m benchmarks.grid --jobs 2 --images 3 --csv grid.csv    # the whole grid, hours
 python -m benchmarks.grid --networks mlp conv                                   # a part of it
 
 A case is a network, an image and an eps. Its bounds meet the clean image, random ones, and what attacks

@@ -257,7 +257,7 @@ UNSCORED = {
     "sparse": (sparse, "sparse"),
     "not called yet": (layer(1, nn.LazyLinear(12)), "no values yet"),
     "no weights": (without_weights, "no weights"),
-    "codes of another shape": (layer(-1, nn.Linear(8, 5)), "has|shape"),
+    "codes of another shape": (layer(-1, nn.Linear(8, 5)), r"vae\.encode gives shape \(1, \d\)"),
     "images of another shape": (of_other_shape, r"vae\.decode gives shape \(\d, 784\)"),
     "encode of the instance": (with_encode, r"encode\(\) of its own"),
     "forward of an instance": (with_forward, r"forward\(\) of its own"),
