@@ -2,6 +2,7 @@
 
 python -m benchmarks.falsify --csv falsify.csv              # more than 200,000 combinations
 python -m benchmarks.falsify --problems 1500 --seed 1       # a share of the work: problems of its own
+python -m benchmarks.falsify --sides upper --attacks pgd    # upper bounds against one attack alone
 
 A problem is an image of a shipped model with eps, target, norm and noise draws, all chosen at random.
 Every bound on it meets every attack on it, and the point where the certificate's own linear bound is
@@ -41,7 +42,7 @@ DEEP = 11
 SIZE, DEEP_SIZE = {"mlp": 16, "conv": 4}, 2  # convolutions cost four times as much
 # Optimisation steps of alpha-crown, rounds of splits of bab: any number of them has to be sound.
 ITERATIONS = 10
-UPWARD = tuple(name for name, kind in ATTACKS.items() if kind.directed)
+SIDES = ("lower", "upper")
 
 
 class Key(NamedTuple):
@@ -100,21 +101,26 @@ def groups(models: list[str], problems: int, seed: int) -> Iterator[Group]:
 class Trial:
     """One group: its bounds, its attacks, and what became of them."""
 
-    def __init__(self, group: Group, vae: VAE, x: Tensor) -> None:
+    def __init__(self, group: Group, vae: VAE, x: Tensor, sides: list[str], attacks: list[str]) -> None:
         self._group, self._vae, self._x = group, vae, x
+        self._sides, self._attacks = sides, attacks
         self._noise = core.sample_noise(vae, group.draws, group.seed)
         self._ball = Ball(x, torch.full((len(x),), group.eps), group.norm)
         self.broken: list[str] = []
 
     def run(self, tallies: dict[Key, Tally]) -> None:
         clean = self._score(self._x)
-        lower = self._certify("lower", self._group.deep or "alpha-crown")
-        upper = self._certify("upper", "alpha-crown" if self._group.deep else "crown-ibp")
-        lowered = {name: self._attack(name, "lower", clean) for name in ATTACKS}
-        raised = {f"{name} upwards": self._attack(name, "upper", clean) for name in UPWARD}
-        minimiser, maximiser = (self._minimiser(found) for found in (lower, upper))
-        self._meet(lower, lowered | {"minimiser": minimiser}, tallies)
-        self._meet(upper, lowered | raised | {"clean": clean, "maximiser": maximiser}, tallies)
+        deep = self._group.deep
+        lowered = {name: self._attack(name, "lower", clean) for name in self._attacks}
+        if "lower" in self._sides:
+            found = self._certify("lower", deep or "alpha-crown")
+            self._meet(found, lowered | {"minimiser": self._minimiser(found)}, tallies)
+        if "upper" in self._sides:
+            found = self._certify("upper", "alpha-crown" if deep else "crown-ibp")
+            upward = [name for name in self._attacks if ATTACKS[name].directed]
+            raised = {f"{name} upwards": self._attack(name, "upper", clean) for name in upward}
+            ends = {"clean": clean, "maximiser": self._minimiser(found)}
+            self._meet(found, lowered | raised | ends, tallies)
 
     def _score(self, x: Tensor) -> Tensor:
         t = None if self._group.target == "likelihood" else self._x
@@ -218,6 +224,8 @@ def main() -> int:
     add("--models", nargs="+", default=core.list_models())
     add("--problems", type=int, default=3000)
     add("--seed", type=int, default=0)
+    add("--sides", nargs="+", default=SIDES, choices=SIDES)
+    add("--attacks", nargs="+", default=list(ATTACKS), choices=list(ATTACKS))
     add("--csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -227,7 +235,8 @@ def main() -> int:
     done = 0
     with tqdm(total=options.problems, unit="problem", disable=None) as bar, suppress(KeyboardInterrupt):
         for group in groups(options.models, options.problems, options.seed):
-            trial = Trial(group, core.load_model(group.model), x[group.images])
+            vae = core.load_model(group.model)
+            trial = Trial(group, vae, x[group.images], options.sides, options.attacks)
             trial.run(tallies)
             broken += trial.broken
             done += len(group.images)

@@ -1,4 +1,4 @@
-"""The README's tables of models, from the results of the evaluation.
+"""The tables of docs/models.md, from the results of the evaluation.
 
 python -m benchmarks.table              each model under the threat that it was trained for, at eps 0.1
                                         where it was trained for none

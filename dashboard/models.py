@@ -18,7 +18,7 @@ from core.errors import ModelNotFoundError
 ROOTS = "ELBO_MODEL_ROOTS"
 """Environment variable: folders, separated as in PATH, whose subfolders with a config.json are models."""
 DEFAULT_ROOT = "runs"
-"""Taken where the variable is not set: where README's trainings write to."""
+"""Taken where the variable is not set: where the trainings of docs/training.md write to."""
 MOST_MODELS = 64
 """Models of all roots together."""
 _MOST_ENTRIES = 1000

@@ -1,4 +1,4 @@
-"""The README's tables say what the shipped results say."""
+"""The tables of the docs say what the shipped results say; README and docs lead where they say."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "assets" / "results"
 
 
-def tables() -> list[list[str]]:
-    """The tables of the README, each as its lines."""
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def tables(page: str) -> list[list[str]]:
+    """The tables of a page of docs, each as its lines."""
     found: list[list[str]] = [[]]
-    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines():
         if line.startswith("|"):
             found[-1].append(line)
         elif found[-1]:
@@ -29,7 +32,7 @@ def tables() -> list[list[str]]:
 def test_tables_are_what_their_command_prints(options: list[str]) -> None:
     command = [sys.executable, "-m", "benchmarks.table", *options]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines() in tables()
+    assert printed.splitlines() in tables("models.md")
 
 
 def measured() -> dict[tuple[str, str, float, str], dict[str, str]]:
@@ -48,7 +51,7 @@ TIGHTER = re.compile(r"(?P<value>[\d.]+) by `(?P<method>[\w-]+)`(, (?P<images>\d
 
 
 def test_how_tight_is_what_was_measured() -> None:
-    (table,) = [table for table in tables() if "`alpha-crown`" in table[0]]
+    (table,) = [table for table in tables("certificates.md") if "`alpha-crown`" in table[0]]
     found, quoted = measured(), set[tuple[str, str, float, str]]()
     for row in table[2:]:
         name, target, eps, images, alpha, tighter = (cell.strip() for cell in row.strip("|").split("|"))
@@ -64,3 +67,29 @@ def test_how_tight_is_what_was_measured() -> None:
             assert (line["images"], line["violations"], line["vacuous"]) == (count, "0", "0"), key
             quoted.add(key)
     assert quoted == set(found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_commands_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
+    modules = set(re.findall(r"-m\s+((?:core|benchmarks|dashboard)[\w.]*)", text))
+    for module in modules:
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_readme_is_short_and_names_every_page() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    for page in PAGES[1:]:
+        assert f"(docs/{page.name})" in text
+
+
+def test_readme_notebook_cell_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (cell,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    exec(compile(cell, "README.md", "exec"), {})
+    assert "ELBO" in capsys.readouterr().out
