@@ -30,9 +30,9 @@ from tqdm import tqdm
 from core.claim import checksum, read_claim
 from core.cli import main as core_main
 from core.curve import Proof
-from dashboard import compute, tighten
-from dashboard.digit import Digit
-from dashboard.state import Settings
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.explorer import Settings
+from dashboard.shared import compute, tighter_bounds
 
 COUNT = 100
 Fields = dict[str, Any]
@@ -67,7 +67,7 @@ class Asked:
         """As the dashboard makes it; where all is vacuous, at a tenth of eps, or at 0."""
         args = (self.model, self.digit, self.settings)
         if self.states != "draws":
-            proof = tighten.statement(*args, self.method, self.states, self.eps, _quiet)[0]
+            proof = tighter_bounds.statement(*args, self.method, self.states, self.eps, _quiet)[0]
             return compute.claim(*args, proof, states=self.states)
         found = (self._proof(eps) for eps in (self.eps, self.eps / 10, 0.0))
         proof = next(proof for proof in found if proof is not None)
@@ -77,9 +77,9 @@ class Asked:
         args = (self.model, self.digit, self.settings)
         curve = compute.explore(*args, (eps,), _quiet).curve
         if self.method == "crown-ibp":
-            curve = curve.add(tighten.grid(*args, self.method, (eps,), _quiet))
+            curve = curve.add(tighter_bounds.grid(*args, self.method, (eps,), _quiet))
         elif self.method != "ibp":
-            curve = curve.add(tighten.point(*args, self.method, eps, _quiet))
+            curve = curve.add(tighter_bounds.point(*args, self.method, eps, _quiet))
         return curve.best(eps)
 
 

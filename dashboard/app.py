@@ -13,7 +13,10 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from dashboard import health, logs  # noqa: E402
+from dashboard.server import (
+    health,
+    logs,
+)
 
 app = st.App(
     "pages.py",

@@ -29,7 +29,7 @@ from benchmarks.hostile.uploads import uploads
 from benchmarks.hostile.watch import Watch
 from core.data import ASSETS
 from core.files import write_bytes
-from dashboard import models
+from dashboard.addresses import models
 from tests.malice import Bomb, exploded
 
 OUT = ASSETS / "results" / "hostile.csv"

@@ -10,11 +10,11 @@ import core
 from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.results_files import RESULTS, read_results
-from dashboard import choice, models, state
-from dashboard.compare import state as compare
-from dashboard.inspector import state as inspector
-from dashboard.lessons import state as lessons
-from dashboard.params import Message
+from dashboard.addresses import compare, lessons, models
+from dashboard.addresses import explorer as state
+from dashboard.addresses import inspect as inspector
+from dashboard.addresses import results as choice
+from dashboard.addresses.reader import Message
 
 EXPLORER = (
     *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),

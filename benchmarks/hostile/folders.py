@@ -19,7 +19,7 @@ from benchmarks.hostile.cases import Case
 from core.checkpoint import CONFIG, WEIGHTS, save_model
 from core.config import VAEConfig
 from core.model import VAE
-from dashboard import models
+from dashboard.addresses import models
 from tests.malice import Bomb
 
 FLIPS = 15

@@ -13,12 +13,13 @@ from core.checkpoint import load_config
 from core.curve import Curve
 from core.errors import CoreError
 from core.verdicts import Finding, find_verdicts
-from dashboard import models, tighten
-from dashboard.compare.state import CLASSES, PROOF, Comparison
-from dashboard.compute import Result, explore, model, outside, samples, usual_threshold
-from dashboard.digit import Digit
-from dashboard.jobs import Now, Show, Tell, run
-from dashboard.state import Settings
+from dashboard.addresses import models
+from dashboard.addresses.compare import CLASSES, PROOF, Comparison
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.explorer import Settings
+from dashboard.server.background import Now, Show, Tell, run
+from dashboard.shared import tighter_bounds
+from dashboard.shared.compute import Result, explore, model, outside, samples, usual_threshold
 
 CHUNK = 16
 """Images whose verdicts are searched together; a chunk that is done is kept."""
@@ -66,7 +67,7 @@ def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Sho
     """Attack and prove one model on one digit; shares its caches with the explorer. Raises CoreError."""
     asked = comparison.asked
     result = explore(name, digit, asked.settings, asked.grid, show)
-    proofs = tighten.grid(name, digit, asked.settings, PROOF, asked.grid, show)
+    proofs = tighter_bounds.grid(name, digit, asked.settings, PROOF, asked.grid, show)
     place = comparison.models.index(name)
     curve = result.curve.add(proofs)
     return Entry(name, label, place, digit, result, curve, threshold(comparison, name))

@@ -7,23 +7,10 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import compute
-from dashboard.choice import MOST_MODELS
-from dashboard.compare import digits, text
-from dashboard.compare.session import get, key, put, take, turn_back
-from dashboard.compare.state import (
-    EVERY,
-    OPENS,
-    PARTS,
-    Comparison,
-    alike,
-    parse,
-    to_url,
-)
-from dashboard.digit import own_name
-from dashboard.own import store
-from dashboard.params import Message
-from dashboard.state import (
+from dashboard.addresses import sync
+from dashboard.addresses.compare import EVERY, OPENS, PARTS, Comparison, alike, parse, to_url
+from dashboard.addresses.digit import own_name
+from dashboard.addresses.explorer import (
     ATTACKS,
     MOST_DRAWS,
     MOST_NATS,
@@ -33,14 +20,13 @@ from dashboard.state import (
     SCALES,
     Scale,
 )
-from dashboard.text import (
-    ATTACK_LABELS,
-    EPS_LABELS,
-    HELP,
-    LIKELIHOOD_LABELS,
-)
-from dashboard.views import address, asking
-from dashboard.views.address import touch
+from dashboard.addresses.reader import Message
+from dashboard.addresses.results import MOST_MODELS
+from dashboard.addresses.sync import touch
+from dashboard.compare import digits, text
+from dashboard.compare.session import get, key, put, take, turn_back
+from dashboard.shared import common_controls, compute, own_images
+from dashboard.shared.text import ATTACK_LABELS, EPS_LABELS, HELP, LIKELIHOOD_LABELS
 
 PAGE = "compare"
 OWN, COMMON = "5 % quantile of each model", "The same for all"
@@ -50,7 +36,7 @@ _MINE = ("part", "models", "pin", "of", "count", "classes", "sort", "verdict", "
 
 def restore(kinds: Mapping[str, str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    return address.restore(PAGE, partial(parse, kinds=kinds, own=store.images()), _write)
+    return sync.restore(PAGE, partial(parse, kinds=kinds, own=own_images.images()), _write)
 
 
 def read(kinds: Mapping[str, str]) -> tuple[Comparison, list[Message]]:
@@ -62,14 +48,14 @@ def read(kinds: Mapping[str, str]) -> tuple[Comparison, list[Message]]:
         values["against"] = _text(get("against"))
     if get("own"):
         values["own"] = get("own")
-    comparison, messages = parse(values, kinds, store.images())
+    comparison, messages = parse(values, kinds, own_images.images())
     _write(comparison)
     return comparison, messages
 
 
 def publish(comparison: Comparison, kinds: Mapping[str, str]) -> None:
     """Write the comparison to the URL."""
-    address.publish(PAGE, to_url(comparison, kinds))
+    sync.publish(PAGE, to_url(comparison, kinds))
 
 
 def part() -> None:
@@ -91,8 +77,8 @@ def sidebar(comparison: Comparison, kinds: Mapping[str, str], labels: Sequence[i
         if comparison.part == PARTS[0]:
             digits.choose(comparison, labels)
         _models(comparison, kinds)
-        asking.question(key("target"))
-        asking.limit(key("norm"), _change_norm)
+        common_controls.question(key("target"))
+        common_controls.limit(key("norm"), _change_norm)
         st.selectbox(
             "Attack",
             ATTACKS,
@@ -104,7 +90,7 @@ def sidebar(comparison: Comparison, kinds: Mapping[str, str], labels: Sequence[i
         _threshold()
         with st.expander("More settings"):
             _more()
-        asking.foot(_reset, kinds)
+        common_controls.foot(_reset, kinds)
 
 
 def eps_slider() -> None:

@@ -11,13 +11,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from dashboard import images
+from dashboard.addresses.compare import Comparison
 from dashboard.compare import controls, figures, rows, text
 from dashboard.compare.compute import Entry, entry
-from dashboard.compare.state import Comparison
-from dashboard.figures import describe, frame
-from dashboard.jobs import Now
-from dashboard.text import EPS_AXIS, nats
+from dashboard.server.background import Now
+from dashboard.shared import images
+from dashboard.shared.figures import describe, frame
+from dashboard.shared.text import EPS_AXIS, nats
 
 _STANDS = 2.0
 """Seconds that charts stand before they are drawn again; the browser rebuilds them each time."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from dashboard.addresses.compare import Comparison
 from dashboard.compare.session import get, key, set_
-from dashboard.compare.state import Comparison
-from dashboard.views import digits
+from dashboard.shared import image_picker
 
 
 def choose(comparison: Comparison, labels: Sequence[int]) -> None:
     """The explorer's controls, and pins."""
-    digits.choose(np.asarray(labels), prefix=key(""))
+    image_picker.choose(np.asarray(labels), prefix=key(""))
     index = comparison.asked.index
     with st.container(horizontal=True):
         if comparison.against != index and not get("own"):

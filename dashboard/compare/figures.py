@@ -11,10 +11,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.compare.compute import Entry
-from dashboard.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
-from dashboard.figures import GREY, Line, faint, hover, leaves
-from dashboard.ink import legible
-from dashboard.text import nats
+from dashboard.shared.chart_theme import legible
+from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
+from dashboard.shared.figures import GREY, Line, faint, hover, leaves
+from dashboard.shared.text import nats
 
 _MARKS = 0.05
 """Every how much of the chart's width a marker is drawn."""

@@ -11,17 +11,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from core.verdicts import BROKEN, CERTIFIED, OPEN, Finding
-from dashboard import compute, images
+from dashboard.addresses.compare import PER_PAGE, Comparison, explorer_address
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.sync import touch
 from dashboard.compare import controls, figures, picks, rows, text
 from dashboard.compare.compute import chosen, chunks, findings, threshold
 from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
-from dashboard.compare.state import PER_PAGE, Comparison, explorer_address
-from dashboard.curves import GLYPHS
-from dashboard.digit import Digit
-from dashboard.jobs import Now
-from dashboard.text import EPS_AXIS, EXPLORER_PAGE, QUANTITY_NAMES
-from dashboard.views.address import touch
+from dashboard.server.background import Now
+from dashboard.shared import compute, images
+from dashboard.shared.curves import GLYPHS
+from dashboard.shared.text import EPS_AXIS, EXPLORER_PAGE, QUANTITY_NAMES
 
 SECONDS = 120.0
 """After so long no other digits are begun, so that one visitor does not occupy the server."""

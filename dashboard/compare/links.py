@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.addresses.compare import address
+from dashboard.addresses.explorer import State
 from dashboard.compare import text
 from dashboard.compare.compute import kinds
-from dashboard.compare.state import address
-from dashboard.state import State
-from dashboard.text import COMPARE_PAGE
+from dashboard.shared.text import COMPARE_PAGE
 
 
 def to_compare(state: State, models: Sequence[str]) -> None:

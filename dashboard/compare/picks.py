@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from dashboard.addresses.compare import CLASSES, COUNTS, EVERY, SORTS, VERDICTS, Comparison
 from dashboard.compare import text
 from dashboard.compare.session import key, set_, turn_back
-from dashboard.compare.state import CLASSES, COUNTS, EVERY, SORTS, VERDICTS, Comparison
 
 
 def choose(comparison: Comparison, names: Mapping[str, str]) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from core.certificate import shown_radius
 from core.curve import Curve
 from core.verdicts import BROKEN, CERTIFIED, Finding
+from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.compare import text
 from dashboard.compare.compute import Entry
-from dashboard.compare.state import EVERY, PROOF, Comparison
-from dashboard.text import METHOD_NAMES, floor, signed
+from dashboard.shared.text import METHOD_NAMES, floor, signed
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.views.address import touch
+from dashboard.addresses.sync import touch
 
 
 def key(field: str) -> str:

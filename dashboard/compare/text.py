@@ -61,7 +61,7 @@ SORTS = {
 }
 EVERY = "All compared"
 GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "open", "threshold", "draws")
-"""Definitions of dashboard.text.HELP that this page repeats."""
+"""Definitions of dashboard.shared.text.HELP that this page repeats."""
 THRESHOLD = {
     True: "Threshold: each model's own, below which about 5 % of clean test digits score; an anomaly "
     "detector would reject them.",

@@ -8,14 +8,14 @@ from dataclasses import replace
 import streamlit as st
 
 from core.errors import CoreError
-from dashboard import compute
+from dashboard.addresses.compare import PARTS, Comparison, explorer_address
+from dashboard.addresses.models import available
 from dashboard.compare import controls, text
 from dashboard.compare.compute import kinds as likelihoods
 from dashboard.compare.digit_part import show_digits
 from dashboard.compare.gallery import show_gallery
-from dashboard.compare.state import PARTS, Comparison, explorer_address
-from dashboard.models import available
-from dashboard.text import EXPLORER_PAGE, HELP
+from dashboard.shared import compute
+from dashboard.shared.text import EXPLORER_PAGE, HELP
 
 
 def show() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import text
+from dashboard.shared import text
 
 st.title(text.TITLE, anchor=False)
 st.markdown(text.SUBTITLE)
 
 # Late on purpose: these lines take seconds in a fresh process.
-from dashboard.views import explorer  # noqa: E402
+from dashboard.explorer import view as explorer  # noqa: E402
 
 explorer.show()

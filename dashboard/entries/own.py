@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.own import text
+from dashboard.shared import own_text as text
 
 st.title(text.TITLE, anchor=False)
 st.markdown(text.SUBTITLE)

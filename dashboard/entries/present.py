@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import text
+from dashboard.shared import text
 
 st.title(text.TITLE, anchor=False)
 

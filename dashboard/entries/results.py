@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import text
+from dashboard.shared import text
 
 st.title(text.RESULTS_TITLE, anchor=False)
 st.markdown(text.RESULTS_SUBTITLE)
 
 # Late on purpose: these lines take seconds in a fresh process.
-from dashboard.views import results  # noqa: E402
+from dashboard.results import view as results  # noqa: E402
 
 results.show()

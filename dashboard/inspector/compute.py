@@ -12,11 +12,11 @@ import torch
 import core
 from core.errors import CoreError
 from core.inspection import METHODS, Inspection, Layer, Terms, Units, layer_names
-from dashboard.compute import model, outside, samples
-from dashboard.digit import Digit, cached
-from dashboard.inspector.state import Layout, Question
-from dashboard.jobs import Now, Show, Tell, run
-from dashboard.models import Stamp, stamp
+from dashboard.addresses.digit import Digit, cached
+from dashboard.addresses.inspect import Layout, Question
+from dashboard.addresses.models import Stamp, stamp
+from dashboard.server.background import Now, Show, Tell, run
+from dashboard.shared.compute import model, outside, samples
 
 STEPS, SAMPLES, ITERATIONS = 40, 16, 50
 """Of the attack, of the ball, of alpha-CROWN: as on the explorer, as far as it has them."""

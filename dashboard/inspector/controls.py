@@ -9,17 +9,16 @@ import numpy as np
 import streamlit as st
 
 from core.inspection import METHODS
-from dashboard import compute
-from dashboard.digit import own_name
+from dashboard.addresses import sync
+from dashboard.addresses.digit import own_name
+from dashboard.addresses.explorer import MOST_SEED
+from dashboard.addresses.inspect import MOST_DRAWS, RADII, Look, default_look, parse, to_params
+from dashboard.addresses.reader import Message
+from dashboard.addresses.sync import touch
 from dashboard.inspector import text
 from dashboard.inspector.compute import layout
-from dashboard.inspector.state import MOST_DRAWS, RADII, Look, default_look, parse, to_params
-from dashboard.own import store
-from dashboard.params import Message
-from dashboard.state import MOST_SEED
-from dashboard.text import EPS_LABELS, HELP, METHOD_NAMES
-from dashboard.views import address, asking, digits
-from dashboard.views.address import touch
+from dashboard.shared import common_controls, compute, image_picker, own_images
+from dashboard.shared.text import EPS_LABELS, HELP, METHOD_NAMES
 
 PAGE = "inspect"
 PREFIX = f"{PAGE}-"
@@ -31,13 +30,13 @@ FIELDS = (
 
 def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    read_ = partial(parse, models=models, layout=layout, own=store.images())
-    return address.restore(PAGE, read_, _write)
+    read_ = partial(parse, models=models, layout=layout, own=own_images.images())
+    return sync.restore(PAGE, read_, _write)
 
 
 def publish(look: Look, models: Sequence[str]) -> None:
     """Write the state to the URL."""
-    address.publish(PAGE, to_params(look, models))
+    sync.publish(PAGE, to_params(look, models))
 
 
 def read(models: Sequence[str]) -> tuple[Look, list[Message]]:
@@ -53,7 +52,7 @@ def read(models: Sequence[str]) -> tuple[Look, list[Message]]:
             values.pop(field)
     if session[key("own")]:
         values["own"] = session[key("own")]
-    look, messages = parse(values, models, layout, store.images())
+    look, messages = parse(values, models, layout, own_images.images())
     for field in ("layer", "draw", "across", "up"):
         session[key(field)] = getattr(look, field)
     return look, messages
@@ -71,7 +70,7 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             help=text.HELP["model"],
             on_change=touch,
         )
-        digits.choose(labels, PREFIX)
+        image_picker.choose(labels, PREFIX)
         norm = session[key("norm")]
         st.select_slider(
             EPS_LABELS[norm],
@@ -81,12 +80,12 @@ def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
             help=HELP["eps"],
             on_change=touch,
         )
-        asking.question(key("target"))
+        common_controls.question(key("target"))
         with st.expander("More settings"):
-            asking.limit(key("norm"), _change_norm)
+            common_controls.limit(key("norm"), _change_norm)
             st.number_input("Draws", 1, MOST_DRAWS, key=key("draws"), help=HELP["draws"], on_change=touch)
             st.number_input("Seed", 0, MOST_SEED, key=key("seed"), help=HELP["seed"], on_change=touch)
-        asking.foot(_reset, models)
+        common_controls.foot(_reset, models)
 
 
 def layer_choice(names: Mapping[str, str], look: Look, drawn: bool, pictured: bool) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import state as explorer
+from dashboard.addresses import explorer
+from dashboard.addresses.inspect import MOST_DRAWS, Look, Question, to_params
 from dashboard.inspector import text
-from dashboard.inspector.state import MOST_DRAWS, Look, Question, to_params
-from dashboard.text import EXPLORER_PAGE
+from dashboard.shared.text import EXPLORER_PAGE
 
 ICON = ":material/arrow_forward:"
 

@@ -7,12 +7,12 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from dashboard.curves import PALETTE, wrapped
-from dashboard.ink import legible
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import hatched
-from dashboard.text import METHOD_NAMES, proved_nats, signed
+from dashboard.shared.chart_theme import legible
+from dashboard.shared.curves import PALETTE, wrapped
+from dashboard.shared.text import METHOD_NAMES, proved_nats, signed
 
 ROUNDING = 1e-6
 """Nats: what is less is what covers rounding."""

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.inspection import METHODS
-from dashboard.curves import PALETTE
-from dashboard.figures import faint
-from dashboard.ink import INK, legible
 from dashboard.inspector.compute import Posteriors, View
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS, STYLES
-from dashboard.text import METHOD_NAMES
+from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.curves import PALETTE
+from dashboard.shared.figures import faint
+from dashboard.shared.text import METHOD_NAMES
 
 BEYOND = 0.6
 """A box that reaches so many times what the digits span beyond it does not set the frame."""

@@ -8,12 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.inspection import METHODS
-from dashboard.figures import faint
-from dashboard.ink import INK, legible
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS
-from dashboard.text import METHOD_NAMES
+from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.figures import faint
+from dashboard.shared.text import METHOD_NAMES
 
 MOST_BARS = 40
 SIDE = 168

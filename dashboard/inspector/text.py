@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from dashboard.text import METHOD_NAMES, nats, proved_nats
+from dashboard.shared.text import METHOD_NAMES, nats, proved_nats
 
 TITLE = "Inspect"
 SUBTITLE = (

@@ -8,14 +8,14 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.inspection import METHODS
-from dashboard import compute
+from dashboard.addresses.inspect import Look
+from dashboard.addresses.models import available, sentence
 from dashboard.inspector import compute as looking
 from dashboard.inspector import controls, links, lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Seen, View
-from dashboard.inspector.state import Look
-from dashboard.jobs import Now
-from dashboard.models import available, sentence
-from dashboard.text import METHOD_NAMES, plain
+from dashboard.server.background import Now
+from dashboard.shared import compute
+from dashboard.shared.text import METHOD_NAMES, plain
 
 QUIET = {"displayModeBar": False}
 

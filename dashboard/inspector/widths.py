@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from core.inspection import METHODS
-from dashboard.curves import PALETTE
-from dashboard.ink import legible
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import REACHED, number, share, wide
-from dashboard.text import METHOD_NAMES
+from dashboard.shared.chart_theme import legible
+from dashboard.shared.curves import PALETTE
+from dashboard.shared.text import METHOD_NAMES
 
 COLOURS = {"ibp": PALETTE[0], "crown": PALETTE[1], REACHED: PALETTE[2]}
 STYLES = {"ibp": ("dash", "square-open"), "crown": ("solid", "diamond"), REACHED: ("dot", "circle")}

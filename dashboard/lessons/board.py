@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.errors import CoreError
-from dashboard import images
-from dashboard.text import nats
+from dashboard.shared import images
+from dashboard.shared.text import nats
 
 
 @dataclass(frozen=True)

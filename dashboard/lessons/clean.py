@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dashboard.jobs import Show
+from dashboard.addresses.lessons import STANDARD, Place
 from dashboard.lessons import compute, figures, text
 from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
-from dashboard.lessons.state import STANDARD, Place
-from dashboard.text import nats
+from dashboard.server.background import Show
+from dashboard.shared.text import nats
 
 
 def board(place: Place, show: Show) -> Board:

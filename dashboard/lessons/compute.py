@@ -14,12 +14,12 @@ from core.attacks import AttackResult
 from core.certificate import Certificate
 from core.elbo import ELBO
 from core.validate import TARGETS
-from dashboard import compute
-from dashboard.compute import outside
-from dashboard.digit import Digit, cached
-from dashboard.jobs import Now, Show, Tell, run
-from dashboard.lessons.state import SETTINGS
-from dashboard.text import METHOD_NAMES
+from dashboard.addresses.digit import Digit, cached
+from dashboard.addresses.lessons import SETTINGS
+from dashboard.server.background import Now, Show, Tell, run
+from dashboard.shared import compute
+from dashboard.shared.compute import outside
+from dashboard.shared.text import METHOD_NAMES
 
 STEPS = SETTINGS.steps
 METHODS = ("ibp", "crown")

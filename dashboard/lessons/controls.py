@@ -10,20 +10,20 @@ import numpy as np
 import streamlit as st
 
 from core.lessons import MOVES
-from dashboard import compute
+from dashboard.addresses import sync
+from dashboard.addresses.lessons import EPS, PLANS, SETTINGS, Place, parse, to_params
+from dashboard.addresses.reader import Message
+from dashboard.addresses.sync import touch
 from dashboard.lessons import text
-from dashboard.lessons.state import EPS, PLANS, SETTINGS, Place, parse, to_params
-from dashboard.params import Message
-from dashboard.text import HELP
-from dashboard.views import address
-from dashboard.views.address import touch
+from dashboard.shared import compute
+from dashboard.shared.text import HELP
 
 PAGE = "lessons"
 
 
 def restore() -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    return address.restore(PAGE, parse, _write)
+    return sync.restore(PAGE, parse, _write)
 
 
 def read() -> Place:
@@ -34,7 +34,7 @@ def read() -> Place:
 
 def publish(place: Place) -> None:
     """Write the place to the URL."""
-    address.publish(PAGE, to_params(place))
+    sync.publish(PAGE, to_params(place))
 
 
 def overview(place: Place) -> None:

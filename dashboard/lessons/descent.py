@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dashboard import images
-from dashboard.jobs import Show
+from dashboard.addresses.lessons import STANDARD, Place
 from dashboard.lessons import compute, figures, text
 from dashboard.lessons.board import Board, Chart, Number, Picture, captioned, filled, grey, tex
-from dashboard.lessons.state import STANDARD, Place
-from dashboard.text import nats, signed
+from dashboard.server.background import Show
+from dashboard.shared import images
+from dashboard.shared.text import nats, signed
 
 
 def board(place: Place, show: Show) -> Board:

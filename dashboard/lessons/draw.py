@@ -7,15 +7,15 @@ import streamlit as st
 from dashboard.lessons import text
 from dashboard.lessons.board import Board
 from dashboard.lessons.text import Lesson
-from dashboard.present import large
-from dashboard.present.look import DESK, ROOM, Look, enlarged
-from dashboard.text import plain
+from dashboard.shared import large_type
+from dashboard.shared.display_size import DESK, ROOM, Look, enlarged
+from dashboard.shared.text import plain
 
 
 def formulas(board: Board, look: Look) -> None:
     for formula in board.formulas:
         if look is ROOM:
-            large.say(f"$\\displaystyle {formula}$")
+            large_type.say(f"$\\displaystyle {formula}$")
         else:
             st.latex(formula)
 
@@ -24,7 +24,7 @@ def numbers(board: Board, look: Look) -> None:
     with st.container(horizontal=True, gap="large" if look is ROOM else "small"):
         for number in board.numbers:
             if look is ROOM:
-                large.number(number.label, number.value, number.note)
+                large_type.number(number.label, number.value, number.note)
             else:
                 st.metric(number.label, number.value, number.note, delta_color="off", delta_arrow="off")
 
@@ -37,7 +37,7 @@ def pictures(board: Board, look: Look) -> None:
             with st.container(width=look.picture, gap="xsmall"):
                 st.image(picture.png, width=look.picture, alt=picture.alt)
                 if look is ROOM:
-                    large.note(picture.caption)
+                    large_type.note(picture.caption)
                 else:
                     st.caption(picture.caption)
 
@@ -45,7 +45,7 @@ def pictures(board: Board, look: Look) -> None:
 def charts(board: Board, look: Look) -> None:
     for number, chart in enumerate(board.charts):
         if look is ROOM:
-            large.say(chart.title, 3)
+            large_type.say(chart.title, 3)
         else:
             st.markdown(f"**{chart.title}**")
         st.plotly_chart(
@@ -55,7 +55,7 @@ def charts(board: Board, look: Look) -> None:
             alt=chart.alt,
         )
         if chart.legend and look is ROOM:
-            large.note(chart.legend)
+            large_type.note(chart.legend)
         elif chart.legend:
             st.caption(chart.legend)
     if board.problem is not None:
@@ -65,12 +65,12 @@ def charts(board: Board, look: Look) -> None:
 def question(lesson: Lesson, board: Board, look: Look) -> None:
     """Something to think about; the answer waits to be opened."""
     if look is ROOM:
-        large.say(lesson.question, 3)
+        large_type.say(lesson.question, 3)
     else:
         st.markdown(f"**{text.QUESTION}.** {lesson.question}")
     with st.expander(text.ANSWER):
         answer = f"{lesson.answer}\n\n{board.answer}".strip()
         if look is ROOM:
-            large.say(answer.replace("\n\n> ", " "), 3)
+            large_type.say(answer.replace("\n\n> ", " "), 3)
         else:
             st.markdown(answer)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dashboard.figures import COLOURS
-from dashboard.jobs import Show
+from dashboard.addresses.lessons import ROBUST, STANDARD, Place
 from dashboard.lessons import compute, figures, text
 from dashboard.lessons.board import Board, Chart, Number, filled, tex
-from dashboard.lessons.state import ROBUST, STANDARD, Place
-from dashboard.text import METHOD_NAMES, proved_nats
+from dashboard.server.background import Show
+from dashboard.shared.figures import COLOURS
+from dashboard.shared.text import METHOD_NAMES, proved_nats
 
 FIRST = "encoder 1 Linear"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.figures import COLOURS, GREY
-from dashboard.ink import INK, legible
+from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.figures import COLOURS, GREY
 
 STROKES = {"ibp": "solid", "crown": "dash"}
 

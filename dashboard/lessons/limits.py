@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from core.lessons import MOVES
-from dashboard.figures import COLOURS, GREY
-from dashboard.jobs import Show
+from dashboard.addresses.lessons import ROBUST, Place
 from dashboard.lessons import compute, figures, text
 from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
 from dashboard.lessons.figures import Row
-from dashboard.lessons.state import ROBUST, Place
-from dashboard.text import floor, minus, nats, proved_nats
+from dashboard.server.background import Show
+from dashboard.shared.figures import COLOURS, GREY
+from dashboard.shared.text import floor, minus, nats, proved_nats
 
 
 def board(place: Place, show: Show) -> Board:

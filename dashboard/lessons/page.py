@@ -8,14 +8,14 @@ import streamlit as st
 
 import core
 from core.errors import CoreError
-from dashboard import state as explorer
-from dashboard.jobs import Now, Show
+from dashboard.addresses import explorer
+from dashboard.addresses.lessons import Place, missing
 from dashboard.lessons import clean, controls, descent, draw, explosion, limits, pixels, price, text
 from dashboard.lessons.board import Board
-from dashboard.lessons.state import Place, missing
-from dashboard.present import large
-from dashboard.present.look import DESK, ROOM
-from dashboard.text import EXPLORER_PAGE, plain
+from dashboard.server.background import Now, Show
+from dashboard.shared import large_type
+from dashboard.shared.display_size import DESK, ROOM
+from dashboard.shared.text import EXPLORER_PAGE, plain
 
 BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
     clean.board,
@@ -77,14 +77,14 @@ def _desk(place: Place, progress: Show) -> None:
 def _room(place: Place, progress: Show) -> None:
     """What is seen, in large type; the words are the lecturer's."""
     lesson = text.LESSONS[place.lesson - 1]
-    large.say(f"{place.lesson} · {lesson.title}", 1)
+    large_type.say(f"{place.lesson} · {lesson.title}", 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         with st.container(width="content"):
             controls.control(place)
         with st.container(width="content"):
             controls.turns(place)
     board = BOARDS[place.lesson - 1](place, progress)
-    large.say(board.finding)
+    large_type.say(board.finding)
     draw.numbers(board, ROOM)
     words, seen = st.columns((4, 5), gap="large")
     with words:

@@ -7,14 +7,14 @@ import math
 from core.checkpoint import load_config
 from core.errors import CoreError, DataError
 from core.evaluate import CONSTANT as DECODER
-from dashboard import compute as pages
-from dashboard import curves, pareto, shown
-from dashboard.choice import parse, radii
-from dashboard.jobs import Show
+from dashboard.addresses.lessons import ROBUST, SETTINGS, STANDARD, Place
+from dashboard.addresses.results import parse, radii
 from dashboard.lessons import compute, text
 from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
-from dashboard.lessons.state import ROBUST, SETTINGS, STANDARD, Place
-from dashboard.text import CONSTANT, floor, nats, of_images, proved_nats
+from dashboard.server.background import Show
+from dashboard.shared import compute as pages
+from dashboard.shared import curves, pareto, result_rows
+from dashboard.shared.text import CONSTANT, floor, nats, of_images, proved_nats
 
 
 def board(place: Place, show: Show) -> Board:
@@ -91,8 +91,8 @@ def _chart(eps: float) -> Chart:
         {"eps": f"{eps:g}", "target": SETTINGS.target, "models": f"{STANDARD},{ROBUST}"}, results
     )
     names = pages.labels(tuple(entry.model for entry in results.entries))
-    lines = shown.points(results, choice, names | {DECODER: CONSTANT})
-    attacked, certified = shown.sizes(results, choice)
+    lines = result_rows.points(results, choice, names | {DECODER: CONSTANT})
+    attacked, certified = result_rows.sizes(results, choice)
     over = of_images(certified or attacked or 0, results.suite.images)
     coloured = [line for line in lines if line.place is not None]
     legend = "\u2003 ".join(

@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2 import component
 
-from dashboard.own import text
 from dashboard.own.strokes import MOST_POINTS, PEN, Strokes, check_strokes
+from dashboard.shared import own_text as text
 
 _KEPT = "own strokes"
 

@@ -11,21 +11,22 @@ from core.checkpoint import load_config, model_config
 from core.errors import CoreError
 from core.fit import SIDE, like_mnist
 from core.picture import Page, read_page
-from dashboard import compute, models
-from dashboard.digit import own_name
-from dashboard.images import grey
-from dashboard.own import store, text
+from dashboard.addresses import models, sync
+from dashboard.addresses.digit import own_name
+from dashboard.explorer import controls
 from dashboard.own.draw import draw
 from dashboard.own.strokes import render
-from dashboard.text import EXPLORER_PAGE, plain
-from dashboard.views import address, controls
+from dashboard.shared import compute, own_images
+from dashboard.shared import own_text as text
+from dashboard.shared.images import grey
+from dashboard.shared.text import EXPLORER_PAGE, plain
 
 PREVIEW = 196
 """Pixels on the screen, 7 for each of the image's."""
 
 
 def show() -> None:
-    address.arrive("own")
+    sync.arrive("own")
     drawing, file = st.columns(2, gap="medium", border=True)
     with drawing:
         st.header(text.DRAW, anchor=False, help=text.DRAW_HELP)
@@ -34,8 +35,8 @@ def show() -> None:
         st.header(text.UPLOAD, anchor=False)
         _upload()
     st.caption(text.CERTIFICATE)
-    if store.images():
-        _kept(store.images())
+    if own_images.images():
+        _kept(own_images.images())
     st.header(text.MODELS, anchor=False)
     _models()
 
@@ -91,12 +92,12 @@ def _offer(ready: np.ndarray, label: str) -> None:
     alt = text.seen_alt(int((ready > 0.5).sum()))
     st.image(grey(ready, scale=2 * PREVIEW // SIDE), caption=text.SEEN, width=PREVIEW, alt=alt)
     if st.button(label, width="stretch"):
-        _explore(store.add(ready))
+        _explore(own_images.add(ready))
 
 
 def _explore(name: str) -> None:
     """Go on in the explorer as it was left, with an image of one's own."""
-    st.switch_page(EXPLORER_PAGE, query_params=address.last(controls.PAGE) | {"own": name})
+    st.switch_page(EXPLORER_PAGE, query_params=sync.last(controls.PAGE) | {"own": name})
 
 
 def _kept(images: Mapping[str, bytes]) -> None:
@@ -104,10 +105,10 @@ def _kept(images: Mapping[str, bytes]) -> None:
     with st.container(horizontal=True, gap="small"):
         for number, (name, pixels) in enumerate(images.items(), 1):
             with st.container(width=84):
-                st.image(grey(store.picture(pixels), scale=6), width=84, alt=text.image_alt(number))
+                st.image(grey(own_images.picture(pixels), scale=6), width=84, alt=text.image_alt(number))
                 if st.button("Use", key=f"use-{name}", width="stretch"):
                     _explore(name)
-    st.button(text.FORGET, on_click=store.clear, icon=":material/delete:")
+    st.button(text.FORGET, on_click=own_images.clear, icon=":material/delete:")
 
 
 def _models() -> None:
@@ -119,7 +120,7 @@ def _models() -> None:
             st.markdown(names[name], width="content")
             problem = _problem(name)
             if problem is None:
-                url = address.last(controls.PAGE) | {"right": name}
+                url = sync.last(controls.PAGE) | {"right": name}
                 st.page_link(EXPLORER_PAGE, label=text.OPEN, query_params=url, width="content")
         if problem is not None:
             st.error(plain(problem))

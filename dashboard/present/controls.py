@@ -8,14 +8,13 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import compute
-from dashboard.own import store
-from dashboard.params import Message
+from dashboard.addresses import sync
+from dashboard.addresses.explorer import MOST_INDEX, State, parse, to_params
+from dashboard.addresses.reader import Message
+from dashboard.addresses.sync import touch
 from dashboard.present import text
-from dashboard.state import MOST_INDEX, State, parse, to_params
-from dashboard.text import EPS_LABELS, HELP
-from dashboard.views import address
-from dashboard.views.address import touch
+from dashboard.shared import compute, own_images
+from dashboard.shared.text import EPS_LABELS, HELP
 
 PAGE = "present"
 _STATE = "present-state"
@@ -23,7 +22,7 @@ _STATE = "present-state"
 
 def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL, which is the explorer's; what it said that was wrong."""
-    return address.restore(PAGE, partial(parse, models=models, own=store.images()), _write)
+    return sync.restore(PAGE, partial(parse, models=models, own=own_images.images()), _write)
 
 
 def read() -> State:
@@ -32,7 +31,7 @@ def read() -> State:
 
 
 def publish(state: State, models: Sequence[str]) -> None:
-    address.publish(PAGE, to_params(state, models))
+    sync.publish(PAGE, to_params(state, models))
 
 
 def row(state: State, models: Sequence[str]) -> None:
@@ -76,7 +75,7 @@ def _change(models: Sequence[str], values: Callable[[], dict[str, str]]) -> Call
 
     def change() -> None:
         state = read()
-        _go(parse(to_params(state, models) | values(), models, store.images())[0])
+        _go(parse(to_params(state, models) | values(), models, own_images.images())[0])
 
     return change
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.addresses.explorer import State, to_params
 from dashboard.lessons import text as lessons
 from dashboard.present import text
-from dashboard.state import State, to_params
 
 
 def onward(state: State, models: Sequence[str]) -> None:

@@ -11,14 +11,14 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.curve import Proof
 from core.errors import CoreError
-from dashboard import compute, figures, text, tighten
-from dashboard.jobs import Now, Show
-from dashboard.models import available, sentence
-from dashboard.present import controls, large
+from dashboard.addresses.explorer import FAST, State, to_params
+from dashboard.addresses.models import available, sentence
+from dashboard.present import controls
 from dashboard.present import text as words
-from dashboard.present.look import ROOM, enlarged
 from dashboard.present.side import Side
-from dashboard.state import FAST, State, to_params
+from dashboard.server.background import Now, Show
+from dashboard.shared import compute, figures, large_type, text, tighter_bounds
+from dashboard.shared.display_size import ROOM, enlarged
 
 
 def show() -> None:
@@ -60,7 +60,7 @@ def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: D
     """The chart, the statements and the way back; then better proofs, into the same places."""
     chart, versions = st.empty(), itertools.count()
     legend = figures.legend([side.line for side in sides])
-    large.note(legend)
+    large_type.note(legend)
     with st.expander(words.STATEMENTS):
         statements = st.empty()
     st.page_link(
@@ -99,11 +99,11 @@ def _steps(
     if state.method != "ibp":
         for side in sides:
             args = (side.model, state.digit, state.settings, FAST[-1], state.grid)
-            yield side, partial(tighten.grid, *args)
+            yield side, partial(tighter_bounds.grid, *args)
     for method in dict.fromkeys((state.spread, state.method)):
         for side in sides if method not in FAST else ():
             args = (side.model, state.digit, state.settings, method, state.eps)
-            yield side, partial(tighten.point, *args)
+            yield side, partial(tighter_bounds.point, *args)
 
 
 def _progress(name: str, status: DeltaGenerator) -> Show:

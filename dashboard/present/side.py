@@ -8,13 +8,12 @@ import numpy as np
 import streamlit as st
 
 from core.curve import Curve, Proof
-from dashboard import figures, images, text
-from dashboard.compute import Result
-from dashboard.present import large
-from dashboard.present.look import ROOM
+from dashboard.addresses.explorer import State
 from dashboard.present.text import DRAWS
-from dashboard.state import State
-from dashboard.text import METHOD_NAMES, nats, proved_nats, signed
+from dashboard.shared import figures, images, large_type, text
+from dashboard.shared.compute import Result
+from dashboard.shared.display_size import ROOM
+from dashboard.shared.text import METHOD_NAMES, nats, proved_nats, signed
 
 
 class Side:
@@ -36,7 +35,7 @@ class Side:
         self.curve = self.curve.add(proofs)
         hue, verdict = text.HUES[self.colour], self.curve.verdict(self.threshold).sentence()
         with self._verdict:
-            large.say(f":{hue}[{self.name}]: {text.minus(verdict)}")
+            large_type.say(f":{hue}[{self.name}]: {text.minus(verdict)}")
         with self._numbers.container(horizontal=True, gap="large"):
             _numbers(self.curve, self._at)
 
@@ -75,15 +74,15 @@ def _pictures(result: Result, i: int) -> None:
         for caption, image, alt in shown:
             with st.container(width=ROOM.picture, gap=None):
                 st.image(images.grey(image), width=ROOM.picture, alt=alt)
-                large.note(caption)
+                large_type.note(caption)
 
 
 def _numbers(curve: Curve, i: int) -> None:
     attained, best = curve.attained[i].item(), curve.best(curve.eps[i].item())
-    large.number("Clean", nats(curve.clean), "no attack")
-    large.number("Attained", nats(attained), f"{signed(attained - curve.clean)} from clean")
+    large_type.number("Clean", nats(curve.clean), "no attack")
+    large_type.number("Attained", nats(attained), f"{signed(attained - curve.clean)} from clean")
     if best is None:
-        large.number("Proved", "vacuous", "nothing is proved")
+        large_type.number("Proved", "vacuous", "nothing is proved")
     else:
         by = f"{DRAWS}, by {METHOD_NAMES[best.method]}"
-        large.number("Proved", proved_nats(best.bound, side=curve.side), by)
+        large_type.number("Proved", proved_nats(best.bound, side=curve.side), by)

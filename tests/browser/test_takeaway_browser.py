@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from playwright.sync_api import Page, expect
 
-from dashboard.text import nats, proved_nats
+from dashboard.shared.text import nats, proved_nats
 
 ROOT = Path(__file__).resolve().parents[2]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import claims
 from core.claim import read_claim
-from dashboard import compute, tighten
+from dashboard.shared import compute, tighter_bounds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +26,7 @@ def questions() -> list[claims.Asked]:
 @pytest.fixture(scope="module")
 def files(questions: list[claims.Asked]) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (compute, tighten):  # fewer draws of the noise at large: a tenth of the time
+        for module in (compute, tighter_bounds):  # fewer draws of the noise at large: a tenth of the time
             patch.setattr(module, "SAMPLE", 1600)
         return [question.file() for question in questions]
 

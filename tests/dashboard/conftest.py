@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import streamlit as st
 import torch
-from page_parts import NAMES
 from streamlit.testing.v1 import AppTest
 
 from core import checkpoint
 from core.config import VAEConfig
 from core.model import VAE
+from tests.dashboard.page_parts import NAMES
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "pages.py"
 

@@ -1,0 +1,109 @@
+"""Which lesson is shown, and with what; read from and written to the URL. Nothing here trusts its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from core.lessons import MOVES
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.explorer import FIRST_CHOICE, MOST_INDEX, Settings, State
+from dashboard.addresses.reader import Message, Reader
+
+EPS = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Those of the evaluation, so that every lesson can show its results."""
+STANDARD, ROBUST = FIRST_CHOICE["left"], FIRST_CHOICE["right"]
+SETTINGS = Settings()
+
+
+BOTH = (STANDARD, ROBUST)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed in a lesson. control: the one thing that is not, "digit", "eps" or "move".
+
+    method  of the explorer's proof when a lesson is opened there.
+    """
+
+    control: str
+    models: tuple[str, ...]
+    eps: float
+    method: str = "ibp"
+
+
+PLANS = (
+    Plan("digit", (STANDARD,), 0.1),
+    Plan("eps", (STANDARD,), 0.1),
+    Plan("eps", (STANDARD,), 0.1),
+    Plan("eps", BOTH, 0.02, "crown"),
+    Plan("eps", BOTH, 0.1),
+    Plan("move", (ROBUST,), 0.01, "crown-ibp"),
+)
+"""Of lesson 1, 2, ..."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Everything that the URL can say. lesson: from 1. move: one of core.lessons.MOVES."""
+
+    lesson: int = 1
+    index: int = 0
+    eps: float = PLANS[0].eps
+    move: str = "shift-2"
+    present: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        return PLANS[self.lesson - 1]
+
+    @property
+    def digit(self) -> Digit:
+        return Digit(self.index)
+
+    def turn(self, to: int) -> Place:
+        """Another lesson, as it opens, on the same digit."""
+        lesson = min(max(to, 1), len(PLANS))
+        return Place(lesson, self.index, PLANS[lesson - 1].eps, present=self.present)
+
+    def explorer(self) -> State:
+        """The same question in the explorer."""
+        state = State(STANDARD, ROBUST, index=self.index, eps=self.eps, settings=SETTINGS)
+        return replace(state, method=self.plan.method)
+
+
+def parse(params: Mapping[str, str]) -> tuple[Place, list[Message]]:
+    """A valid place from text that anyone may have written, and what had to be refused."""
+    reader = Reader(params)
+    # First: what the others open with depends on it.
+    lesson = reader.whole("lesson", 1, len(PLANS), 1)
+    usual = Place().turn(lesson)
+    place = Place(
+        lesson=lesson,
+        index=reader.whole("index", 0, MOST_INDEX, usual.index),
+        eps=reader.among("eps", EPS, usual.eps),
+        move=reader.one_of("move", tuple(MOVES), usual.move),
+        present=reader.one_of("present", ("0", "1"), "0") == "1",
+    )
+    return place, reader.messages
+
+
+def to_params(place: Place) -> dict[str, str]:
+    """The URL of a place: only what differs from how the lesson opens. `parse` reads it back exactly."""
+    usual = _flat(Place().turn(place.lesson)) | {"lesson": "1"}
+    return {key: value for key, value in _flat(place).items() if value != usual[key]}
+
+
+def _flat(place: Place) -> dict[str, str]:
+    return {
+        "lesson": str(place.lesson),
+        "index": str(place.index),
+        "eps": f"{place.eps:.12g}",
+        "move": place.move,
+        "present": str(int(place.present)),
+    }
+
+
+def missing(models: Sequence[str]) -> list[str]:
+    """Models that the lessons need and that are not there."""
+    return [name for name in BOTH if name not in models]

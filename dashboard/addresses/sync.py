@@ -1,0 +1,73 @@
+"""How a page, the session and the URL stay in step; the same for every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import streamlit as st
+
+from dashboard.addresses.reader import Message
+
+S = TypeVar("S")
+
+
+def restore(
+    page: str, parse: Callable[[Mapping[str, str]], tuple[S, list[Message]]], write: Callable[[S], None]
+) -> list[Message]:
+    """Take over the URL when a page opens and on back and forward; what it said that was wrong.
+
+    write  puts a state where the controls find it. A page that is opened without any settings, as by the
+           links to the pages, goes on where this visitor left it.
+    """
+    session = st.session_state
+    url, arrived = dict(st.query_params), session.get("page") != page
+    # A click ahead of the browser's next URL must not be undone by the URL it still shows.
+    touched = session.pop("touched", False) and not arrived
+    if arrived:
+        url = url or last(page)
+    if arrived or (not touched and url != session[_last(page)]):
+        state, session["messages"] = parse(url)
+        # A click may interrupt the run at any of these lines: until all is written, nothing counts.
+        session[_last(page)] = None
+        write(state)
+        session["fresh"] = not session["messages"] and url == dict(st.query_params)
+        session[_last(page)] = url
+        session["page"] = page
+    elif touched:
+        session["messages"], session["fresh"] = [], False
+    return session["messages"]
+
+
+def publish(page: str, url: dict[str, str]) -> None:
+    """Write the settings to the URL.
+
+    A URL that says the same in other words stays: a rewritten one is a step of the browser's history that
+    the back button could not get past.
+    """
+    session, now = st.session_state, dict(st.query_params)
+    if session.pop("fresh", False):
+        session["synonyms"] = (now, url)
+    if url != now and session.get("synonyms") != (now, url):
+        st.query_params.from_dict(url)
+        now = url
+    session[_last(page)] = now
+
+
+def arrive(page: str) -> None:
+    """A page that has no settings in its URL was opened: the others will see that they were left."""
+    st.session_state["page"] = page
+
+
+def last(page: str) -> dict[str, str]:
+    """The URL of a page as this visitor left it; empty if it was not seen."""
+    return dict(st.session_state.get(_last(page)) or {})
+
+
+def touch() -> None:
+    """A control was used: the next run goes by the controls, not by the URL."""
+    st.session_state["touched"] = True
+
+
+def _last(page: str) -> str:
+    return f"url of {page}"

@@ -1,0 +1,165 @@
+"""One model's half of the page: drawn at once, and in part again whenever a better proof arrives."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.curve import Curve, Proof
+from core.errors import CoreError
+from dashboard.addresses.explorer import State
+from dashboard.explorer import loss_bars, panels, seen_proofs
+from dashboard.server.background import Show
+from dashboard.shared import compute, figures, text
+from dashboard.shared.result import Result
+
+# Proofs from the cache arrive at once: they are not drawn one by one.
+_STANDS = 0.2
+
+
+class Card:
+    """Holds what is known of one model so far; drawn in the container that is current when it is made.
+
+    model, name    its folder, and what people call it. headline: where its verdict goes.
+    show           draws the four numbers, at every radius.
+    curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
+    result         what the curve started from.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        name: str,
+        colour: str,
+        headline: DeltaGenerator,
+        show: Callable[[Curve], None],
+        state: State,
+        result: Result,
+        threshold: float,
+    ) -> None:
+        self.model, self.name, self.threshold = model, name, threshold
+        self.curve = result.curve.add(seen_proofs.recall(model, state.digit, state.settings, state.method))
+        self.sampled: Proof | None = None
+        self._state, self._result, self._colour, self._headline = state, result, colour, headline
+        self.result, self.colour = result, colour
+        self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
+        self._shown: tuple[Curve | None, Proof | None] = (None, None)
+        self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
+        self._opinion = st.empty()
+        self._methods: DeltaGenerator | None = None
+        self.draw(self.curve)
+
+    def table(self) -> None:
+        """From now on the bound of each method is shown in the container that is current."""
+        self._methods = st.empty()
+        self._tabulate(self.curve)
+
+    def add(self, proofs: Sequence[Proof]) -> None:
+        """Take in proofs on the draws, and show what they change, soon."""
+        self.curve = self.curve.add(proofs)
+        seen_proofs.remember(self.model, self._state.digit, self._state.settings, proofs)
+        if time.monotonic() - self._drawn > _STANDS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Show all that is known, if it is not shown."""
+        if self._shown[0] is not self.curve or self._shown[1] is not self.sampled:
+            self.draw(self.curve)
+
+    def draw(self, curve: Curve) -> None:
+        """Show the verdict and the numbers of a curve."""
+        self._drawn, self._shown = time.monotonic(), (curve, self.sampled)
+        hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
+        # The first time into the container, then in place of what was written.
+        self._headline = self._headline.markdown(f"**:{hue}[{self.name}]: {sentence}**")
+        self._show(curve)
+        panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
+        self._offer(curve.best(curve.eps[self._at].item()))
+        self._tabulate(curve)
+
+    def _tabulate(self, curve: Curve) -> None:
+        if self._methods is not None:
+            name = f":{text.HUES[self._colour]}[{self.name}]"
+            panels.methods(self._methods, name, curve, self._at, self._state.method)
+
+    def _offer(self, proof: Proof | None) -> None:
+        """The best proof as a file; nothing where none says anything."""
+        if proof is None:
+            self._file.empty()
+            self._opinion.empty()
+            return
+        state = self._state
+        make = partial(compute.claim, self.model, state.digit, state.settings, proof)
+        # Drawn again in the same run, a button needs a key of its own.
+        key = f"certificate-{self._colour}-{next(self._files)}"
+        file = f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json"
+        panels.certificate(self._file, make, file, key, partial(self._ask, proof))
+        if not self._asked_of(proof):
+            self._opinion.empty()
+
+    def _ask(self, proof: Proof) -> None:
+        """Remember that this proof is to be checked: a click, then the page runs again."""
+        st.session_state[self._asking] = self._question(proof)
+
+    def _asked_of(self, proof: Proof) -> bool:
+        return st.session_state.get(self._asking) == self._question(proof)
+
+    @property
+    def _asking(self) -> str:
+        return f"check-{self._colour}"
+
+    def _question(self, proof: Proof) -> tuple[object, ...]:
+        state = self._state
+        return self.model, state.digit, state.settings, proof.eps, proof.method, proof.bound
+
+    @property
+    def awaits_opinion(self) -> bool:
+        """Whether somebody asked for a second opinion on the best proof, as it stands."""
+        best = self.curve.best(self.curve.eps[self._at].item())
+        return best is not None and self._asked_of(best)
+
+    def judge(self, show: Show) -> None:
+        """Show what the second program says of the best proof."""
+        best, state = self.curve.best(self.curve.eps[self._at].item()), self._state
+        assert best is not None
+        try:
+            certificate = compute.claim(self.model, state.digit, state.settings, best)
+            panels.opinion(self._opinion, compute.opinion(self.model, state.digit, certificate, show))
+        except CoreError as error:
+            self._opinion.error(text.plain(str(error)))
+
+    @property
+    def line(self) -> figures.Line:
+        curve, sampled = self.curve, self.sampled
+        best = [curve.best(eps) for eps in curve.eps.tolist()]
+        return figures.Line(
+            name=self.name,
+            colour=self._colour,
+            eps=curve.eps.numpy(),
+            clean=curve.clean,
+            attained=curve.attained.numpy(),
+            proved=curve.proved().numpy(),
+            how=["" if proof is None else proof.method for proof in best],
+            by_method={method: _points(curve, method) for method in curve.methods},
+            threshold=self.threshold,
+            side=curve.side,
+            sampled=sampled
+            and (sampled.eps, sampled.bound, text.STATES_LABELS[self._state.states].lower()),
+        )
+
+    @property
+    def losses(self) -> list[loss_bars.Loss]:
+        return panels.losses(self._result, self.curve, self._at, self.name, self._colour)
+
+
+def _points(curve: Curve, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where a method was computed, and its bounds there."""
+    found = sorted({p.eps: p.bound for p in curve.proofs if p.method == method}.items())
+    eps, bounds = zip(*found, strict=True)
+    return np.array(eps), np.array(bounds)

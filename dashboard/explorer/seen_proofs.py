@@ -1,0 +1,45 @@
+"""Proofs that a visitor has seen, so that none is forgotten when a control is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.curve import Proof
+from core.methods import METHODS
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.explorer import Settings
+from dashboard.addresses.models import stamp
+
+MOST = 16
+"""Questions of which the proofs are kept."""
+_NAME = "known proofs"
+
+Question = tuple[object, ...]
+
+
+def remember(model: str, digit: Digit, settings: Settings, proofs: Sequence[Proof]) -> None:
+    """Keep proofs on the draws; of one method at one radius the best."""
+    known: dict[Question, dict[tuple[str, float], Proof]] = st.session_state.setdefault(_NAME, {})
+    question = _question(model, digit, settings)
+    kept = known[question] = known.pop(question, {})  # the last one used is the last to go
+    for proof in proofs:
+        at = proof.method, proof.eps
+        if at not in kept or kept[at].strength < proof.strength:
+            kept[at] = proof
+    while len(known) > MOST:
+        del known[next(iter(known))]
+
+
+def recall(model: str, digit: Digit, settings: Settings, method: str) -> tuple[Proof, ...]:
+    """What is known already, by the methods up to this one."""
+    known = st.session_state.get(_NAME, {}).get(_question(model, digit, settings), {})
+    last = METHODS.index(method)
+    return tuple(proof for (name, _), proof in known.items() if METHODS.index(name) <= last)
+
+
+def _question(model: str, digit: Digit, settings: Settings) -> Question:
+    """What a proof depends on: not the attack."""
+    s = settings
+    return model, stamp(model), digit, s.target, s.norm, s.side, s.draws, s.seed

@@ -1,0 +1,45 @@
+"""The words of the stage."""
+
+from __future__ import annotations
+
+from dashboard.shared.text import help_on
+
+KEYS = (
+    ("\N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}", "eps down, up by one step"),
+    ("n", "next test image"),
+    ("p", "previous test image"),
+    ("m", "next model on the right"),
+    ("Shift + m", "next model on the left"),
+    ("?", "this list"),
+    ("Esc", "close it"),
+)
+CAPTIONS = ("Input", "Attacked", "Perturbation", "Recon of input", "Recon of attacked")
+LIMITS = {"linf": "each pixel changed by at most", "l2": "changed in total by at most"}
+FAILED = "This model cannot be shown; the reason stands below."
+
+
+def numbers(side: str) -> tuple[tuple[str, str], ...]:
+    """What each of the four numbers is called, and what it means for a side."""
+    words = help_on(side)
+    return (
+        ("Clean", f"{words['clean']}\n\n{words['elbo']}"),
+        ("Attained", words["attained"]),
+        ("Proved", f"{words['proved']}\n\n{words['vacuous']}"),
+        ("Open gap", words["open"]),
+    )
+
+
+def magnified(most: float) -> str:
+    """Caption of a perturbation whose largest change is drawn in full colour."""
+    return f"{CAPTIONS[2]} ×{1 / most:.3g}" if most > 0 else f"{CAPTIONS[2]} (none)"
+
+
+def alts(norm: str) -> tuple[str, ...]:
+    """The five pictures for those who cannot see them; {names} are filled in as eps moves."""
+    return (
+        "The clean digit: {clean}",
+        f"The digit after the attack, {LIMITS[norm]} {{eps}}: {{attained}}",
+        "What the attack changed at eps {eps}; red: brighter, blue: darker",
+        "The digit as the model decodes it",
+        "The attacked digit as the model decodes it, at eps {eps}",
+    )

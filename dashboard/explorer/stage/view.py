@@ -1,0 +1,132 @@
+"""The stage on the page: one element for eps, pictures and numbers; feeds bring it what is known."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2 import component
+from streamlit.delta_generator import DeltaGenerator
+
+from core.curve import Curve
+from dashboard.addresses.explorer import MOST_INDEX, Settings, State
+from dashboard.addresses.models import stamp
+from dashboard.explorer.stage import text
+from dashboard.explorer.stage.event import Ask, read_ask
+from dashboard.explorer.stage.picture_strip import LEVELS, film, readings
+from dashboard.shared.images import palette
+from dashboard.shared.result import Result
+from dashboard.shared.text import EPS_LABELS, HELP
+
+KEY = "stage"
+_TOKEN, _COUNT = "stage token", "stage count"
+"""In the session: whom the browser is talking to, and how many news it has been sent."""
+
+
+def _source(*names: str) -> str:
+    """Files of the frontend, one after the other: the browser gets one module."""
+    folder = Path(__file__).with_name("frontend")
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+
+
+_STAGE = component(
+    "elbo_stage",
+    html=_source("stage.html"),
+    css=_source("stage.css"),
+    js=_source("store.js", "pictures.js", "cursor.js", "keys.js", "card.js", "stage.js"),
+)
+_FEED = component("elbo_feed", js=_source("store.js", "feed.js"))
+_PALETTE = base64.b64encode(palette(LEVELS).tobytes()).decode()
+
+
+class Stage:
+    """Drawn in the container that is current when it is made; it stays when the page runs again.
+
+    sides  model, its name, and the name of its colour, left and right.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        sides: Sequence[tuple[str, str, str]],
+        models: Sequence[str],
+        on_ask: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._questions = [_question(model, state) for model, _, _ in sides]
+        shown = zip(self._questions, sides, strict=True)
+        # Feeds have no height: without a gap between them nobody sees that they are there.
+        with st.container(gap=None):
+            _STAGE(
+                key=KEY,
+                data={
+                    "token": _token(),
+                    "serial": asked(models, state.scale.most).serial,
+                    "eps": state.eps,
+                    "grid": state.scale.grid,
+                    "step": state.scale.step,
+                    "index": state.index,
+                    "images": MOST_INDEX + 1,
+                    "models": list(models),
+                    "left": state.left,
+                    "right": state.right,
+                    "sides": [{"question": q, "name": name, "hue": hue} for q, (_, name, hue) in shown],
+                    "palette": _PALETTE,
+                    "words": _words(state.settings),
+                },
+                on_ask_change=on_ask,
+            )
+            self._films = [st.empty() for _ in sides]
+            self._numbers = [st.empty() for _ in sides]
+
+    def film(self, side: int, result: Result | None) -> None:
+        """The pictures of a model; None if there will not be any.
+
+        The same ones make the same message, which goes to a browser once.
+        """
+        shown = {"failed": True} if result is None else film(result, self._state.settings.norm)
+        self._send(self._films[side], side, f"film-{side}", {"kind": "film"} | shown)
+
+    def numbers(self, side: int, curve: Curve) -> None:
+        """The numbers of a model, now that this is known."""
+        count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
+        news = {"kind": "numbers", "token": _token(), "count": count, "readings": readings(curve)}
+        self._send(self._numbers[side], side, f"numbers-{count}", news)
+
+    def _send(self, place: DeltaGenerator, side: int, key: str, data: dict[str, Any]) -> None:
+        with place:
+            _FEED(key=key, data=data | {"side": side, "question": self._questions[side]})
+
+
+def asked(models: Sequence[str], most: float) -> Ask:
+    """What the stage asked for last."""
+    state = st.session_state.get(KEY)
+    return read_ask(state.get("ask") if isinstance(state, dict) else None, models, most)
+
+
+def _question(model: str, state: State) -> str:
+    """Changes when pictures and attained numbers do."""
+    said = repr((model, stamp(model), state.digit, state.settings, state.grid))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _token() -> str:
+    """The same as long as the session lasts, which a reconnecting browser may outlive."""
+    return st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
+
+
+def _words(settings: Settings) -> dict[str, Any]:
+    return {
+        "eps": EPS_LABELS[settings.norm],
+        "help": HELP["eps"],
+        "keys": text.KEYS,
+        "numbers": text.numbers(settings.side),
+        "captions": text.CAPTIONS,
+        "alts": text.alts(settings.norm),
+        "failed": text.FAILED,
+    }

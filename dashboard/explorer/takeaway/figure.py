@@ -1,0 +1,68 @@
+"""The chart of the page as a file that stands alone, made in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamlit.components.v2 import component
+
+from core.methods import METHODS
+from dashboard.addresses.explorer import State
+from dashboard.explorer.takeaway import text
+from dashboard.shared import figures
+from dashboard.shared.text import ATTACK_LABELS, EPS_AXIS, METHOD_NAMES, STATES_LABELS, TARGET_LABELS
+
+CHART = "Line chart of the ELBO"
+"""How the chart's description begins; by it the chart is found on the page."""
+_HERE = Path(__file__).parent
+_HTML = """<div class="row"><button type="button" data-kind="png"></button>
+<button type="button" data-kind="svg"></button></div>
+<p role="status"></p>"""
+_figure = component(
+    "elbo_figure",
+    html=_HTML,
+    css=(_HERE / "takeaway.css").read_text(encoding="utf-8"),
+    js=(_HERE / "figure.js").read_text(encoding="utf-8"),
+)
+
+
+def title(state: State, names: Sequence[str], label: str) -> str:
+    """Digit and models."""
+    what = "an image of one's own" if state.own else f"test image {state.index}, a {label}"
+    return text.figure_title(what, names)
+
+
+def question(state: State) -> str:
+    s = state.settings
+    attack = ATTACK_LABELS[s.attack].split(":")[0]
+    asked = f"{TARGET_LABELS[s.target]}; {EPS_AXIS[s.norm]}"
+    return text.question(asked, s.side, attack, state.method, s.draws, s.seed)
+
+
+def legend(state: State) -> str:
+    """All strokes and marks there can be."""
+    used = METHODS[: METHODS.index(state.method) + 1]
+    parts = ["┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
+    parts += [f"{figures.GLYPHS[m]} {METHOD_NAMES[m]}" for m in used]
+    parts += [] if state.states == "draws" else [f"◆ {STATES_LABELS[state.states].lower()}"]
+    return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
+
+
+def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: str) -> None:
+    """Save the chart as it stands when a button is pressed."""
+    _figure(
+        key="figure",
+        width="content",
+        data={
+            "chart": CHART,
+            "title": title(state, names, label),
+            "question": question(state),
+            "models": [{"name": n, "colour": c} for n, c in zip(names, colours, strict=True)],
+            "legend": legend(state),
+            "file": f"elbo-{state.digit.name}-eps-{state.eps:g}",
+            "labels": text.FIGURE,
+            "none": text.NO_CHART,
+            "saved": text.SAVED,
+        },
+    )

@@ -1,0 +1,41 @@
+"""Words of what can be taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboard.shared.text import METHOD_NAMES, STATES_LABELS
+
+TITLE = "Take it away"
+HELP = (
+    "The figure is the chart as it stands, with digit, models and question. The rows are all numbers "
+    "behind the page, for both models and every eps. Certificates are files that "
+    "`python -m core verify FILE` computes again; those for these draws are beside each model's numbers."
+)
+FIGURE = {"png": "Figure (PNG)", "svg": "Figure (SVG)"}
+ROWS = "Rows (CSV)"
+LINK, COPY = "Link to this page as it stands", "Copy link"
+OWN = (
+    "Your own image is not in the link, it stays in your browser session: whoever follows the link sees "
+    "test image {index} in its place. The certificate holds the image."
+)
+NO_CHART = "There is no chart to save yet."
+SAVED = "Saved as"
+ADVERSARY = {"lower": "The adversary lowers the ELBO.", "upper": "The adversary raises the ELBO."}
+COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
+
+
+def certificate(states: str, name: str) -> str:
+    """Label of the file with what is proved of the noise at large."""
+    return f"{STATES_LABELS[states]}, {name} (JSON)"
+
+
+def figure_title(digit: str, models: Sequence[str]) -> str:
+    return f"ELBO under attack: {digit}. {' and '.join(models)}"
+
+
+def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
+    """What the figure is about, as its second line."""
+    mean = "1 noise draw" if draws == 1 else f"mean over {draws} noise draws"
+    how = f"Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
+    return f"{asked}. {ADVERSARY[side]} {how}"

@@ -1,0 +1,71 @@
+"""What can be taken away, below the charts of the explorer."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import streamlit as st
+
+from dashboard.addresses.explorer import State
+from dashboard.explorer.card import Card
+from dashboard.explorer.takeaway import figure, rows, share, text
+from dashboard.shared import compute
+
+
+def offer(cards: Sequence[Card], state: State, params: Mapping[str, str]) -> Callable[[], None]:
+    """Show what there is; what is returned shows the certificates that have come in since.
+
+    params  the state as the address has it.
+    """
+    label = "" if state.own else str(compute.samples()[1][state.index])
+    st.header(text.TITLE, anchor=False, help=text.HELP)
+    with st.container(horizontal=True):
+        figure.buttons(state, [card.name for card in cards], [card.colour for card in cards], label)
+        st.download_button(
+            text.ROWS,
+            partial(_rows, cards, state, label),
+            f"elbo-{state.digit.name}.csv",
+            "text/csv",
+            key="rows",
+            on_click="ignore",
+        )
+        certificates = st.empty()
+    share.field(params)
+    if state.own:
+        st.caption(text.OWN.format(index=state.index))
+    versions = itertools.count()
+
+    def show() -> None:
+        ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.bound)]
+        if not ready:
+            return
+        version = next(versions)
+        with certificates.container(horizontal=True):
+            for card in ready:
+                _certificate(card, state, version)
+
+    return show
+
+
+def _rows(cards: Sequence[Card], state: State, label: str) -> str:
+    """Made when it is asked for, from the proofs that are in by then."""
+    sides = [rows.Side(card.model, card.curve, card.result, card.threshold, card.sampled) for card in cards]
+    return rows.as_csv(rows.rows(sides, state, label))
+
+
+def _certificate(card: Card, state: State, version: int) -> None:
+    """What is proved of the noise at large as a file. Drawn again in the same run it needs another key."""
+    proof = card.sampled
+    assert proof is not None
+    make = partial(compute.claim, card.model, state.digit, state.settings, proof, states=state.states)
+    st.download_button(
+        text.certificate(state.states, card.name),
+        make,
+        f"{card.model}-{state.digit.name}-{state.states}-eps-{proof.eps:g}.json",
+        "application/json",
+        key=f"{state.states}-{card.colour}-{version}",
+        on_click="ignore",
+    )

@@ -1,0 +1,152 @@
+"""The page: two models, one digit, one axis for what is attained and what is proved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import CoreError
+from dashboard.addresses.explorer import State, to_params
+from dashboard.addresses.models import available, sentence
+from dashboard.compare import links
+from dashboard.explorer import controls, loss_bars, panels, refining
+from dashboard.explorer.card import Card
+from dashboard.explorer.stage.view import Stage
+from dashboard.explorer.takeaway import view as takeaway
+from dashboard.inspector.links import to_inspect
+from dashboard.present.links import onward
+from dashboard.server.background import Now
+from dashboard.shared import compute, figures, text
+
+
+def show() -> None:
+    models = available()
+    if not models:
+        st.error("There is no model in assets/models. Restore that folder, or train a model.")
+        return
+    try:
+        _, labels = compute.samples()
+    except CoreError as error:
+        st.error(str(error))
+        return
+    messages = controls.restore(models)
+    controls.sidebar(models, labels)
+    state, late = controls.read(models)
+    controls.publish(state, models)
+    # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
+    with st.container(gap=None):
+        headlines = [st.container() for _ in figures.COLOURS]
+    caption = text.THRESHOLD if state.settings.side == "lower" else text.UPPER_THRESHOLD
+    st.caption(caption[state.threshold is None])
+    names = compute.labels(tuple(models))
+    both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
+    # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
+    stage = Stage(state, both, models, partial(controls.answer, models))
+    if not compute.comparable(state.left, state.right):
+        st.info(text.INCOMPARABLE)
+    for message in {m.text: m for m in (*messages, *late)}.values():
+        st.warning(message.text)
+    # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
+    status, chart = st.progress(0.0, text.FIRST), st.container()
+    places, cards = st.columns(2, gap="medium"), []
+    for side, (model, colour) in enumerate(_sides(state)):
+        with places[side]:
+            card = _card(state, side, model, names[model], colour, headlines[side], stage, status)
+        if card is not None:
+            cards.append(card)
+    if cards:
+        _charts(cards, state, chart, status)
+    else:
+        status.empty()
+
+
+def _sides(state: State) -> list[tuple[str, str]]:
+    """Model and colour, left and right."""
+    return list(zip((state.left, state.right), figures.COLOURS, strict=True))
+
+
+def _card(
+    state: State,
+    side: int,
+    model: str,
+    name: str,
+    colour: str,
+    headline: DeltaGenerator,
+    stage: Stage,
+    status: DeltaGenerator,
+) -> Card | None:
+    """Compute and draw what is known at once of one model; None if it cannot be."""
+
+    def progress(now: Now) -> None:
+        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
+
+    try:
+        result = compute.explore(model, state.digit, state.settings, state.grid, progress)
+        threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
+    except CoreError as error:
+        stage.film(side, None)
+        st.error(text.plain(sentence(error)))
+        return None
+    stage.film(side, result)
+    return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
+
+
+def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: DeltaGenerator) -> None:
+    """The chart, and everything below the cards; then proofs that get tighter, into the same places."""
+    with chart:
+        st.header("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
+        controls.chart_range()
+        curve, legend = st.container(key="curve"), st.empty()
+    side = state.settings.side
+    words = text.help_on(side)
+    st.header(f"Which method proves what at eps {state.eps:g}", anchor=False, help=words["methods"])
+    for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
+        with place:
+            card.table()
+    st.header(text.LOST[side], anchor=False, help=words["lost"])
+    lost = st.empty()
+    take = takeaway.offer(cards, state, to_params(state, available()))
+    # A chart that is drawn again needs a key of its own.
+    versions = itertools.count()
+
+    def draw() -> None:
+        nonlocal curve
+        version, lines = next(versions), [card.line for card in cards]
+        axis = text.EPS_AXIS[state.settings.norm]
+        curve = curve.plotly_chart(
+            figures.curve_figure(lines, state.eps, state.most, axis),
+            key=f"curve-{version}",
+            config={"displayModeBar": False},
+            alt=figures.describe(lines, state.eps),
+        )
+        legend.caption(figures.legend(lines))
+        losses = [loss for card in cards for loss in card.losses]
+        lost.plotly_chart(
+            loss_bars.loss_figure(losses),
+            key=f"lost-{version}",
+            config={"displayModeBar": False},
+            alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
+        )
+        take()
+
+    with st.expander("Words on this page"):
+        st.markdown("\n".join(f"- {words[word]}" for word in text.GLOSSARY))
+    if side == "upper":
+        st.caption(text.LOWER_ONLY)
+    to_inspect(state, compute.labels(tuple(available())))
+    links.to_compare(state, available())
+    st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
+    onward(state, available())
+    for card in cards:
+        if card.awaits_opinion:
+            draw()
+
+            def wait(now: Now, name: str = card.name) -> None:
+                status.progress(0.0, f"{name}: {now.what}. Any control cancels it.")
+
+            card.judge(wait)
+    refining.refine(cards, state, status, draw)

@@ -1,0 +1,256 @@
+"""Thin adapters around core, with caches: digits, models, attack and interval bounds; results.
+
+Tighter bounds are in tighten.py. There are no other caches; locks and threads are in jobs.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextvars
+import math
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+import core
+from core import results_files
+from core.checkpoint import load_config
+from core.claim import claim_of_proof
+from core.claims.opinion import Opinion, second_opinion
+from core.config import ARCHITECTURES
+from core.curve import Proof
+from core.errors import CoreError
+from core.latent import reparameterise
+from core.metrics import model_metrics
+from core.model import VAE
+from core.results import Results
+from dashboard.addresses import models
+from dashboard.addresses.digit import Digit, cached
+from dashboard.addresses.explorer import Settings
+from dashboard.addresses.models import Stamp
+from dashboard.server.background import Now, Show, Tell, run
+from dashboard.shared import first_view
+from dashboard.shared.images import grey
+from dashboard.shared.result import Result, Terms
+from dashboard.shared.text import model_label
+
+ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
+"""Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
+CHECK_SECONDS = 120.0
+"""For the second program, which takes seconds for few draws, and longer for many."""
+SAMPLE_PIXELS = 1200
+"""About how wide pictures of many digits are made."""
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def samples() -> tuple[np.ndarray, np.ndarray]:
+    """The shipped digits: images (N, H, W) in [0, 1], labels (N,)."""
+    x, y = core.load_samples("mnist")
+    return x[:, 0].numpy(), y.numpy()
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def thumbnail(index: int) -> str:
+    """A digit as Markdown, for the label of a choice."""
+    png = base64.b64encode(grey(samples()[0][index], scale=2)).decode()
+    return f"![test image {index}](data:image/png;base64,{png})"
+
+
+def model(name: str) -> VAE:
+    """A model that is available; shared by all sessions, so nobody may change it. Raises CoreError."""
+    return _model(name, models.stamp(name))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _model(name: str, stamp: Stamp) -> VAE:
+    return core.load_model(models.folder(name))
+
+
+def labels(names: tuple[str, ...]) -> dict[str, str]:
+    """Models' names for people, no two the same: a list of choices tells them apart by these."""
+    return _labels(names, tuple(map(models.stamp, names)))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _labels(names: tuple[str, ...], stamps: tuple[Stamp, ...]) -> dict[str, str]:
+    short = {name: _label(name) for name in names}
+    often = Counter(short.values())
+    return {name: text if often[text] == 1 else f"{text}, {name}" for name, text in short.items()}
+
+
+def _label(name: str) -> str:
+    """What the configuration says of the model; of one that is not shipped, where it is too."""
+    try:
+        config = load_config(models.folder(name))
+        if config["model"]["arch"] not in ARCHITECTURES:  # it would be shown as it is
+            return name
+        label = model_label(config["model"], config["training"])
+    except (CoreError, KeyError, TypeError, ValueError):
+        return name
+    return f"{label}, {name}" if models.is_own(name) else label
+
+
+def comparable(left: str, right: str) -> bool:
+    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
+    try:
+        kinds = {load_config(models.folder(name))["model"]["likelihood"] for name in (left, right)}
+    except (CoreError, KeyError, TypeError):
+        return True
+    return len(kinds) == 1
+
+
+def results() -> Results:
+    """The evaluation of all models; read again when its files change. Raises DataError."""
+    return _results(_stamp())[0]
+
+
+def changed() -> list[str]:
+    """Shipped models that are not those that were evaluated."""
+    return _results(_stamp())[1]
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _results(stamp: Stamp) -> tuple[Results, list[str]]:
+    found = results_files.read_results(results_files.RESULTS)
+    return found, results_files.changed(found)
+
+
+def sample(name: str, kind: str) -> bytes:
+    """A picture of a model as PNG, its pixels crisp. Raises DataError."""
+    return _sample(name, kind, _stamp())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _sample(name: str, kind: str, stamp: Stamp) -> bytes:
+    pixels = results_files.read_sample(results(), name, kind)
+    return grey(pixels / 255, scale=max(1, SAMPLE_PIXELS // pixels.shape[1]))
+
+
+def _stamp() -> Stamp:
+    """Changes when the files of the evaluation do. As a parameter it has no leading _, which would keep it
+    out of a cache's key."""
+    folder = results_files.RESULTS
+    try:
+        files = (*sorted(folder.glob("*.*")), *sorted(folder.glob("samples/*.png")))
+        return str(folder), *((file.name, file.stat().st_mtime_ns) for file in files)
+    except OSError:  # reading them will say what is wrong
+        return (str(folder),)
+
+
+def usual_threshold(name: str) -> float:
+    """The 5 % quantile of the ELBO of clean test digits, rounded down to whole nats: a threshold is what is
+    printed of it, or "proved above" would say more than is proved."""
+    return _usual_threshold(name, models.stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _usual_threshold(name: str, stamp: Stamp) -> float:
+    metrics: Any = load_config(models.folder(name)).get("metrics")
+    try:
+        known = float(metrics["elbo_quantiles"]["0.05"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        known = math.nan
+    if math.isfinite(known):
+        return float(math.floor(known))
+    x, _ = core.load_samples("mnist")
+    return float(math.floor(model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]))
+
+
+def outside(show: Show) -> Show:
+    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
+    context = contextvars.copy_context()
+    return lambda now: context.run(show, now)
+
+
+def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], show: Show) -> Result:
+    """Attack and certify one image at every radius; from the cache if it was done before."""
+    return _explore(name, digit, settings, grid, outside(show))
+
+
+@cached(1000)
+def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
+    if (found := first_view.result(name, digit, settings, grid)) is not None:
+        return found
+    vae, s = model(name), settings
+    x, noise = question(vae, digit, s)
+
+    def work(tell: Tell) -> Result:
+        curve = core.elbo_curve(
+            vae,
+            x,
+            noise,
+            grid,
+            target=s.target,
+            norm=s.norm,
+            side=s.side,
+            method=s.attack,
+            steps=s.steps,
+            restarts=s.restarts,
+            seed=s.seed,
+            progress=lambda done, total: tell(Now(done / total, f"attack, step {done} of {total}")),
+        )
+        scored = None if s.target == "likelihood" else x.expand(len(grid), -1, -1, -1)
+        clean, attained = core.elbo(vae, x, noise), core.elbo(vae, curve.x_adv, noise, scored)
+        return Result(
+            curve=curve,
+            image=x[0, 0].numpy(),
+            attacked=curve.x_adv[:, 0].numpy(),
+            recon_image=_reconstruct(vae, x, noise)[0],
+            recon_attacked=_reconstruct(vae, curve.x_adv, noise),
+            clean=Terms(clean.recon.numpy(), clean.kl.numpy()),
+            terms=Terms(attained.recon.numpy(), attained.kl.numpy()),
+        )
+
+    return run(work, _show, fast=True, model=name)
+
+
+def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+    """A digit (1, 1, H, W) and the noise draws (S, k)."""
+    return digit.image(), core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
+
+
+def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
+    """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
+    return claim_of_proof(
+        models.folder(name),
+        digit.image(),
+        proof,
+        target=settings.target,
+        norm=settings.norm,
+        draws=settings.draws,
+        seed=settings.seed,
+        states=states,
+        alpha=ALPHA,
+        delta=DELTA,
+        sample=SAMPLE,
+    ).to_json()
+
+
+def opinion(name: str, digit: Digit, certificate: str, show: Show) -> Opinion:
+    """What a second program says of a certificate of that model and digit, see `core.claims.opinion`."""
+    return _opinion(name, digit, certificate, outside(show))
+
+
+@cached(500)
+def _opinion(name: str, digit: Digit, certificate: str, _show: Show) -> Opinion:
+    def work(tell: Tell) -> Opinion:
+        tell(Now(0.0, "a second program checks the certificate"))
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "certificate.json"
+            path.write_text(certificate, encoding="utf-8")
+            return second_opinion(path, models.folder(name), seconds=CHECK_SECONDS)
+
+    return run(work, _show, model=name)
+
+
+@torch.no_grad()
+def _reconstruct(vae: VAE, x: torch.Tensor, noise: torch.Tensor) -> np.ndarray:
+    """Expected image under the decoder, mean over the draws: (B, H, W)."""
+    z = reparameterise(*vae.encode(x), noise[:, None])
+    mean = vae.likelihood.mean(vae.decode(z.flatten(0, 1)))
+    return mean.unflatten(0, z.shape[:2]).mean(0)[:, 0].numpy()
