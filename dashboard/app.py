@@ -13,14 +13,12 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
-from dashboard.server import (
-    health,
-    logs,
-)
+from dashboard import opening  # noqa: E402
+from dashboard.server import health, logs  # noqa: E402
 
 app = st.App(
     "pages.py",
-    lifespan=health.lifespan,
+    lifespan=health.lifespan(opening.load),
     routes=[Route("/health", health.respond)],
     on_script_error=logs.failed,
 )

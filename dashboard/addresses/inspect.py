@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.ball import NORMS
 from core.inspection import METHODS
 from core.validate import TARGETS
+from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.addresses.explorer import MOST_INDEX, MOST_SEED, NOTHING, SCALES
 from dashboard.addresses.reader import Message, Reader
@@ -120,6 +121,31 @@ def to_params(look: Look, models: Sequence[str]) -> dict[str, str]:
     mine, default = _flat(look), _flat(default_look(models, norm))
     said = {} if norm == "linf" else {"norm": norm}
     return said | {key: value for key, value in mine.items() if value != default.get(key)}
+
+
+def address(state: explorer.State, model: str, models: Sequence[str]) -> dict[str, str]:
+    """This page's URL with one of the explorer's models, its digit and its question."""
+    s = state.settings
+    question = Question(state.eps, s.target, s.norm, min(s.draws, MOST_DRAWS), s.seed)
+    look = Look(model, state.index, state.own, question)
+    # Named even where it is the default: an address without settings opens a page where it was left.
+    return {"model": model} | to_params(look, models)
+
+
+def explorer_address(look: Look, models: Sequence[str]) -> dict[str, str]:
+    """The explorer's URL with this page's model on the right, its digit and its question."""
+    q = look.question
+    default = explorer.default_state(models, q.norm)
+    state = explorer.State(
+        default.left,
+        look.model,
+        index=look.index,
+        own=look.own,
+        eps=q.eps,
+        upto=default.upto,
+        settings=explorer.Settings(target=q.target, norm=q.norm, draws=q.draws, seed=q.seed),
+    )
+    return {"right": look.model} | explorer.to_params(state, models)
 
 
 def _flat(look: Look) -> dict[str, str]:

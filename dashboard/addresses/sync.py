@@ -11,6 +11,9 @@ from dashboard.addresses.reader import Message
 
 S = TypeVar("S")
 
+EXPLORER = "explorer"
+"""What the explorer is called here: other pages ask where it was left."""
+
 
 def restore(
     page: str, parse: Callable[[Mapping[str, str]], tuple[S, list[Message]]], write: Callable[[S], None]

@@ -3,15 +3,12 @@ the explorer's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 import core
-from core.checkpoint import load_config
 from core.curve import Curve
-from core.errors import CoreError
 from core.verdicts import Finding, find_verdicts
 from dashboard.addresses import models
 from dashboard.addresses.compare import CLASSES, PROOF, Comparison
@@ -39,22 +36,6 @@ class Entry:
     result: Result
     curve: Curve
     threshold: float
-
-
-def kinds(names: Sequence[str]) -> dict[str, str]:
-    """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    return _kinds(tuple(names), tuple(map(models.stamp, names)))
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _kinds(names: tuple[str, ...], stamps: tuple[models.Stamp, ...]) -> dict[str, str]:
-    found = {}
-    for name in names:
-        try:
-            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
-        except (CoreError, KeyError, TypeError):
-            found[name] = ""
-    return found
 
 
 def threshold(comparison: Comparison, name: str) -> float:

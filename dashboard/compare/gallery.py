@@ -19,9 +19,9 @@ from dashboard.compare.compute import chosen, chunks, findings, threshold
 from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
 from dashboard.server.background import Now
-from dashboard.shared import compute, images
+from dashboard.shared import compute, destinations, images
 from dashboard.shared.curves import GLYPHS
-from dashboard.shared.text import EPS_AXIS, EXPLORER_PAGE, QUANTITY_NAMES
+from dashboard.shared.text import EPS_AXIS, QUANTITY_NAMES
 
 SECONDS = 120.0
 """After so long no other digits are begun, so that one visitor does not occupy the server."""
@@ -122,7 +122,7 @@ class _Gallery:
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
                 pixels = compute.samples()[0][item.index]
                 st.image(images.grey(pixels, scale=2), width=48, alt=f"Digit {shown}")
-                st.page_link(EXPLORER_PAGE, label=shown, query_params=url)
+                st.page_link(destinations.EXPLORER, label=shown, query_params=url)
             st.markdown("  \n".join(self._verdict(item, name) for name in self.judged))
 
     def _verdict(self, item: Item, name: str) -> str:

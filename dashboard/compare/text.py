@@ -69,7 +69,6 @@ THRESHOLD = {
 }
 NOTHING_PASSES = "No digit passes the filter."
 GO_ON = "Go on"
-TO_COMPARE = "More models, more digits: compare"
 TO_EXPLORER = "This digit in the explorer"
 
 

@@ -11,11 +11,10 @@ from core.errors import CoreError
 from dashboard.addresses.compare import PARTS, Comparison, explorer_address
 from dashboard.addresses.models import available
 from dashboard.compare import controls, text
-from dashboard.compare.compute import kinds as likelihoods
 from dashboard.compare.digit_part import show_digits
 from dashboard.compare.gallery import show_gallery
-from dashboard.shared import compute
-from dashboard.shared.text import EXPLORER_PAGE, HELP
+from dashboard.shared import compute, destinations
+from dashboard.shared.text import HELP
 
 
 def show() -> None:
@@ -28,7 +27,7 @@ def show() -> None:
     except CoreError as error:
         st.error(str(error))
         return
-    kinds = likelihoods(models)
+    kinds = compute.kinds(models)
     messages = controls.restore(kinds)
     comparison, late = controls.read(kinds)
     controls.part()
@@ -58,4 +57,6 @@ def _to_explorer(comparison: Comparison, models: Sequence[str]) -> None:
     pinned = comparison.pin or comparison.models[0]
     other = next((model for model in comparison.models if model != pinned), pinned)
     url = explorer_address(replace(comparison, pin=pinned), other, comparison.asked.digit, models)
-    st.page_link(EXPLORER_PAGE, label=text.TO_EXPLORER, icon=":material/arrow_forward:", query_params=url)
+    st.page_link(
+        destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:", query_params=url
+    )

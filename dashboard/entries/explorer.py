@@ -10,6 +10,6 @@ st.title(text.TITLE, anchor=False)
 st.markdown(text.SUBTITLE)
 
 # Late on purpose: these lines take seconds in a fresh process.
-from dashboard.explorer import view as explorer  # noqa: E402
+from dashboard.explorer import view  # noqa: E402
 
-explorer.show()
+view.show()

@@ -10,6 +10,6 @@ st.title(text.RESULTS_TITLE, anchor=False)
 st.markdown(text.RESULTS_SUBTITLE)
 
 # Late on purpose: these lines take seconds in a fresh process.
-from dashboard.results import view as results  # noqa: E402
+from dashboard.results import view  # noqa: E402
 
-results.show()
+view.show()

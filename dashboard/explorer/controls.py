@@ -33,7 +33,6 @@ from dashboard.explorer.stage import view as stage
 from dashboard.shared import common_controls, compute, image_picker, own_images
 from dashboard.shared.text import ATTACK_LABELS, HELP, METHOD_LABELS, SIDE_LABELS, STATES_LABELS, help_on
 
-PAGE = "explorer"
 OWN, COMMON = "5 % quantile of each model", "The same for both"
 _NAMES = (
     *("left", "right", "index", "upto", "method", "states"),
@@ -43,12 +42,12 @@ _NAMES = (
 
 def restore(models: Sequence[str]) -> list[Message]:
     """Take over the URL; what it said that was wrong."""
-    return sync.restore(PAGE, partial(parse, models=models, own=own_images.images()), _write)
+    return sync.restore(sync.EXPLORER, partial(parse, models=models, own=own_images.images()), _write)
 
 
 def publish(state: State, models: Sequence[str]) -> None:
     """Write the state to the URL."""
-    sync.publish(PAGE, to_params(state, models))
+    sync.publish(sync.EXPLORER, to_params(state, models))
 
 
 def read(models: Sequence[str]) -> tuple[State, list[Message]]:

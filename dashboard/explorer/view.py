@@ -12,15 +12,12 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from dashboard.addresses.explorer import State, to_params
 from dashboard.addresses.models import available, sentence
-from dashboard.compare import links
 from dashboard.explorer import controls, loss_bars, panels, refining
 from dashboard.explorer.card import Card
 from dashboard.explorer.stage.view import Stage
 from dashboard.explorer.takeaway import view as takeaway
-from dashboard.inspector.links import to_inspect
-from dashboard.present.links import onward
 from dashboard.server.background import Now
-from dashboard.shared import compute, figures, text
+from dashboard.shared import compute, figures, links, text
 
 
 def show() -> None:
@@ -137,10 +134,10 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
         st.markdown("\n".join(f"- {words[word]}" for word in text.GLOSSARY))
     if side == "upper":
         st.caption(text.LOWER_ONLY)
-    to_inspect(state, compute.labels(tuple(available())))
+    links.to_inspect(state, compute.labels(tuple(available())))
     links.to_compare(state, available())
-    st.page_link(text.RESULTS_PAGE, label=text.TO_RESULTS, icon=":material/arrow_forward:")
-    onward(state, available())
+    links.to_results()
+    links.onward(state, available())
     for card in cards:
         if card.awaits_opinion:
             draw()

@@ -13,8 +13,6 @@ SUBTITLE = (
     "in the network moves. A bound does not try all images: it gives each number an **interval** that it "
     "cannot leave. Where the intervals are much wider than what any image reaches, the proof loses."
 )
-PAGE = "entries/inspect.py"
-TO_EXPLORER = "This digit and this model over all eps: the explorer"
 NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
 
 HELP = {
@@ -143,11 +141,6 @@ UNITS = (
 )
 NO_END = "vacuous; its bound has no end, and nothing can be divided."
 PANELS = {"lower": "lower end", "clean": "clean", "attacked": "attacked", "upper": "upper end"}
-
-
-def inside(name: str) -> str:
-    """The way from the explorer."""
-    return f"Inside {name}: intervals of every layer"
 
 
 def panel(name: str, method: str) -> str:

@@ -11,10 +11,10 @@ from core.inspection import METHODS
 from dashboard.addresses.inspect import Look
 from dashboard.addresses.models import available, sentence
 from dashboard.inspector import compute as looking
-from dashboard.inspector import controls, links, lost, plane, shapes, text, widths
+from dashboard.inspector import controls, lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Seen, View
 from dashboard.server.background import Now
-from dashboard.shared import compute
+from dashboard.shared import compute, links
 from dashboard.shared.text import METHOD_NAMES, plain
 
 QUIET = {"displayModeBar": False}

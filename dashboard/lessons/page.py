@@ -13,9 +13,9 @@ from dashboard.addresses.lessons import Place, missing
 from dashboard.lessons import clean, controls, descent, draw, explosion, limits, pixels, price, text
 from dashboard.lessons.board import Board
 from dashboard.server.background import Now, Show
-from dashboard.shared import large_type
+from dashboard.shared import destinations, large_type
 from dashboard.shared.display_size import DESK, ROOM
-from dashboard.shared.text import EXPLORER_PAGE, plain
+from dashboard.shared.text import plain
 
 BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
     clean.board,
@@ -99,7 +99,7 @@ def _links(place: Place, models: Sequence[str]) -> None:
     """To the same question in the explorer, to the other look and back."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.page_link(
-            EXPLORER_PAGE,
+            destinations.EXPLORER,
             label=text.OPEN,
             icon=":material/arrow_forward:",
             query_params=explorer.to_params(place.explorer(), models),

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PAGE = "entries/lessons.py"
-"""File of the page, beside app.py."""
 TITLE = "Lessons"
 SUBTITLE = (
     "Six short steps from what an ELBO is to what a certificate does not say. Every number is computed "
     "for the digit that is shown."
 )
-TO_LESSONS = "New to this? Six short lessons"
 OPEN = "Open in the explorer"
 PRESENT, LEAVE = "Presenter view", "Leave presenter view"
 NEXT, PREVIOUS = "Next", "Previous"

@@ -1,0 +1,1 @@
+"""The page to draw a digit, or to upload one."""

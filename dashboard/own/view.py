@@ -13,13 +13,12 @@ from core.fit import SIDE, like_mnist
 from core.picture import Page, read_page
 from dashboard.addresses import models, sync
 from dashboard.addresses.digit import own_name
-from dashboard.explorer import controls
 from dashboard.own.draw import draw
 from dashboard.own.strokes import render
-from dashboard.shared import compute, own_images
+from dashboard.shared import compute, destinations, own_images
 from dashboard.shared import own_text as text
 from dashboard.shared.images import grey
-from dashboard.shared.text import EXPLORER_PAGE, plain
+from dashboard.shared.text import plain
 
 PREVIEW = 196
 """Pixels on the screen, 7 for each of the image's."""
@@ -97,7 +96,7 @@ def _offer(ready: np.ndarray, label: str) -> None:
 
 def _explore(name: str) -> None:
     """Go on in the explorer as it was left, with an image of one's own."""
-    st.switch_page(EXPLORER_PAGE, query_params=sync.last(controls.PAGE) | {"own": name})
+    st.switch_page(destinations.EXPLORER, query_params=sync.last(sync.EXPLORER) | {"own": name})
 
 
 def _kept(images: Mapping[str, bytes]) -> None:
@@ -120,8 +119,8 @@ def _models() -> None:
             st.markdown(names[name], width="content")
             problem = _problem(name)
             if problem is None:
-                url = sync.last(controls.PAGE) | {"right": name}
-                st.page_link(EXPLORER_PAGE, label=text.OPEN, query_params=url, width="content")
+                url = sync.last(sync.EXPLORER) | {"right": name}
+                st.page_link(destinations.EXPLORER, label=text.OPEN, query_params=url, width="content")
         if problem is not None:
             st.error(plain(problem))
 

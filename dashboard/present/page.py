@@ -17,7 +17,7 @@ from dashboard.present import controls
 from dashboard.present import text as words
 from dashboard.present.side import Side
 from dashboard.server.background import Now, Show
-from dashboard.shared import compute, figures, large_type, text, tighter_bounds
+from dashboard.shared import compute, destinations, figures, large_type, text, tighter_bounds
 from dashboard.shared.display_size import ROOM, enlarged
 
 
@@ -64,7 +64,7 @@ def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: D
     with st.expander(words.STATEMENTS):
         statements = st.empty()
     st.page_link(
-        text.EXPLORER_PAGE,
+        destinations.EXPLORER,
         label=words.LEAVE,
         icon=":material/arrow_back:",
         query_params=to_params(state, models),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-PAGE = "entries/present.py"
-"""File of the page, beside app.py."""
-PRESENT = "Presenter view: large type, few controls"
 LEAVE = "Leave presenter view"
 NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
 BEFORE, AFTER = "Previous digit", "Next digit"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.results import Results
 from dashboard.addresses.results import Choice, explorer_address
-from dashboard.shared import text
+from dashboard.shared import destinations, text
 from dashboard.shared.curves import Lines, in_words
 
 
@@ -42,7 +42,10 @@ def offer(
         if url is not None:
             icon = ":material/arrow_forward:"
             st.page_link(
-                text.EXPLORER_PAGE, label=text.open_in_explorer(line.name, eps), icon=icon, query_params=url
+                destinations.EXPLORER,
+                label=text.open_in_explorer(line.name, eps),
+                icon=icon,
+                query_params=url,
             )
         else:
             st.caption(text.NOT_SHIPPED)

@@ -13,7 +13,7 @@ from core.results import Results
 from core.results_files import SAMPLES
 from dashboard.addresses.results import Choice
 from dashboard.results import filters, picking, tables
-from dashboard.shared import compute, curves, pareto, result_rows, text
+from dashboard.shared import compute, curves, destinations, pareto, result_rows, text
 
 QUIET = {"displayModeBar": False}
 
@@ -23,7 +23,7 @@ def show() -> None:
         results, changed = compute.results(), compute.changed()
     except CoreError as error:
         st.error(str(error))
-        st.page_link(text.EXPLORER_PAGE, label=text.TO_EXPLORER, icon=":material/arrow_forward:")
+        st.page_link(destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:")
         return
     messages = filters.restore(results)
     choice, late = filters.read(results)

@@ -6,8 +6,8 @@ import gc
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -28,15 +28,21 @@ _began = time.monotonic()
 _wrong: list[str] = ["starting: models and digits are being loaded"]
 
 
-@asynccontextmanager
-async def lifespan(app: st.App) -> AsyncIterator[None]:
-    """From before the first visitor to after the last: the page's libraries, the digits and the models that
-    it opens with are loaded beside the server, so that the first visitor does not wait for them."""
-    logs.start()
-    logs.event("started", url=f"http://localhost:{st.get_option('server.port')}")
-    threading.Thread(target=_load, name="loading", daemon=True).start()
-    yield
-    logs.event("stopped", seconds=round(time.monotonic() - _began))
+def lifespan(load: Callable[[], None]) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+    """Run from before the first visitor to after the last.
+
+    load  what the page opens with, called in a thread, so that no visitor waits for it; may raise anything.
+    """
+
+    @asynccontextmanager
+    async def run(app: st.App) -> AsyncIterator[None]:
+        logs.start()
+        logs.event("started", url=f"http://localhost:{st.get_option('server.port')}")
+        threading.Thread(target=_loaded, args=(load,), name="loading", daemon=True).start()
+        yield
+        logs.event("stopped", seconds=round(time.monotonic() - _began))
+
+    return run
 
 
 def respond(request: Request) -> JSONResponse:
@@ -94,18 +100,10 @@ def memory() -> tuple[int, int]:
     return used, limit
 
 
-def _load() -> None:
-    """Everything that the page opens with; what fails is what is wrong from then on."""
+def _loaded(load: Callable[[], None]) -> None:
+    """Load; what fails is what is wrong from then on."""
     try:
-        import core
-        from dashboard.addresses.explorer import default_state
-        from dashboard.explorer import view as explorer  # noqa: F401  (the libraries of the page)
-        from dashboard.shared import compute
-
-        compute.samples()
-        opens = default_state(core.list_models())
-        for name in (opens.left, opens.right):
-            compute.model(name)
+        load()
     except Exception as error:  # whatever it is, nobody can be served
         _wrong[:] = [f"models or digits cannot be loaded ({type(error).__name__})"]
         logs.event("not ready", logs.ERROR, error=type(error).__name__)

@@ -9,6 +9,7 @@ import base64
 import contextvars
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -102,6 +103,22 @@ def comparable(left: str, right: str) -> bool:
     except (CoreError, KeyError, TypeError):
         return True
     return len(kinds) == 1
+
+
+def kinds(names: Sequence[str]) -> dict[str, str]:
+    """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
+    return _kinds(tuple(names), tuple(map(models.stamp, names)))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _kinds(names: tuple[str, ...], stamps: tuple[Stamp, ...]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
+        except (CoreError, KeyError, TypeError):
+            found[name] = ""
+    return found
 
 
 def results() -> Results:

@@ -1,4 +1,4 @@
-"""The view that the explorer opens with, computed ahead by `dashboard.explorer.stage.precompute`, so that nobody waits.
+"""The view that the explorer opens with, computed ahead by `dashboard.explorer.stage.precompute`.
 
 A file that is missing, damaged, or about other models, images or settings than are here now is left alone:
 the pages then compute as usual.

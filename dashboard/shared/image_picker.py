@@ -10,8 +10,8 @@ import streamlit as st
 
 from dashboard.addresses.explorer import MOST_INDEX
 from dashboard.addresses.sync import touch
-from dashboard.shared import compute, own_images, own_text
-from dashboard.shared.text import HELP, OWN_PAGE
+from dashboard.shared import compute, destinations, own_images, own_text
+from dashboard.shared.text import HELP
 
 THUMBNAILS = 10
 
@@ -83,7 +83,7 @@ def choose(labels: np.ndarray, prefix: str = "") -> None:
             lambda: session[prefix + "index"],
         ),
     )
-    st.page_link(OWN_PAGE, label=own_text.TO_OWN, icon=":material/draw:")
+    st.page_link(destinations.OWN, label=destinations.TO_OWN, icon=":material/draw:")
 
 
 def _own(prefix: str) -> None:

@@ -35,7 +35,6 @@ SEEN = "What the models see: 28 x 28"
 USE_DRAWING, USE_IMAGE = "Use this digit", "Use this image"
 YOURS = "Your own"
 YOURS_HELP = "Images of this browser session, the newest last. Reload the page, and they are gone."
-TO_OWN = "Draw or upload your own"
 KEPT = "Yours so far"
 FORGET = "Forget them all"
 NO_MODELS = (

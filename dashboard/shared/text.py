@@ -8,10 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 TITLE = "ELBO under attack"
-EXPLORER_PAGE, RESULTS_PAGE = "entries/explorer.py", "entries/results.py"
-COMPARE_PAGE = "entries/compare.py"
-OWN_PAGE = "entries/own.py"
-"""Files of the pages, beside pages.py."""
 SUBTITLE = (
     "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
     "image a little, by at most eps, to push the score down, or up. What an attack reached is "
@@ -252,7 +248,6 @@ TARGET_NAMES = {
 CLICK = "Click a point for its numbers and the way to the explorer, or take them from the table below."
 AS_TABLE = "The same as a table, with links to the explorer"
 TO_EXPLORER = "To the explorer"
-TO_RESULTS = "All models, over whole sets of test images: the results"
 NO_MODELS = "No model is chosen: choose some in the sidebar to see their curves."
 NO_ROWS = "Nothing passes the filters."
 NOT_SHIPPED = "The explorer cannot show this one: it shows the models that are shipped."

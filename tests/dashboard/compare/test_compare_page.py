@@ -15,6 +15,7 @@ from dashboard.addresses.digit import own_name
 from dashboard.addresses.models import ROOTS
 from dashboard.compare import compute, gallery, text
 from dashboard.compare.controls import COMMON
+from dashboard.shared import destinations
 from tests.dashboard.page_parts import NAMES
 
 PAGE = "entries/compare.py"
@@ -327,7 +328,7 @@ def test_broken_models_are_said_and_spoil_nothing(page: AppTest, models: Path):
 def test_from_the_explorer_and_back(app: AppTest):
     app.query_params |= {"index": "5", "eps": "0.2", "steps": "2", "draws": "1"}
     app.run()
-    label, asked = next(link for link in links(app) if link[0] == text.TO_COMPARE)
+    label, asked = next(link for link in links(app) if link[0] == destinations.TO_COMPARE)
     assert asked["index"] == ["5"]
     assert asked["eps"] == ["0.2"]
     app.query_params.clear()

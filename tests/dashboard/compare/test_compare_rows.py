@@ -40,7 +40,7 @@ def quiet(now: Now) -> None:
 
 
 def asked(**params: str) -> Comparison:
-    kinds = compute.kinds(core.list_models())
+    kinds = explorer.kinds(core.list_models())
     found, messages = parse(CHEAP | params, kinds)
     assert messages == []
     return found
@@ -82,7 +82,7 @@ def test_numbers_are_those_of_the_explorer_and_share_its_cache(
 
 def test_a_model_that_cannot_be_read_has_no_likelihood(models):
     (models / NAMES[2] / "config.json").write_text("{}")
-    assert compute.kinds(NAMES) == {NAMES[0]: "bernoulli", NAMES[1]: "bernoulli", NAMES[2]: ""}
+    assert explorer.kinds(NAMES) == {NAMES[0]: "bernoulli", NAMES[1]: "bernoulli", NAMES[2]: ""}
 
 
 def test_the_table_has_a_row_for_each_model_and_digit(two: tuple[Comparison, list[Entry]]):

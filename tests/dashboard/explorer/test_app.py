@@ -49,7 +49,9 @@ def test_the_first_words_need_no_torch():
 def test_the_first_words_come_before_the_slow_imports(page: str):
     code = (ROOT / "dashboard" / "entries" / f"{page}.py").read_text()
     assert (
-        code.index("from dashboard import text") < code.index("st.title(") < code.index("dashboard.views")
+        code.index("from dashboard.shared import text")
+        < code.index("st.title(")
+        < code.index("import view")
     )
 
 

@@ -21,6 +21,7 @@ from dashboard.addresses.lessons import EPS, PLANS, ROBUST, STANDARD, Place, par
 from dashboard.lessons import text
 from dashboard.lessons.board import filled, tex
 from dashboard.lessons.page import BOARDS
+from dashboard.shared import destinations
 from dashboard.shared.text import nats, proved_nats
 from tests.dashboard.page_parts import NAMES
 from tests.results_files import write_results
@@ -51,7 +52,7 @@ def page(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTe
         (models / name / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(results_files, "RESULTS", write_results(tmp_path / "paper"))
     app = AppTest.from_file(str(ROOT / "dashboard" / "pages.py"), default_timeout=60)
-    return app.switch_page(text.PAGE)
+    return app.switch_page(destinations.LESSONS)
 
 
 def address(app: AppTest) -> dict[str, str]:
@@ -74,7 +75,7 @@ def test_every_lesson_has_words_a_board_and_a_plan():
 def test_the_first_words_need_no_torch():
     code = "import sys, dashboard.lessons.text; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-    entry = (ROOT / "dashboard" / text.PAGE).read_text()
+    entry = (ROOT / "dashboard" / destinations.LESSONS).read_text()
     assert entry.index("import text") < entry.index("st.title(") < entry.index("import page")
 
 

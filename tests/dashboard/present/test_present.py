@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from dashboard.addresses.digit import own_name
-from dashboard.lessons import text as lessons
 from dashboard.present import text
+from dashboard.shared import destinations
 from dashboard.shared.display_size import DESK, ROOM, enlarged
 from dashboard.shared.text import nats
 from tests.dashboard.page_parts import HOSTILE, NAMES
@@ -24,7 +24,7 @@ APP = Path(__file__).resolve().parents[3] / "dashboard" / "pages.py"
 @pytest.fixture
 def page() -> AppTest:
     """The presenter's page with its fast part alone, not yet run."""
-    app = AppTest.from_file(str(APP), default_timeout=60).switch_page(text.PAGE)
+    app = AppTest.from_file(str(APP), default_timeout=60).switch_page(destinations.PRESENT)
     app.query_params["method"] = "ibp"
     return app
 
@@ -134,8 +134,8 @@ def test_a_damaged_model_is_a_sentence_and_the_other_is_shown(page: AppTest, mod
 def test_the_explorer_leads_here_and_to_the_lessons_with_its_state(app: AppTest):
     app.query_params |= {"index": "5", "eps": "0.037"}
     app.run()
-    assert link(app, text.PRESENT) == {"index": "5", "eps": "0.037", "method": "ibp"}
-    assert link(app, lessons.TO_LESSONS) == {}
+    assert link(app, destinations.TO_PRESENT) == {"index": "5", "eps": "0.037", "method": "ibp"}
+    assert link(app, destinations.TO_LESSONS) == {}
 
 
 def test_for_a_room_all_type_and_lines_grow():

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from core import checkpoint
 from core.errors import Cancelled, InputError
+from dashboard import opening
 from dashboard.server import health, logs
 from dashboard.server.background import TURNS
 
@@ -17,7 +18,7 @@ from dashboard.server.background import TURNS
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_wrong", ["starting"])
-    health._load()
+    health._loaded(opening.load)
 
 
 def status() -> int:
@@ -35,14 +36,14 @@ def test_models_that_cannot_be_loaded_are_seen(models: Path):
     config = models / "mnist-mlp-standard" / "config.json"
     config.write_text("{")
     st.cache_resource.clear()
-    health._load()
+    health._loaded(opening.load)
     assert "cannot be loaded (CheckpointError)" in health.state()[1][0]
     assert status() == 503
 
 
 def test_no_models_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(checkpoint, "MODELS", tmp_path / "nothing")
-    health._load()
+    health._loaded(opening.load)
     assert status() == 503
 
 

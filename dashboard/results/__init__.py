@@ -1,0 +1,1 @@
+"""The page of the whole evaluation: every model over the test set."""

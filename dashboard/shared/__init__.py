@@ -1,0 +1,1 @@
+"""What several pages use: words, pictures and figures; models, computations and their caches; links."""
