@@ -44,8 +44,8 @@ class Certificate:
     arithmetic the precision of the forward pass that the bound covers, rounding included.
     intervals  the interval of every layer, for display; empty for "expectation" and "coverage". Where they
                are those of interval propagation they are computed when they are looked at.
-    minimiser  (B, C, H, W): where in the ball the linear bound is attained, a good start for an attack;
-               None for "ibp".
+    minimiser  (B, C, H, W): the image of the ball nearest to where the linear bound is attained, a good
+               start for an attack; None for "ibp".
     alpha, delta  as above; 0 where they play no part.
     witness    for each image the slopes that its bound was found with, where they were optimised.
     """
@@ -116,7 +116,9 @@ def shown_bound(bound: Tensor | float, side: str) -> str:
     side: value * 100 is rounded, and -183.17 is not a float.
     """
     value, step = float(bound), Decimal("0.01")
-    shown = Decimal(value).quantize(step, ROUND_FLOOR if side == "lower" else ROUND_CEILING, _ENOUGH)
+    shown = Decimal.from_float(value).quantize(
+        step, ROUND_FLOOR if side == "lower" else ROUND_CEILING, _ENOUGH
+    )
     if float(shown) > value if side == "lower" else float(shown) < value:
         shown = _ENOUGH.add(shown, -step if side == "lower" else step)
     return f"{_ENOUGH.add(shown, Decimal(0)):f}"

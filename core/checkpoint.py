@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +43,7 @@ def list_models() -> list[str]:
 def is_shipped(name: str) -> bool:
     """Whether that is the name of a shipped model; no path is."""
     single = 0 < len(name) <= _MOST_NAME and Path(name).name == name != ".."
-    return single and (MODELS / name / CONFIG).is_file()
+    return single and os.path.isfile(MODELS / name / CONFIG)
 
 
 def find_model(name: str | Path) -> Path:
@@ -53,7 +54,7 @@ def find_model(name: str | Path) -> Path:
         )
     if is_shipped(str(name)):
         return MODELS / str(name)
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # which takes any text: a path's own is_dir raises for names that are too long
         return Path(name)
     names = list_models()
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
@@ -82,8 +83,10 @@ def load_model(name: str | Path) -> VAE:
 def load_config(name: str | Path) -> dict[str, Any]:
     """The parsed config.json of a model; the same errors as `load_model`."""
     path = find_model(name) / CONFIG
-    if not path.is_file():
-        raise CheckpointError(f"{path.parent} has no {CONFIG}; it is not a complete checkpoint.")
+    if not os.path.isfile(path):
+        raise CheckpointError(
+            f"{path.parent} has no {CONFIG} that can be read; it is no complete checkpoint."
+        )
     try:
         if path.stat().st_size > _MOST_CONFIG_BYTES:
             raise CheckpointError(f"{path} is over 1 MB, which no configuration is.")
@@ -121,7 +124,7 @@ def model_digest(folder: Path) -> str:
 def _weights_of(folder: Path) -> Path:
     """The file of a model's weights. Raises CheckpointError unless it is a file of a size that we read."""
     path = folder / WEIGHTS
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f"{folder} has no {WEIGHTS}; the checkpoint is incomplete.")
     if path.stat().st_size > _MOST_WEIGHT_BYTES:
         raise CheckpointError(

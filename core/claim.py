@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import platform
+import re
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -24,11 +25,15 @@ from core.errors import ClaimError, InputError
 from core.isolation import isolated
 from core.methods import OPTIMISING
 from core.plain import whole
+from core.validate import check_images
 
 FORMAT, _OLD = 3, 2
 MOST_BYTES = 1_000_000
 """No claim is larger: hostile files are refused before they are read."""
 _HEX = 16
+_NAME = r"[\w.+-]{1,200}"
+_WORDS = {"model": _NAME, "versions": r"python [\w.+]{1,30}, torch [\w.+]{1,30}"}
+"""What is free in a claim, and in its sentence, is a word or two: nobody reads another claim there."""
 _MOST = {"draws": 10_000, "iterations": 10_000, "sample": 1_000_000, "seed": 2**63 - 1}
 
 
@@ -87,6 +92,9 @@ def make_claim(
 
     Raises InputError for a certificate of several images, or a vacuous one: it claims nothing.
     """
+    if not isinstance(proved, Certificate):
+        raise InputError(f"A {type(proved).__name__} is no certificate; give what core.certify returned.")
+    x = check_images(load_model(model), x)
     if len(x) != 1 or len(proved.eps) != 1:
         raise InputError(f"A claim is about one image, not {len(x)}; certify them one by one.")
     names = ("target", "norm", "side", "method", "states", "arithmetic", "alpha", "delta")
@@ -172,9 +180,9 @@ def _claim(
     }
     return worded(
         Claim(
-            model=folder.name,
+            model=re.sub(r"[^\w.+-]", "_", folder.resolve().name, flags=re.ASCII)[:200],
             weights=model_digest(folder),
-            image=base64.b64encode(x[0].float().contiguous().cpu().numpy().tobytes()).decode(),
+            image=base64.b64encode(x[0].detach().float().contiguous().cpu().numpy().tobytes()).decode(),
             versions=f"python {platform.python_version()}, torch {torch.__version__}",
             witness=witness,
             **question,
@@ -206,6 +214,8 @@ def read_claim(content: str | bytes) -> Claim:
     """The claim in a file that anyone may have written. Raises ClaimError unless it is one, unchanged since
     `to_json` wrote it. The checksum guards against accidents and edits, it is no signature: what a claim
     says is worth what `verify_claim` finds."""
+    if not isinstance(content, str | bytes):
+        raise InputError(f"A {type(content).__name__} is no text of a certificate.")
     if len(content) > MOST_BYTES:
         raise ClaimError("The file is over 1 MB, which no certificate is.")
     try:
@@ -217,21 +227,36 @@ def read_claim(content: str | bytes) -> Claim:
         del names["witness"]
     if not isinstance(parsed, dict) or set(parsed) != {"format", "checksum", *names}:
         raise ClaimError("The file is no certificate: it does not have the fields of one.")
-    if parsed["format"] not in (FORMAT, _OLD):
+    if type(parsed["format"]) is not int or parsed["format"] not in (FORMAT, _OLD):
         raise ClaimError(f"The certificate has format {parsed['format']!r}; this version reads {FORMAT}.")
     parsed |= {name: _number(parsed[name], str(kind)) for name, kind in names.items()}
     if parsed.pop("checksum") != checksum(parsed):
         raise ClaimError("The certificate was changed after it was written: its checksum is another one.")
     del parsed["format"]
-    for name, kind in names.items():
-        value, kinds = parsed[name], {"str": str, "int": int, "float": (int, float)}[str(kind)]
-        if not isinstance(value, kinds) or isinstance(value, bool):
+    return check_claim(Claim(**parsed))
+
+
+def check_claim(claim: object) -> Claim:
+    """A claim whose fields have the types and ranges of a claim. Raises ClaimError, InputError."""
+    if not isinstance(claim, Claim):
+        raise InputError(f"A {type(claim).__name__} is no claim; read one with core.read_claim(text).")
+    for field in fields(Claim):
+        name, kind, value = field.name, str(field.type), getattr(claim, field.name)
+        if not isinstance(value, {"str": str, "int": int, "float": (int, float)}[kind]) or isinstance(
+            value, bool
+        ):
             raise ClaimError(f"The certificate's {name} is {str(value)[:40]!r}; it must be a {kind}.")
         if kind == "float" and not abs(value) <= sys.float_info.max:
             raise ClaimError(f"The certificate's {name} is {str(value)[:40]}, larger than any number here.")
         if name in _MOST and not 0 <= value <= _MOST[name]:
-            raise ClaimError(f"The certificate's {name} is {value}; it must be in 0..{_MOST[name]}.")
-    return Claim(**parsed)
+            raise ClaimError(
+                f"The certificate's {name} is {str(value)[:40]}; it must be in 0..{_MOST[name]}."
+            )
+        if name in ("eps", "margin") and value < 0:
+            raise ClaimError(f"The certificate's {name} is {value}; it must not be below 0.")
+        if name in _WORDS and not re.fullmatch(_WORDS[name], value, re.ASCII):
+            raise ClaimError(f"The certificate's {name} is {str(value)[:40]!r}, which is none.")
+    return claim
 
 
 def _number(value: Any, kind: str) -> Any:
@@ -239,6 +264,8 @@ def _number(value: Any, kind: str) -> Any:
     fit stays as it is."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
+    if isinstance(value, int) and kind == "int":
+        return value  # however large
     if kind == "float":
         return float(value) if abs(value) <= sys.float_info.max else value
     return int(value) if kind == "int" and math.isfinite(value) and value == int(value) else value

@@ -19,8 +19,15 @@ from core.elbo import decoded, encoded
 from core.errors import UnsupportedModelError
 from core.latent import reparameterise
 from core.model import VAE
-from core.validate import check_vae
+from core.validate import check_objects, check_vae
 
+_CALLS = {"encode": VAE.encode, "decode": VAE.decode}
+_KNOWN = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential)
+_METHODS = ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding")
+_FORWARDS = {kind: [getattr(kind, name, None) for name in _METHODS] for kind in _KNOWN}
+"""Calls as they were written: a class can be patched, too."""
+_WEIGHTED = {nn.Linear: 2, nn.Conv2d: 4, nn.ConvTranspose2d: 4}
+"""Layers with weights, and how many dimensions their input has to have."""
 _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
 """What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
 
@@ -29,8 +36,9 @@ def check_structure(vae: VAE) -> None:
     """Raises UnsupportedModelError for what bounds do not see when they walk through the layers: hooks,
     encode, decode or forward of one's own. It names what it found."""
     check_vae(vae)
-    for name in ("encode", "decode"):
-        if getattr(type(vae), name) is not getattr(VAE, name) or name in vars(vae):
+    check_objects(vae)
+    for name, call in _CALLS.items():
+        if getattr(type(vae), name) is not call:
             raise UnsupportedModelError(
                 f"{type(vae).__name__} has its own {name}(), and bounds are of the layers in vae.encoder "
                 "and vae.decoder only; put into a layer what it does."
@@ -66,10 +74,23 @@ def _check_called_as_it_is(name: str, layer: nn.Module) -> None:
                 f"{name} ({type(layer).__name__}) has a {kind}, which bounds do not see; remove it "
                 "(handle.remove(); remove_weight_norm, remove_spectral_norm), or certify a copy without it."
             )
-    if "forward" in vars(layer):
-        raise UnsupportedModelError(
-            f"{name} ({type(layer).__name__}) has a forward() of its own; make it a class with rules."
-        )
+    kind = type(layer)
+    if kind in _FORWARDS and [getattr(kind, method, None) for method in _METHODS] != _FORWARDS[kind]:
+        raise UnsupportedModelError(f"{name} is a {kind.__name__} whose class was patched; undo that.")
+    if kind in _WEIGHTED:
+        _check_options(name, layer)
+
+
+def _check_options(name: str, layer: nn.Module) -> None:
+    """Weights are parameters, and sizes are pairs, as the layer's class makes them."""
+    for part in ("weight", "bias"):
+        if part not in layer._parameters:
+            raise UnsupportedModelError(
+                f"{name}.{part} is no parameter of its layer; make it one: nn.Parameter(...)."
+            )
+    for size in ("kernel_size", "stride", "padding", "dilation", "output_padding"):
+        if not isinstance(value := getattr(layer, size, ()), tuple | str):
+            raise UnsupportedModelError(f"{name}.{size} is {value!r}; make it a pair of numbers.")
 
 
 def _check_likelihood(kind: type) -> None:
@@ -93,8 +114,16 @@ def check_agreement(vae: VAE, x: Tensor, noise: Tensor) -> None:
 
 def _compare(vae: VAE, name: str, called: Tensor, v: Tensor) -> None:
     part = f"{name}r"
-    walked = propagate_through(getattr(vae, part), Interval(v, v), FLOAT64)[-1]
-    call = f"vae.{name}"
+    network = getattr(vae, part)
+    values = [Interval(v, v), *propagate_through(network, Interval(v, v), FLOAT64)]
+    for layer, x in zip([*network, None], values, strict=True):
+        shape = tuple(x.lower.shape)
+        if shape[:1] != v.shape[:1] or len(shape) != _WEIGHTED.get(type(layer), len(shape)):
+            raise UnsupportedModelError(
+                f"A layer of vae.{part} gets values of shape {shape}; bounds are of one row an image: "
+                "linear layers take (N, features), convolutions (N, channels, height, width)."
+            )
+    walked, call = values[-1], f"vae.{name}"
     if called.shape != walked.lower.shape:
         raise UnsupportedModelError(
             f"{call} gives shape {tuple(called.shape)}, the layers of vae.{part} "

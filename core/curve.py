@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from core.errors import InputError
 from core.isolation import isolated
 from core.model import VAE
 from core.prove import certify
-from core.validate import check_images
+from core.validate import check_eps, check_images, check_threshold
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Curve:
 
         None if no proof covers it, or if all that do are vacuous.
         """
+        if math.isnan(eps):
+            raise InputError("eps is nan; give a radius.")
         if method is None:
             radii, best = self._ladder
             at = bisect_left(radii, eps)
@@ -141,6 +144,7 @@ class Curve:
     def verdict(self, threshold: float) -> Verdict:
         """What is proved and what is attained about "the ELBO stays at or above the threshold", for side
         "upper" about "it stays below": whether a detector goes on accepting, or rejecting, the image."""
+        threshold = check_threshold(threshold)
         proved, attained = (
             [stays(value, threshold, self.side) for value in values.tolist()]
             for values in (self.proved(), self.attained)
@@ -204,6 +208,12 @@ class Verdict:
         return f"{proved}, broken from {self.broken:g}, open between."
 
 
+def _radii(eps: Any) -> list[Any]:
+    """The members of a list, array or tensor; none of anything else."""
+    ordered = isinstance(eps, Iterable) and not isinstance(eps, str | bytes | Set | Mapping)
+    return list(eps) if ordered and getattr(eps, "ndim", 1) == 1 else []
+
+
 @isolated()
 def elbo_curve(
     vae: VAE,
@@ -226,8 +236,11 @@ def elbo_curve(
     A point found at a smaller radius counts at the larger ones too. Other arguments as in `attack` and
     `certify`; raises InputError. For bounds that get tighter, `Curve.add(proofs_of(certify(...)))`.
     """
-    x, eps = check_images(vae, x), torch.as_tensor(eps, dtype=torch.float64, device="cpu")
-    if len(x) != 1 or eps.ndim != 1 or len(eps) == 0 or bool((eps.diff() <= 0).any()):
+    x, radii = check_images(vae, x), _radii(eps)
+    if len(x) != 1 or not radii:
+        raise InputError("A curve needs one image and a list of ascending eps.")
+    eps = torch.cat([check_eps(radius, x, norm) for radius in radii])
+    if bool((eps.diff() <= 0).any()):
         raise InputError("A curve needs one image and a list of ascending eps.")
     copies = x.expand(len(eps), -1, -1, -1)
     found = attack(

@@ -86,26 +86,28 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
         raise InputError(f"dataset is {name!r}; choose one of {', '.join(DATASETS)}.")
     if split not in ("train", "test"):
         raise InputError(f"split is {split!r}; choose train or test.")
+    if not str(root):
+        raise InputError("The folder of the data set has an empty name; name one, or leave the option out.")
     from torchvision import datasets  # only training needs it, and the page opens seconds sooner
 
     kind, train = getattr(datasets, DATASETS[name]), split == "train"
     files = "cifar-10-batches-py" if name == "cifar10" else f"{kind.__name__}/raw"
     other = f"name the folder of another copy with --data DIR, in torchvision's layout: DIR/{files}/..."
     try:
-        try:
-            data = kind(str(root), train=train, download=False)
-        except RuntimeError:  # torchvision's way to say "not there"
-            data = kind(str(root), train=train, download=True)
-    except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"The data set {name} is not complete in {root} and could not be downloaded "
-            f"({' '.join(str(error).split())}). Connect to the internet once, or {other}"
-        ) from error
+        data = kind(str(root), train=train, download=False)
     except Exception as error:  # a reader of damaged files raises whatever they lead it to
-        raise DataError(
-            f"The data set {name} is not complete in {root}, or not as it was published, in bytes "
-            f"({' '.join(str(error).split())}). Delete it there, so that it is downloaded anew, or {other}"
-        ) from error
+        if not isinstance(error, RuntimeError) or "not found" not in str(error):  # torchvision's words
+            raise DataError(
+                f"The data set {name} is not complete in {root}, or not as it was published, in bytes "
+                f"({_reason(error)}). Delete it there, so that it is downloaded anew, or {other}"
+            ) from error
+        try:
+            data = kind(str(root), train=train, download=True)
+        except Exception as error:
+            raise DataError(
+                f"The data set {name} is not complete in {root} and could not be downloaded "
+                f"({_reason(error)}). Connect to the internet once, or {other}"
+            ) from error
     images, labels = np.asarray(data.data), np.asarray(data.targets)
     if wrong := _what_is_wrong(images, labels, SHAPES[name]):
         raise DataError(
@@ -113,6 +115,11 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
             f"or {other}"
         )
     return _to_images(images), torch.as_tensor(labels, dtype=torch.int64, device="cpu")
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line, its kind where it has no words."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _what_is_wrong(images: np.ndarray, labels: np.ndarray, shape: tuple[int, int]) -> str | None:

@@ -13,7 +13,15 @@ from core.errors import UnsupportedModelError
 from core.isolation import isolated
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
-from core.validate import check_count, check_images, check_noise, check_seed, check_vae
+from core.validate import (
+    check_count,
+    check_home,
+    check_images,
+    check_noise,
+    check_objects,
+    check_seed,
+    check_vae,
+)
 
 # Rows (images x draws) that go through the decoder at once; bounds the memory of a large batch.
 ROWS = 4096
@@ -52,7 +60,12 @@ def elbo_terms_by_draw(vae: VAE, x: Tensor, noise: Tensor, t: Tensor) -> tuple[T
 
 def encoded(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor]:
     """vae.encode(x), if it has the shapes that the configuration says: nothing is broadcast unseen."""
-    mu, logvar = vae.encode(x)
+    found = vae.encode(x)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise UnsupportedModelError(
+            f"vae.encode gives a {type(found).__name__}, not the two tensors mu and logvar."
+        )
+    mu, logvar = found
     for part in (mu, logvar):
         _check_shape("encode", part, (len(x), vae.config.latent))
     return mu, logvar
@@ -65,11 +78,10 @@ def decoded(vae: VAE, z: Tensor) -> Tensor:
     return a
 
 
-def _check_shape(name: str, found: Tensor, wanted: tuple[int, ...]) -> None:
-    if found.shape != wanted:
-        raise UnsupportedModelError(
-            f"vae.{name} gives shape {tuple(found.shape)}, its configuration says {wanted}."
-        )
+def _check_shape(name: str, found: object, wanted: tuple[int, ...]) -> None:
+    shape = tuple(found.shape) if isinstance(found, Tensor) else f"of a {type(found).__name__}"
+    if shape != wanted:
+        raise UnsupportedModelError(f"vae.{name} gives shape {shape}, its configuration says {wanted}.")
 
 
 def as_double(vae: VAE) -> VAE:
@@ -81,10 +93,14 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
     """A copy of the model, same weights as far as the numbers allow."""
     weights = {}  # in place of copies in the model's own precision
     for weight in vae.parameters():
-        weights[id(weight)] = nn.Parameter(weight.detach().to(dtype, copy=True), weight.requires_grad)
-    _check_copied(vae)
+        values = weight.detach().to(dtype).clone(memory_format=torch.contiguous_format)
+        weights[id(weight)] = nn.Parameter(values, weight.requires_grad)
+    check_objects(vae)
     try:
-        return copy.deepcopy(vae, weights).to(dtype).eval()
+        copied = copy.deepcopy(vae, weights)
+        nn.Module.to(copied, dtype)  # whatever a subclass makes of them
+        nn.Module.train(copied, False)
+        return copied
     except (RuntimeError, TypeError, ValueError) as error:
         raise UnsupportedModelError(
             "The model cannot be copied to float64; where a weight is computed from others, make "
@@ -92,25 +108,14 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
         ) from error
 
 
-def _check_copied(vae: VAE) -> None:
-    """Raises UnsupportedModelError for a method that was put on an object: in a copy it would go on to use
-    the original's weights."""
-    for name, module in vae.named_modules():
-        for method in ("forward", "encode", "decode"):
-            if method in vars(module):
-                raise UnsupportedModelError(
-                    f"{name or 'The model'} ({type(module).__name__}) has a {method}() of its own, on the "
-                    "object; make it a class, so that it can be copied."
-                )
-
-
 def evaluating(vae: VAE) -> VAE:
     """The model if all of it is in evaluation mode and gradients go through it, else such a copy: dropout
     is no part of what is scored, a search for an adversary must not move batch statistics, and weights that
     were made in inference mode let no gradient through."""
-    training = any(module.training for module in check_vae(vae).modules())
+    check_objects(check_vae(vae))
+    training = any(module.training for module in vae.modules())
     closed = any(weight.is_inference() for weight in vae.parameters())
-    return in_dtype(vae, next(vae.parameters()).dtype) if training or closed else vae
+    return in_dtype(vae, check_home(vae).dtype) if training or closed else vae
 
 
 @isolated()

@@ -87,7 +87,10 @@ def evaluate(
     """
     check_labels(x, y)
     models = _each_once(models)
-    eps, targets = tuple(dict.fromkeys(eps)), tuple(dict.fromkeys(targets))
+    if not isinstance(eps, Iterable) or isinstance(targets, str):
+        raise InputError("eps and targets are lists: eps=[0.1], targets=['likelihood'].")
+    eps = tuple(dict.fromkeys(radius + 0.0 if isinstance(radius, float) else radius for radius in eps))
+    targets = tuple(dict.fromkeys(targets))
     short = [Path(name).name for name in models]
     named = [n if short.count(n) == 1 else str(name) for n, name in zip(short, models, strict=True)]
     place = find_device(device)

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from core.errors import DataError, OutputError
 
 _OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
-_MOST_LINKS = 40
+_MOST_LINKS, _MOST_NAME = 40, 255
 
 
 @contextmanager
@@ -45,6 +45,7 @@ def check_file(path: Path | str) -> None:
         raise OutputError("The name of the file to write is empty; give it one, or leave the option out.")
     with writing(path):
         if streams(path):
+            _check_stream(path)
             return
         if str(path).endswith(os.sep):
             raise OutputError(f"{path} is the name of a folder; name a file in it.")
@@ -52,6 +53,17 @@ def check_file(path: Path | str) -> None:
         if file.exists():
             _check_access(file, os.W_OK)
         _check_place(file.parent)
+
+
+def _check_stream(path: Path | str) -> None:
+    """Raises the operating system's error for a stream that cannot be written to. A pipe is left alone: to
+    open it is to wait for its reader."""
+    if (number := _open_file(path)) is not None:
+        os.fstat(number)
+        if number in (1, 2) and (sys.__stdout__ if number == 1 else sys.__stderr__) is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # closed by whoever started this program
+    elif stat.S_ISCHR(os.stat(path).st_mode):
+        os.close(os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)))
 
 
 def check_folder(path: Path | str) -> None:
@@ -116,7 +128,10 @@ def write_bytes(path: Path | str, content: bytes) -> None:
         try:
             part.write_bytes(content)
             if file.exists():
-                part.chmod(stat.S_IMODE(file.stat().st_mode))
+                before = file.stat()
+                if hasattr(os, "chown") and before.st_uid != os.geteuid():
+                    os.chown(part, before.st_uid, before.st_gid)  # root writes for somebody
+                part.chmod(stat.S_IMODE(before.st_mode))
             os.replace(part, file)
         finally:
             part.unlink(missing_ok=True)
@@ -147,6 +162,8 @@ def _open_file(path: Path | str) -> int | None:
 
 def _check_place(folder: Path) -> None:
     """Raises the operating system's error where a folder is not writable, or cannot be made."""
+    if max(len(os.fsencode(part)) for part in folder.parts) > _MOST_NAME:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     there = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     if not there.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))

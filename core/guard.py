@@ -104,8 +104,8 @@ class Guard:
 
     def _rounded(self, x: Tensor) -> Tensor:
         """The nearest float32 images of the balls that were asked for."""
-        ball = self._problem.ball
-        return Ball(ball.center.float(), self._problem.eps, ball.norm).project(x.float())
+        ball = self._problem.asked
+        return Ball(ball.center.float(), ball.eps, ball.norm).project(x.float())
 
     def _compare(self, value: Tensor, scores: Tensor, what: str, method: str) -> None:
         beaten = value > scores  # a score that is no number is -inf

@@ -12,23 +12,33 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from core.device import DEVICES, plain_products
+from core.errors import InputError
 
 P = ParamSpec("P")
 Item = TypeVar("Item")
+
+_TORCH: Any = torch._C
 
 
 @contextmanager
 def isolated() -> Iterator[None]:
     """Inside, torch is as it is in a fresh thread: gradients are recorded, nothing is cast or flushed, new
     tensors are on the CPU. A decorator of functions; of generators `isolated_steps` is."""
+    fake = _TORCH._get_dispatch_mode(_TORCH._TorchDispatchModeKey.FAKE)
+    if _TORCH._functorch.maybe_current_level() is not None or fake is not None:
+        raise InputError(
+            "This cannot run inside torch.func's transforms or a FakeTensorMode; call it outside of them."
+        )
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))  # which lets gradients be recorded, too
+        if _TORCH._autograd._top_saved_tensors_default_hooks(False) is not None:
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(_same, _same))
         for device in DEVICES:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
@@ -58,9 +68,16 @@ def isolated_steps(generator: Callable[P, Iterator[Item]]) -> Callable[P, Iterat
     return steps
 
 
-def own(v: Tensor) -> Tensor:
-    """The tensor, a copy if it was made in inference mode: through such a one no gradient goes."""
-    return v.clone() if v.is_inference() else v
+def own(v: Tensor, like: Tensor) -> Tensor:
+    """A copy of the values, with dtype and device of `like`, which nobody else can change: not the caller
+    between two steps, nor what a result is asked later. Gradients go through it, in a row in memory."""
+    moved = v.detach().to(like.device, like.dtype)
+    return moved.clone(memory_format=torch.contiguous_format)
+
+
+def _same(v: Tensor) -> Tensor:
+    """What is saved for the backward pass, as it is."""
+    return v
 
 
 def _flushes() -> bool:

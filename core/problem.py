@@ -48,6 +48,11 @@ class Problem:
         return SIGN[self.side]
 
     @property
+    def asked(self) -> Ball:
+        """The balls that were asked for, which `ball` covers."""
+        return Ball(self.ball.center, self.eps, self.ball.norm)
+
+    @property
     def scored(self) -> Interval:
         """The box of the image that is scored."""
         return self.ball.box if self.clean is None else Interval(self.clean, self.clean)
@@ -99,7 +104,7 @@ def pose(
     check_choice("arithmetic", arithmetic, tuple(ARITHMETICS))
     check_target(target)
     check_structure(vae)
-    check_weights(vae)
+    check_weights(vae, ARITHMETICS[arithmetic].largest)
     check_layers(vae, method)
     x, noise = check_images(vae, x), check_noise(vae, noise)
     radius = check_eps(eps, x, norm)

@@ -230,7 +230,7 @@ class _Run:
             draws=len(problem.noise),
             arithmetic=problem.arithmetic,
             intervals=LateIntervals(lambda: self._named(found)),
-            minimiser=minimiser,
+            minimiser=None if minimiser is None else problem.asked.project(minimiser),
             witness=tuple(stage.slopes for stage in found for _ in stage.value),
         )
 

@@ -137,11 +137,12 @@ def check_sample(n: int, delta: float, alpha: float) -> None:
     """Raise InputError unless `quantile_lower` has an answer for n draws: (1 - delta)^n <= alpha."""
     check_level("delta", delta)
     check_level("alpha", alpha)
-    need = max(1, math.ceil((1 + 1e-12) * math.log(alpha) / math.log1p(-delta)))
+    need = max(1.0, (1 + 1e-12) * math.log(alpha) / math.log1p(-delta))
     if n < need:
+        enough = f"draw at least {math.ceil(need)}" if need < 1e15 else "ask for less"
         raise InputError(
             f"{n} draws are too few for a coverage of {1 - delta:g} with confidence {1 - alpha:g}; "
-            f"draw at least {need}."
+            f"{enough}."
         )
 
 

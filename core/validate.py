@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from core.config import VAEConfig
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import own
 from core.model import VAE
@@ -17,17 +18,50 @@ from core.plain import whole
 
 TARGETS = ("likelihood", "reconstruction")
 
+# What layer.compile() leaves on a layer; copies, which are scored, are without it.
+_COMPILED = "_compiled_call_impl"
 # Pixels that are no farther outside of [0, 1] were meant to be in it.
 _ROUNDING = 1e-3
 
 
 def check_vae(vae: object) -> VAE:
-    """A VAE, not its name, its weights or another network."""
+    """A VAE, not its name, its weights or another network, with all its parts."""
     if not isinstance(vae, VAE):
         raise InputError(
             f"The model is a {type(vae).__name__}, not a VAE; load one with core.load_model(name)."
         )
+    for name, kind in {"config": VAEConfig, "encoder": nn.Module, "decoder": nn.Module}.items():
+        if not isinstance(part := getattr(vae, name, None), kind):
+            raise UnsupportedModelError(
+                f"vae.{name} is a {type(part).__name__}, no {kind.__name__}; load a model with "
+                "core.load_model(name)."
+            )
+    if not callable(getattr(getattr(vae, "likelihood", None), "log_prob", None)):
+        raise UnsupportedModelError("vae.likelihood has no log_prob(); make one with core.likelihood.")
     return vae
+
+
+def check_objects(vae: VAE) -> None:
+    """Raises UnsupportedModelError for a method that was put on an object in place of its class's: bounds
+    do not see it, and in a copy it would go on to use the original's weights. It names what it found."""
+    objects = [*vae.named_modules(), ("likelihood", vae.likelihood)]
+    for name, item in objects:
+        for key, value in getattr(item, "__dict__", {}).items():
+            if callable(value) and hasattr(type(item), key) and key != _COMPILED:
+                raise UnsupportedModelError(
+                    f"{name or 'The model'} ({type(item).__name__}) has a {key}() of its own, on the "
+                    "object; make it a class: no copy takes it along, and no bound knows it."
+                )
+        if not isinstance(item, nn.Module):
+            continue
+        if any(child is None for child in item._modules.values()):
+            raise UnsupportedModelError(f"{name or 'The model'} has a part that is None.")
+        loose = [key for key in ("weight", "bias") if isinstance(vars(item).get(key), Tensor)]
+        if loose:
+            raise UnsupportedModelError(
+                f"{name}.{loose[0]} is a plain tensor, no parameter of its layer: make it one, or undo "
+                "what put it there (remove_weight_norm, remove_spectral_norm)."
+            )
 
 
 def check_home(vae: VAE) -> Tensor:
@@ -60,8 +94,7 @@ def check_home(vae: VAE) -> Tensor:
 def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
     """Images (B, C, H, W), floating point, finite, in [0, 1], B >= 1 -> the model's dtype and device."""
     shape = check_vae(vae).config.shape
-    if not isinstance(x, Tensor):
-        raise InputError(f"Images must be a torch.Tensor, not {type(x).__name__}.")
+    check_dense("Images", x)
     if x.dtype not in (torch.float32, torch.float64):
         raise InputError(
             f"Images are {x.dtype}; they must be float32 in [0, 1] (for bytes: x.float() / 255)."
@@ -81,12 +114,24 @@ def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
         rounded = low > -_ROUNDING and high < 1 + _ROUNDING
         todo = "what rounding does is undone by x.clamp(0, 1)" if rounded else "for bytes: x.float() / 255"
         raise InputError(f"Images range from {low!r} to {high!r}; they must lie in [0, 1] ({todo}).")
-    home = check_home(vae)
-    return own(x.detach().to(home.device, home.dtype))
+    return own(x, check_home(vae))
+
+
+def check_dense(name: str, v: object) -> None:
+    """Raises InputError for what is no tensor of numbers that can be looked at."""
+    if not isinstance(v, Tensor):
+        raise InputError(f"{name} must be a torch.Tensor, not {type(v).__name__}.")
+    if v.is_meta or v.layout != torch.strided or v.is_nested or hasattr(v, "_masked_data"):
+        raise InputError(
+            f"{name} are a tensor of device {v.device} and layout {v.layout}, without plain values; give a "
+            "dense one."
+        )
 
 
 def check_labels(x: Tensor, y: Tensor) -> None:
     """One label an image."""
+    if not isinstance(y, Tensor):
+        raise InputError(f"Labels must be a torch.Tensor, not {type(y).__name__}.")
     if len(x) != len(y):
         raise InputError(f"There are {len(x)} images but {len(y)} labels; give one label an image.")
 
@@ -94,28 +139,35 @@ def check_labels(x: Tensor, y: Tensor) -> None:
 def check_noise(vae: VAE, noise: Tensor) -> Tensor:
     """Noise (S, k), floating point, finite, S >= 1."""
     k = check_vae(vae).config.latent
-    if not isinstance(noise, Tensor) or noise.dtype not in (torch.float32, torch.float64):
+    check_dense("Noise", noise)
+    if noise.dtype not in (torch.float32, torch.float64):
         raise InputError("Noise must be a float tensor (S, k); make it with sample_noise(vae, draws).")
     if noise.ndim != 2 or noise.shape[1] != k or len(noise) == 0:
         raise InputError(
             f"Noise has shape {tuple(noise.shape)}; this model needs (S, {k}) with S >= 1. "
             "Make it with sample_noise(vae, draws)."
         )
-    if not bool(torch.isfinite(noise).all()):
-        raise InputError("Noise contains NaN or infinite values.")
-    home = check_home(vae)
-    return own(noise.detach().to(home.device, home.dtype))
+    ready = own(noise, check_home(vae))
+    if not bool(torch.isfinite(ready).all()):
+        raise InputError("Noise contains NaN or infinite values, or such as the model's precision has not.")
+    return ready
 
 
-def check_weights(vae: VAE) -> None:
-    """Raises InputError if a weight is NaN or infinite, UnsupportedModelError as `check_home`."""
+def check_weights(vae: VAE, largest: float = math.inf) -> None:
+    """Raises InputError if a weight is NaN or infinite, UnsupportedModelError as `check_home`, or for one
+    above the largest number of the arithmetic that a bound covers."""
     check_home(vae)
-    for name, weight in vae.named_parameters():
+    for name, weight in [*vae.named_parameters(), *vae.named_buffers()]:
         # A finite sum, the cheaper check, has finite terms; the sum of finite ones may overflow.
         if not bool(weight.sum().isfinite()) and not bool(weight.isfinite().all()):
             raise InputError(
                 f"The model's {name} has NaN or infinite values: nothing can be proved of it. "
                 "Load it again, or train it again with a smaller learning rate."
+            )
+        if weight.dtype is torch.float64 and bool((weight.abs() > largest).any()):
+            raise UnsupportedModelError(
+                f"The model's {name} has values above {largest:.3g}, which float32 has not: run there, it "
+                "computes nothing. Ask for arithmetic='float64'."
             )
 
 
@@ -126,13 +178,16 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
     """
     most = 1.0 if norm == "linf" else math.sqrt(x[0].numel())
     if isinstance(eps, Tensor):
+        check_dense(name, eps)
         if eps.shape not in ((), (len(x),)):
             raise InputError(f"{name} has shape {tuple(eps.shape)}; give a number or one per image.")
         if not eps.dtype.is_floating_point:
             raise InputError(f"{name} is a tensor of {eps.dtype}; it must be floating point.")
-        values = own(eps.detach().to(x.device, torch.float64)).expand(len(x))
+        values = own(eps, torch.empty(0, dtype=torch.float64, device=x.device)).expand(len(x)) + 0.0
     elif isinstance(eps, numbers.Real) and not isinstance(eps, bool):
-        number = float(min(max(eps, -1), 2 * most))  # a whole number beyond any float is out of range too
+        number = (
+            float(min(max(eps, -1), 2 * most)) + 0.0
+        )  # no -0.0; a whole number beyond any float is out of range too
         values = torch.full((len(x),), number, dtype=torch.float64, device=x.device)
     else:
         raise InputError(f"{name} is {eps!r}; it must be a number in [0, {most:g}].")
@@ -144,7 +199,7 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> str:
-    if value not in tuple(choices):
+    if not isinstance(value, str) or value not in tuple(choices):
         raise InputError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
     return value
 
@@ -167,9 +222,7 @@ def check_threshold(threshold: float) -> float:
 
 
 def check_target(target: str) -> str:
-    if target not in TARGETS:
-        raise InputError(f"target is {target!r}; choose one of {', '.join(TARGETS)}.")
-    return target
+    return check_choice("target", target, TARGETS)
 
 
 def check_count(name: str, value: int, most: int = 1_000_000) -> int:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
-from core.claim import Claim, make_claim, worded
-from core.claims.witness import has_noise
+from core.claim import Claim, check_claim, make_claim, worded
+from core.claims.witness import check_witness, same_noise
 from core.elbo import sample_noise
 from core.errors import Cancelled, ClaimError
 from core.isolation import isolated
@@ -50,9 +50,10 @@ def verify_claim(
     something else that is true, or was made by other versions; and, for states "expectation" and
     "coverage", a seed that was chosen by looking at what it proves.
 
-    Raises ClaimError for a model that is not there or a question that cannot be asked, Cancelled where
-    progress raised it before there was an answer.
+    Raises ClaimError for a model that is not there, a question that cannot be asked or a witness that is
+    none, Cancelled where progress raised it before there was an answer.
     """
+    check_claim(claim)
     if model is None and claim.model not in list_models():
         raise ClaimError(
             f"No shipped model is called {claim.model[:80]!r}; name the folder of its weights."
@@ -74,7 +75,8 @@ def verify_claim(
             raise
 
     x, noise, bound, short = _image(vae, claim), _noise(vae, claim), math.nan, ""
-    if claim.states == "draws" and claim.witness and not has_noise(claim.witness, noise):
+    drawn = claim.states == "draws" and claim.witness
+    if drawn and not same_noise(check_witness(claim.witness, vae, claim.draws), noise):
         return Verdict(
             False, math.nan, "Not verified: the certificate's witness has other noise than its seed gives."
         )

@@ -128,3 +128,17 @@ def test_the_cover_holds_the_float32_l2_ball(seed: int, eps: float) -> None:
         point = single.random(generator)
         assert bool((distance(cover, point.double()) <= cover.eps).all())
     assert bool((cover.eps <= eps + 1e-5).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("eps", [0.01, 5.0, 40.0])
+def test_what_is_projected_is_inside_by_its_true_distance(eps: float, dtype: torch.dtype) -> None:
+    """Of colour images a float32 norm is off by more than the cover allows."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(20, 3, 32, 32, generator=generator, dtype=dtype)
+    radius = torch.full((20,), eps, dtype=torch.float64)
+    ball = Ball(x, radius, "l2")
+    far = x + 100 * torch.randn(x.shape, generator=generator, dtype=dtype)
+    for point in (ball.project(far), ball.project(x + 1e-3 * far), ball.random(generator)):
+        apart = (point.double() - x.double()).flatten(1).norm(dim=1)
+        assert bool((apart <= radius * (1 + 1e-12)).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 import core
 from core.ball import Ball
 from core.bounds.rounding import EXACT
+from core.errors import UnsupportedModelError
 from core.methods import METHODS, stages
 from core.model import VAE
 from core.relaxation import Relaxation
@@ -169,3 +171,15 @@ def test_margin_is_what_was_given_up(likelihood: str) -> None:
     for arithmetic in ("float32", "float64"):
         proved = core.certify(vae, x, noise, eps=0.0, arithmetic=arithmetic)
         torch.testing.assert_close(proved.lower + proved.margin, clean, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("states", ["draws", "expectation", "coverage"])
+def test_weights_that_float32_has_not_are_refused(states: str) -> None:
+    """Against activations of 0 they would overflow without a large sum."""
+    vae = make_vae().double()
+    vae.encoder[3].get_parameter("weight")[0, 0] = 1e39
+    x, noise = make_images(make_vae(), 1), core.sample_noise(vae)
+    asked: dict[str, Any] = {"eps": 0.01, "states": states, "draws": 100}
+    with pytest.raises(UnsupportedModelError, match=r"above 3\.4e\+38"):
+        core.certify(vae, x, noise, arithmetic="float32", **asked)
+    core.certify(vae, x, noise, **asked)

@@ -204,7 +204,7 @@ def test_other_weights_are_said(models: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../small", "/etc", "small/../small", "", "none", "small\0"])
 def test_a_claim_opens_no_folder_that_is_not_shipped(name: str) -> None:
-    with pytest.raises(ClaimError, match="No shipped model"):
+    with pytest.raises(ClaimError, match=r"No shipped model|certificate's model"):
         verify_claim(signed(replace(claim(), model=name)))
 
 
@@ -231,7 +231,7 @@ def test_a_claim_opens_no_folder_that_is_not_shipped(name: str) -> None:
     ],
 )
 def test_questions_that_cannot_be_asked(change: dict[str, Any]) -> None:
-    with pytest.raises(ClaimError, match="asks what cannot be asked"):
+    with pytest.raises(ClaimError, match=r"asks what cannot be asked|must not be below 0"):
         verify_claim(signed(replace(claim(), **change)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import decimal
 import random
 import sys
 import threading
@@ -18,12 +19,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import core
 import core.errors
 from core import lessons
 from core.attacks import ATTACKS
+from core.certificate import shown_bound
 from core.data import load_levels
+from core.errors import InputError
 from core.isolation import isolated
 from core.layers import LateIntervals
 from core.methods import METHODS
@@ -415,3 +419,57 @@ def test_every_tensor_names_its_dtype_and_device() -> None:
 )
 def test_what_names_too_little_is_found(code: str) -> None:
     assert unsaid(code) == [1]
+
+
+def test_what_the_caller_changes_later_changes_no_result() -> None:
+    vae = make_vae().double()
+    x, noise = make_images(vae, 2).double(), core.sample_noise(vae, 2).double()
+    eps = torch.tensor([0.01, 0.02], dtype=torch.float64)
+    asked = x.clone(), noise.clone()
+    found = core.certify(vae, x, noise, eps=eps, method="crown-ibp")
+    attacked = core.attack(vae, x, noise, eps=eps, steps=2)
+    curve = core.elbo_curve(vae, x[:1], noise, eps, steps=2)
+    said = found.statement(1)
+    steps = core.refine(vae, x, noise, eps=eps, method="crown")
+    next(steps)
+    for held in (x, noise, eps):
+        held.zero_()
+    wanted = core.certify(vae, *asked, eps=torch.tensor([0.01, 0.02], dtype=torch.float64), method="crown")
+    assert torch.equal(list(steps)[-1].lower, wanted.lower)
+    assert found.statement(1) == said
+    assert found.eps.tolist() == attacked.eps.tolist() == curve.eps.tolist() == [0.01, 0.02]
+    assert (found.intervals[0].interval.upper >= wanted.intervals[0].interval.upper).all()
+
+
+def in_vmap(ask: Callable[[], object]) -> None:
+    torch.func.vmap(lambda v: [ask(), v][1])(torch.ones(1, dtype=torch.float32, device="cpu"))
+
+
+def in_fakes(ask: Callable[[], object]) -> None:
+    with FakeTensorMode():
+        ask()
+
+
+@pytest.mark.parametrize("within", [in_vmap, in_fakes])
+@pytest.mark.parametrize("name", ["elbo", "attack", "certify"])
+def test_where_tensors_have_no_values_nothing_runs(name: str, within: Callable[..., None]) -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    more: dict[str, Any] = {} if name == "elbo" else {"eps": 0.01}
+    with pytest.raises(InputError, match=r"torch\.func"):
+        within(lambda: getattr(core, name)(vae, x, noise, **more))
+
+
+def test_hooks_on_saved_tensors_do_not_reach_inside() -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    asked: dict[str, Any] = {"eps": 0.02, "method": "alpha-crown", "iterations": 3}
+    wanted = core.certify(vae, x, noise, **asked).lower
+    with torch.autograd.graph.saved_tensors_hooks(lambda v: v.half(), lambda v: v.float()):
+        assert torch.equal(core.certify(vae, x, noise, **asked).lower, wanted)
+
+
+def test_a_trap_for_floats_in_decimals_does_not_reach_inside() -> None:
+    with decimal.localcontext() as context:
+        context.traps[decimal.FloatOperation] = True
+        assert shown_bound(-1.005, "lower") == "-1.01"

@@ -42,6 +42,7 @@ def writers(model: str) -> dict[str, list[str]]:
     }
 
 
+ROOT = Path(__file__).resolve().parent.parent
 FILES, FOLDERS = ("certify", "attack", "evaluate", "summary"), ("train", "suite", "results")
 
 
@@ -285,3 +286,61 @@ def test_names_of_models_that_are_no_text_are_written_all_the_same(tmp_path: Pat
     mean = evaluate.Summary("m\udcff", "likelihood", 0.1, 1, -1.0, -2.0, -3.0, 0)
     assert list(evaluate.write_rows([mean], tmp_path / "means.csv", evaluate.Summary)) == [mean]
     assert "m\\udcff,likelihood" in (tmp_path / "means.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("command", ["certify", "attack", "evaluate"])
+def test_a_closed_standard_output_is_refused_before_the_work(
+    command: str, name: str, model: str, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-m", "core", *writers(model)[command], name]
+    ran = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert "cannot be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("name", ["/dev/fd/77", "/proc/self/fd/77", "a" * 300, f"{'b' * 300}/file.csv"])
+@pytest.mark.parametrize("command", FILES)
+def test_names_that_cannot_be_opened_are_refused_before_the_work(
+    command: str, name: str, model: str, capsys: Capture
+) -> None:
+    assert main([*writers(model)[command], name]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("command", FOLDERS)
+def test_folders_of_impossible_names_are_refused_before_the_work(
+    command: str, model: str, capsys: Capture
+) -> None:
+    assert main([*writers(model)[command], f"runs/{'a' * 300}"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "theirs"
+    path.write_text("before")
+    os.chown(path, 1234, 1234)
+    path.chmod(0o600)
+    write_bytes(path, b"after")
+    assert (path.stat().st_uid, path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (
+        1234,
+        1234,
+        0o600,
+    )
+
+
+@pytest.mark.parametrize("words", [["certify", *ONE], ["attack", *ONE], ["radius", "--index", "0"]])
+def test_a_model_of_an_impossible_name_is_a_sentence(words: list[str], capsys: Capture) -> None:
+    assert main([words[0], "--model", "a" * 300, *words[1:]]) == 2
+    assert "There is no model" in capsys.readouterr().err
+
+
+def test_a_model_of_an_impossible_name_is_not_the_outputs_fault(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["evaluate", "--models", "a" * 300, "--out", str(tmp_path / "rows.csv")]) == 2
+    assert "There is no model" in capsys.readouterr().err

@@ -157,3 +157,29 @@ def test_another_file_is_refused_as_on_the_page(content: bytes, reason: str, tmp
     (tmp_path / "file.png").write_bytes(content)
     with pytest.raises(DataError, match=rf"file\.png cannot be read as a PNG or JPEG image: .*{reason}"):
         load_image(tmp_path / "file.png", GREY)
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """One bit of the pixels flipped."""
+    at = content.index(b"IDAT") + 4 + int(rng.integers(0, len(content) - content.index(b"IDAT") - 20))
+    return content[:at] + bytes([content[at] ^ (1 << int(rng.integers(8)))]) + content[at + 1 :]
+
+
+def test_one_flipped_bit_is_seen() -> None:
+    content, rng = saved(Image.fromarray(LEVELS)), np.random.default_rng(0)
+    for _ in range(200):
+        with pytest.raises(DataError):
+            read_page(damaged(content, rng))
+
+
+def test_a_picture_that_was_cut_and_closed_again_is_no_picture() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    content = saved(Image.fromarray(noise))  # in several chunks of pixels
+    assert content.count(b"IDAT") > 1
+    ends = [
+        content.index(b"IDAT", at) - 4 for at in range(60, len(content), 70_000) if b"IDAT" in content[at:]
+    ]
+    for cut in (*ends[1:], 1000, len(content) // 2, len(content) - 30):
+        with pytest.raises(DataError):
+            read_page(content[:cut] + content[-12:])
+    assert read_page(content).light.shape == (300, 300)

@@ -229,3 +229,89 @@ def test_an_unknown_option_is_still_one(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["radius", "--model", "m", "--index", "0", "-e5"])
     assert "unrecognized arguments: -e5" in capsys.readouterr().err
+
+
+STRANGE = [None, "abc", [0.0, None], {0.1}, {"a": 0.1}, 10**400, [[0.1], [0.2]], [True], [], [0.2, 0.1]]
+
+
+@pytest.mark.parametrize("eps", STRANGE, ids=lambda value: str(value)[:12])
+def test_radii_of_a_curve_are_an_ascending_list(eps: Any) -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    with pytest.raises(InputError):
+        core.elbo_curve(vae, x, noise, eps)
+    numbers: Any = np.array([0.0, 0.1], np.float32)
+    assert core.elbo_curve(vae, x, noise, numbers, steps=1).eps[0] == 0
+
+
+def test_a_verdict_takes_numbers_only() -> None:
+    vae = make_vae()
+    curve = core.elbo_curve(vae, make_images(vae, 1), core.sample_noise(vae), [0.0, 0.1], steps=1)
+    with pytest.raises(InputError):
+        curve.verdict(float("nan"))
+    with pytest.raises(InputError):
+        curve.best(float("nan"))
+
+
+SPARSE = ["meta", "sparse", "nested"]
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("kind", SPARSE)
+@pytest.mark.parametrize("which", ["x", "noise", "eps", "start"])
+def test_tensors_without_plain_values_are_named(which: str, kind: str) -> None:
+    vae = make_vae()
+    given: dict[str, Any] = {"x": make_images(vae, 1), "noise": core.sample_noise(vae)}
+    given |= {"eps": torch.tensor([0.1], dtype=torch.float64), "start": given["x"]}
+    dense = given[which]
+    makes = {"meta": dense.to("meta"), "sparse": dense.to_sparse()}
+    given[which] = makes[kind] if kind in makes else torch.nested.nested_tensor([dense])
+    with pytest.raises(InputError):
+        core.attack(vae, steps=1, **given)
+
+
+def test_choices_are_words() -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    for name, word in (("side", "lower"), ("norm", "linf"), ("method", "ibp"), ("target", "likelihood")):
+        for value in (np.array(word), np.array([word, word]), None, 3):
+            asked: dict[str, Any] = {"eps": 0.1, name: value}
+            with pytest.raises(InputError):
+                core.certify(vae, x, noise, **asked)
+            with pytest.raises(InputError):
+                core.attack(vae, x, noise, **asked)
+
+
+def test_noise_that_the_model_cannot_hold_is_refused() -> None:
+    vae = make_vae()
+    noise = torch.full((1, 3), 1e39, dtype=torch.float64)
+    with pytest.raises(InputError, match="precision"):
+        core.elbo(vae, make_images(vae, 1), noise)
+
+
+def test_no_eps_is_minus_zero(model: str) -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    assert "within 0 of" in core.certify(vae, x, noise, eps=-0.0).statement()
+    rows = list(core.evaluate([model], x, torch.tensor([3]), eps=[-0.0, 0.0], steps=1))
+    assert [str(row.eps) for row in rows] == ["0.0", "0.0"]  # one for each target
+
+
+def test_tiny_levels_are_a_sentence() -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    with pytest.raises(InputError, match="too few"):
+        core.certify(vae, x, noise, eps=0.1, states="coverage", delta=1e-309)
+
+
+@pytest.mark.parametrize("asked", [{"eps": 0.1}, {"eps": [0.1], "targets": "likelihood"}, {"y": None}])
+def test_an_evaluation_takes_lists(asked: dict[str, Any], model: str) -> None:
+    given = {"y": torch.tensor([1]), "eps": [0.1]} | asked
+    with pytest.raises(InputError):
+        next(core.evaluate([model], make_images(make_vae(), 1), **given))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "no/such", "x\0y"])
+def test_names_that_no_file_can_have_are_no_models(name: str) -> None:
+    with pytest.raises(ModelNotFoundError):
+        core.load_model(name)

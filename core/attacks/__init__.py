@@ -21,6 +21,7 @@ from core.model import VAE
 from core.validate import (
     check_choice,
     check_count,
+    check_dense,
     check_eps,
     check_images,
     check_noise,
@@ -76,10 +77,8 @@ def attack(
 
     Raises InputError for arguments that are not as above.
     """
-    if method not in tuple(ATTACKS):
-        raise InputError(f"attack method is {method!r}; choose one of {', '.join(ATTACKS)}.")
-    if norm not in NORMS:
-        raise InputError(f"norm is {norm!r}; choose one of {', '.join(NORMS)}.")
+    check_choice("attack method", method, tuple(ATTACKS))
+    check_choice("norm", norm, NORMS)
     check_choice("side", side, SIDES)
     if side == "upper" and not ATTACKS[method].directed:
         able = ", ".join(name for name, kind in ATTACKS.items() if kind.directed)
@@ -104,9 +103,11 @@ def _check_start(start: Tensor | None, ball: Ball) -> Tensor:
     x = ball.center
     if start is None:
         return x.new_empty((0, *x.shape))
-    if not isinstance(start, Tensor) or start.shape[-4:] != x.shape or start.ndim not in (4, 5):
-        shown = tuple(start.shape) if isinstance(start, Tensor) else type(start).__name__
-        raise InputError(f"start is {shown}; it must be a tensor of shape {tuple(x.shape)} or (K, *that).")
+    check_dense("Starts", start)
+    if start.shape[-4:] != x.shape or start.ndim not in (4, 5):
+        raise InputError(
+            f"start is {tuple(start.shape)}; it must be a tensor of shape {tuple(x.shape)} or (K, *that)."
+        )
     if not start.dtype.is_floating_point or not bool(torch.isfinite(start).all()):
         raise InputError("start must hold floating point numbers, none of them NaN or infinite.")
     points = start.detach().to(x.device, x.dtype).reshape(-1, *x.shape)

@@ -10,6 +10,7 @@ from torch import Tensor
 from core.certificate import SIGN
 from core.elbo import elbo_terms
 from core.model import VAE
+from core.validate import check_home
 
 Loss = Callable[[Tensor], Tensor]
 """A differentiable function of points (N, C, H, W), giving (N,)."""
@@ -47,7 +48,7 @@ class Objective:
 
     def __init__(self, vae: VAE, noise: Tensor, t: Tensor | None, side: str = "lower") -> None:
         self.gradients, self.sign = 0, SIGN[side]
-        dtype = next(vae.parameters()).dtype
+        dtype = check_home(vae).dtype
         self._vae, self._noise = vae, noise.to(dtype)[:, None]
         self._t = None if t is None else t.to(dtype)
 
@@ -57,14 +58,15 @@ class Objective:
         x = x.detach().requires_grad_(True)
         inner = x.to(self._noise.dtype)
         t = inner if self._t is None else self._t.repeat(len(x) // len(self._t), 1, 1, 1)
-        recon, kl = elbo_terms(self._vae, inner, self._noise, t)
+        # A copy goes in: a first layer that works in place would change what is differentiated.
+        recon, kl = elbo_terms(self._vae, inner.clone(), self._noise, t)
         return Evaluation(self, x, self.sign * (recon - kl))
 
     @torch.enable_grad()
     def slope(self, loss: Loss, x: Tensor) -> Tensor:
         """d loss / d x' of another loss than the ELBO, shape of x."""
         x = x.detach().requires_grad_(True)
-        return self.differentiate(loss(x), x)
+        return self.differentiate(loss(x.clone()), x)  # for layers that work in place
 
     def differentiate(self, graph: Tensor, point: Tensor) -> Tensor:
         """Gradient of each graph (N,) with respect to its point; a value that is no number becomes 0."""

@@ -50,7 +50,7 @@ class Passage:
             if after is not None:
                 known = affine(self._layers[after])
                 assert known is not None
-                passed = own.view_as(self._inputs[after].lower)
+                passed = own.reshape(self._inputs[after].lower.shape)
                 index, own = after, known.op(passed, known.weight.abs(), None)
             lost[index] = own if index not in lost else lost[index] + own
         return lost

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from core.claim import MOST_BYTES
+from core.files import read_bytes
 
 CHECKER = Path(__file__).with_name("checker.py")
 HOLDS, FAILS, UNREADABLE, NOT_COVERED = range(4)
@@ -28,17 +33,18 @@ def second_opinion(
     model    folder of the weights, where they are not a shipped model's.
     seconds  after which it is stopped.
     """
-    command = [
-        sys.executable,
-        "-I",
-        str(CHECKER),
-        str(certificate),
-        *([] if model is None else [str(model)]),
-    ]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    except subprocess.TimeoutExpired:
-        return Opinion(UNREADABLE, f"Not checked: it took longer than {seconds:g} seconds.")
+    with TemporaryDirectory() as folder:
+        if os.path.exists(certificate) and not os.path.isfile(certificate):
+            # A pipe is read here: the other program would not find it.
+            content = read_bytes(Path(certificate), MOST_BYTES + 1)
+            certificate = Path(folder) / "certificate.json"
+            certificate.write_bytes(content)
+        command = [sys.executable, "-I", str(CHECKER), str(certificate)]
+        command += [] if model is None else [str(model)]
+        try:
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired:
+            return Opinion(UNREADABLE, f"Not checked: it took longer than {seconds:g} seconds.")
     if ran.returncode not in range(4):
         return Opinion(UNREADABLE, f"Not checked: the second program ended with code {ran.returncode}.")
     return Opinion(ran.returncode, (ran.stdout or ran.stderr).strip())

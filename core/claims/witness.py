@@ -12,7 +12,6 @@ zlib, base64. core/claims/checker.py reads it on its own and trusts none of it.
 from __future__ import annotations
 
 import base64
-import binascii
 import zlib
 from collections.abc import Mapping
 
@@ -21,7 +20,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from core.bounds.kinds import is_relu
 from core.errors import ClaimError
+from core.model import VAE
 from core.slopes import Slopes
 
 MOST = 700_000
@@ -56,16 +57,45 @@ def unpack(witness: str) -> dict[str, Tensor]:
         if not inflate.eof or inflate.unused_data:
             raise ClaimError("The certificate's witness is truncated, or larger than any.")
         return safetensors.torch.load(raw)
-    except (ValueError, binascii.Error, zlib.error, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError, zlib.error, SafetensorError) as error:
         raise ClaimError(f"The certificate's witness is damaged ({error}).") from error
 
 
-def has_noise(witness: str, noise: Tensor) -> bool:
-    """Whether this noise (S, k) is the witness's, up to what random number generators leave to the machine:
-    a rounding or two of float32. Raises ClaimError for a witness that is damaged or of another question."""
+def check_witness(witness: str, vae: VAE, draws: int) -> Tensor:
+    """The noise (S, k) of a witness. Raises ClaimError for one that is damaged, of another model or
+    question, or with values that no search gives."""
     found = unpack(witness)
+    shapes = {name: tuple(value.shape) for name, value in found.items()}
+    if any(value.dtype is not torch.float32 for value in found.values()):
+        raise ClaimError("The certificate's witness holds other numbers than float32.")
     if not all(bool(torch.isfinite(value).all()) for value in found.values()):
         raise ClaimError("The certificate's witness holds what is no number; make the certificate again.")
-    if "noise" not in found or found["noise"].shape != noise.shape:
+    noise = {"noise": (draws, vae.config.latent)}
+    if shapes not in (noise, noise | _slope_shapes(vae, draws)):
         raise ClaimError("The certificate's witness is that of another model or question.")
-    return bool(((found["noise"] - noise).abs() <= 2.0**-21 * (1 + noise.abs())).all())
+    shares = [value for name, value in found.items() if name not in ("noise", "mu", "logvar")]
+    if not all(bool(((value >= 0) & (value <= 1)).all()) for value in shares):
+        raise ClaimError("The certificate's witness has slopes outside of [0, 1]; make it again.")
+    return found["noise"]
+
+
+def _slope_shapes(vae: VAE, draws: int) -> dict[str, tuple[int, ...]]:
+    """Of all that `slopes_of` gives for a model."""
+    k = vae.config.latent
+    shapes: dict[str, tuple[int, ...]] = {"mix": (draws, vae.config.pixels), "mu": (k,), "logvar": (k,)}
+    like = next(vae.parameters())
+    for part, shape in {"encoder": vae.config.shape, "decoder": (k,)}.items():
+        value, number = like.new_zeros(1, *shape), 0
+        for layer in getattr(vae, part):
+            if is_relu(layer):
+                size = value.numel()
+                shapes[f"{part}.{number}"] = (size,) if part == "encoder" else (draws, size)
+                number += 1
+            value = layer(value)
+    return shapes
+
+
+def same_noise(found: Tensor, noise: Tensor) -> bool:
+    """Whether two noises (S, k) are the same up to what random number generators leave to the machine: a
+    rounding or two of float32."""
+    return bool(((found - noise).abs() <= 2.0**-21 * (1 + noise.abs())).all())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import core
+from core.attacks import ATTACKS
 from core.errors import InputError, UnsupportedLayerError, UnsupportedModelError
 from core.likelihood import Bernoulli
 from core.methods import METHODS
@@ -118,7 +119,7 @@ def layer(position: int, kind: nn.Module) -> Callable[[VAE], object]:
 REFUSED = {
     "encode of a subclass": (lambda: of_class(Clamped), r"own encode\(\)"),
     "decode of a subclass": (lambda: of_class(Bright), r"own decode\(\)"),
-    "encode of the instance": (lambda: changed(with_encode), r"own encode\(\)"),
+    "encode of the instance": (lambda: changed(with_encode), r"encode\(\) of its own"),
     "forward of an instance": (lambda: changed(with_forward), r"encoder\.1 \(Linear\) has a forward"),
     "forward of a ReLU's subclass": (lambda: changed(layer(2, Sharp())), "Sharp"),
     "forward of a linear subclass": (lambda: changed(layer(1, Halved(784, 12))), "Halved"),
@@ -175,21 +176,124 @@ def test_hooks_on_all_modules_are_refused() -> None:
 
 
 def test_a_call_that_goes_another_way_is_seen_at_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it is that no rule above looks for: here the class itself was changed."""
+    """Whatever it is that no rule looks for: here a function that layers call was changed."""
     vae = make_vae()
     x, noise = make_images(vae, 2), core.sample_noise(vae)
-    linear = nn.Linear.forward
-    monkeypatch.setattr(nn.Linear, "forward", lambda layer, input: linear(layer, input) * (1 + 1e-9))
+    monkeypatch.setattr(nn.functional, "relu", lambda input, inplace=False: input.clamp(min=0) * (1 + 1e-9))
     with pytest.raises(UnsupportedModelError, match="computes something else than the layers"):
         core.certify(vae, x, noise, eps=0.01)
 
 
-def test_a_decoder_of_another_shape_is_seen_at_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
-    vae = make_vae()
-    x, noise = make_images(vae, 2), core.sample_noise(vae)
-    monkeypatch.setattr(VAE, "decode", lambda vae, z: vae.decoder(z)[:, :, 1:])
-    with pytest.raises(UnsupportedModelError, match=r"vae\.decode gives shape"):
+PATCHED = {
+    "encode": (VAE, "encode", lambda vae, x: (vae.encoder(x)[:, :3], vae.encoder(x)[:, 3:].clamp(-1, 1))),
+    "decode": (VAE, "decode", lambda vae, z: 2 * vae.decoder(z)),
+    "forward": (nn.Linear, "forward", lambda layer, v: v @ layer.weight.T),
+    "what forward calls": (nn.Conv2d, "_conv_forward", lambda layer, v, weight, bias: v),
+}
+
+
+@pytest.mark.parametrize("name", PATCHED)
+def test_a_class_that_was_patched_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, method, patch = PATCHED[name]
+    vae = make_vae("conv")
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    monkeypatch.setattr(kind, method, patch)
+    with pytest.raises(UnsupportedModelError, match=r"was patched|has its own"):
         core.certify(vae, x, noise, eps=0.01)
+
+
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        (lambda vae: vae.encoder[0], "_conv_forward"),
+        (lambda vae: vae.encoder[0], "_call_impl"),
+        (lambda vae: vae.decoder[2], "forward"),
+        (lambda vae: vae.encoder, "forward"),
+        (lambda vae: vae.likelihood, "log_prob"),
+        (lambda vae: vae.likelihood, "plane"),
+        (lambda vae: vae, "decode"),
+    ],
+)
+@pytest.mark.parametrize("ask", [core.elbo, core.attack, core.certify])
+def test_any_method_on_an_object_is_refused(
+    part: Callable[[VAE], object], method: str, ask: Callable[..., object]
+) -> None:
+    vae = make_vae("conv")
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    held = part(vae)
+    held.__dict__[method] = getattr(held, method)
+    with pytest.raises(UnsupportedModelError, match=rf"{method}\(\) of its own, on the object"):
+        ask(vae, x, noise, **({} if ask is core.elbo else {"eps": 0.01}))
+
+
+def several_rows(vae: VAE) -> None:
+    """A linear layer over the last of three dimensions, at the right shape in the end."""
+    vae.encoder = nn.Sequential(nn.Flatten(2), nn.Linear(784, 6), nn.Flatten(1))
+
+
+def buffers(vae: VAE) -> None:
+    for module in list(vae.modules()):
+        for name, weight in list(module._parameters.items()):
+            del module._parameters[name]
+            module.register_buffer(name, weight.detach() if weight is not None else None)
+
+
+def plain_bias(vae: VAE) -> None:
+    linear = vae.encoder[1]
+    bias = linear.get_parameter("bias").detach()
+    del linear.bias
+    linear.bias = bias
+
+
+UNBOUNDED = {
+    "a row in three": (several_rows, "mlp", "gets values of shape"),
+    "weights that are buffers": (buffers, "mlp", "no parameter"),
+    "a plain tensor": (plain_bias, "mlp", "plain tensor"),
+    "padding as a number": (lambda vae: setattr(vae.encoder[0], "padding", 1), "conv", "padding is 1"),
+    "a part that is None": (lambda vae: vae.encoder.register_module("1", None), "mlp", "None"),
+    "no encoder": (lambda vae: setattr(vae, "encoder", None), "mlp", "vae.encoder is a NoneType"),
+    "no likelihood": (lambda vae: setattr(vae, "likelihood", None), "mlp", "log_prob"),
+    "no configuration": (lambda vae: setattr(vae, "config", None), "mlp", "vae.config"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_layers_of_other_shapes_or_parts_are_refused(name: str, method: str) -> None:
+    change, arch, said = UNBOUNDED[name]
+    vae = make_vae(arch)
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    change(vae)
+    with pytest.raises(UnsupportedModelError, match=said):
+        core.certify(vae, x, noise, eps=0.01, method=method)
+
+
+def test_what_encode_gives_is_looked_at() -> None:
+    vae = make_vae()
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    for found in ((1, 2, 3), None, ("a", "b"), torch.zeros(1, 3)):
+        vae.__class__ = type("Odd", (VAE,), {"encode": lambda self, x, found=found: found})
+        with pytest.raises(UnsupportedModelError, match=r"vae\.encode gives"):
+            core.elbo(vae, x, noise)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_and_weights_lie_in_memory_as_they_like(method: str) -> None:
+    vae = make_vae("conv")
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    asked: dict[str, Any] = {"eps": 0.01, "method": method, "iterations": 1}
+    wanted = core.certify(vae, x, noise, **asked).lower
+    vae.to(memory_format=torch.channels_last)
+    found = core.certify(vae, x.to(memory_format=torch.channels_last), noise, **asked).lower
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=0)
+
+
+def test_a_first_layer_that_works_in_place_can_be_attacked() -> None:
+    vae = changed(lambda vae: vae.encoder.insert(0, nn.ReLU(inplace=True)))
+    x, noise = make_images(vae, 1), core.sample_noise(vae)
+    for method in ATTACKS:
+        found = core.attack(vae, x, noise, eps=0.05, method=method, steps=2)
+        assert found.elbo <= core.elbo(vae, x, noise).total
 
 
 @pytest.mark.parametrize("method", METHODS)
