@@ -34,7 +34,11 @@ _MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
 
 def list_models() -> list[str]:
-    """Names of the shipped models, sorted."""
+    """Names of the shipped models, sorted.
+
+    >>> "mnist-mlp-robust-0.1" in core.list_models()
+    True
+    """
     if not MODELS.is_dir():
         return []
     return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG}"))
@@ -71,6 +75,9 @@ def load_model(name: str | Path) -> VAE:
 
     Raises ModelNotFoundError for an unknown name, CheckpointError for a folder that is incomplete,
     damaged, too large, of another version or does not match its configuration.
+
+    >>> core.load_model("mnist-mlp-robust-0.1").config.shape
+    (1, 28, 28)
     """
     folder = find_model(name)
     config = model_config(load_config(folder), folder)

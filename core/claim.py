@@ -91,6 +91,13 @@ def make_claim(
     iterations   what `certify` got.
 
     Raises InputError for a certificate of several images, or a vacuous one: it claims nothing.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> proved = core.certify(vae, x[:1], noise, eps=0.05)
+    >>> claim = core.make_claim("mnist-mlp-robust-0.1", x[:1], proved, draws=4)
+    >>> core.read_claim(claim.to_json()) == claim
+    True
     """
     if not isinstance(proved, Certificate):
         raise InputError(f"A {type(proved).__name__} is no certificate; give what core.certify returned.")
@@ -213,7 +220,12 @@ def worded(claim: Claim) -> Claim:
 def read_claim(content: str | bytes) -> Claim:
     """The claim in a file that anyone may have written. Raises ClaimError unless it is one, unchanged since
     `to_json` wrote it. The checksum guards against accidents and edits, it is no signature: what a claim
-    says is worth what `verify_claim` finds."""
+    says is worth what `verify_claim` finds.
+
+    >>> core.read_claim("{}")
+    Traceback (most recent call last):
+    core.errors.ClaimError: The file is no certificate: it does not have the fields of one.
+    """
     if not isinstance(content, str | bytes):
         raise InputError(f"A {type(content).__name__} is no text of a certificate.")
     if len(content) > MOST_BYTES:

@@ -36,6 +36,10 @@ def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:
 
     Row i is image i of the data set's test part. Raises DataError if none are shipped for `name`, or
     they are damaged.
+
+    >>> x, y = core.load_samples("mnist")
+    >>> x.shape, y[0].item()
+    (torch.Size([500, 1, 28, 28]), 7)
     """
     images, labels = _load_arrays(f"{name}-test.npz", "images", "labels")
     if wrong := _what_is_wrong(images, labels, SHAPES[name]):

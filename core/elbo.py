@@ -124,6 +124,10 @@ def sample_noise(vae: VAE, draws: int = 1, seed: int = 0) -> Tensor:
 
     The same seed gives the same draws; the first draws of a longer sample are those of a shorter one.
     Raises InputError unless vae is a VAE, draws a whole number >= 1 and seed one >= 0.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> core.sample_noise(vae, draws=4).shape
+    torch.Size([4, 16])
     """
     latent = check_vae(vae).config.latent
     generator = torch.Generator("cpu").manual_seed(check_seed(seed))
@@ -148,6 +152,12 @@ def elbo(vae: VAE, x: Tensor, noise: Tensor, t: Tensor | None = None) -> ELBO:
     The same image in a batch of another size can differ in the last bits (1e-12 nats).
 
     Raises InputError for images or noise of a wrong shape, range or dtype.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> found = core.elbo(vae, x, noise)
+    >>> torch.equal(found.total, found.recon - found.kl)
+    True
     """
     x = check_images(vae, x)
     t = x if t is None else check_images(vae, t, like=x)

@@ -93,6 +93,14 @@ def certify(
     that the method has no rule for, UnsupportedModelError for one whose call is not what its layers compute
     (core.consistency), UnsoundBoundError where an image of the ball beats what was found: a fault of ours,
     in place of a false certificate (core.guard).
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> proved = core.certify(vae, x, noise, eps=0.05, method="crown-ibp")
+    >>> bool((proved.lower <= core.attack(vae, x, noise, eps=0.05, steps=10).elbo).all())
+    True
+    >>> proved.statement(0)[:60]
+    "For every image x' with pixels in [0, 1] within 0.05 of this"
     """
     check_choice("states", states, STATES)
     problem = pose(
@@ -132,6 +140,14 @@ def refine(
     The first, by interval propagation, comes at once. Stop iterating when it is tight enough. Arguments
     and errors are those of `certify`. clock counts the seconds: time.thread_time leaves out what other
     threads compute meanwhile.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> for proved in core.refine(vae, x[:1], noise, eps=0.05, iterations=10):
+    ...     if proved.lower.item() > -300:
+    ...         break
+    >>> proved.method in ("ibp", "crown-ibp", "crown", "alpha-crown")
+    True
     """
     with plain_convolutions():
         problem = pose(

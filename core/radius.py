@@ -101,6 +101,12 @@ def certified_radius(
     progress   called as progress(done, total); where it raises Cancelled the radii so far are returned.
 
     Raises InputError for a threshold that is not a finite number and for arguments that `certify` refuses.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> found = core.certified_radius(vae, x[:1], noise, threshold=-250.0, method="ibp")
+    >>> core.certify(vae, x[:1], noise, eps=found.eps, method="ibp").lower.item() >= -250.0
+    True
     """
     threshold = check_threshold(threshold)
     check_choice("side", side, SIDES)

@@ -1,4 +1,7 @@
-"""What is free in a linear bound: any choice is valid, and an optimiser may look for better ones."""
+"""What is free in a linear bound: any choice is valid, and an optimiser may look for better ones.
+
+Words that are ours (share, mix, tie, plane, passage, shells) are in docs/glossary.md.
+"""
 
 from __future__ import annotations
 

@@ -70,6 +70,11 @@ def train(
 
     Raises DataError, OutputError (`out` cannot be written, or holds a model), CheckpointError (nothing
     to resume), ConfigError (other settings), InputError (no such device).
+
+    >>> settings = TrainSettings(model=VAEConfig(widths=(8,)), epochs=1, eps=0.1)
+    >>> vae = core.train(settings, folder / "mine", data=data)
+    >>> core.load_model(folder / "mine").config == vae.config
+    True
     """
     check_folder(out)
     out = Path(out)

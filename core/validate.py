@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -195,6 +196,16 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
         bad = next(v for v in values.tolist() if not 0 <= v <= most)
         shown = repr(bad) if isinstance(eps, Tensor) else str(eps)[:20]
         raise InputError(f"{name} is {shown}; it must be a number in [0, {most:g}].")
+    return values
+
+
+def check_grid(eps: Any, x: Tensor, norm: str = "linf") -> Tensor:
+    """A list, array or tensor of ascending radii, see `check_eps` -> (E,) float64, E >= 1."""
+    ordered = isinstance(eps, Iterable) and not isinstance(eps, str | bytes | Set | Mapping)
+    radii = list(eps) if ordered and getattr(eps, "ndim", 1) == 1 else []
+    grid = [check_eps(radius, x[:1], norm) for radius in radii]
+    if not grid or bool(((values := torch.cat(grid).cpu()).diff() <= 0).any()):
+        raise InputError(f"eps is {str(eps)[:40]}; it must be a list of ascending radii, [0, 0.05, 0.1].")
     return values
 
 

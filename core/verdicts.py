@@ -12,11 +12,10 @@ from torch import Tensor
 from core.attacks import attack
 from core.curve import Verdict
 from core.elbo import elbo
-from core.errors import InputError
 from core.isolation import isolated
 from core.model import VAE
 from core.prove import certify
-from core.validate import check_eps, check_images, check_threshold
+from core.validate import check_grid, check_images, check_threshold
 
 CERTIFIED, OPEN, BROKEN = "certified", "open", "broken"
 
@@ -75,11 +74,7 @@ def find_verdicts(
     Other arguments as in `core.attack` and `core.certify`. Raises InputError.
     """
     threshold, x = check_threshold(threshold), check_images(vae, x)
-    grid = torch.as_tensor(eps, dtype=torch.float64, device="cpu")
-    if grid.ndim != 1 or len(grid) == 0 or not bool((grid.diff() > 0).all()):
-        raise InputError("Verdicts need a list of ascending eps.")
-    for end in (grid[0].item(), grid[-1].item()):
-        check_eps(end, x, norm)
+    grid = check_grid(eps, x, norm)
     halvings = math.ceil(math.log2(len(grid) + 1))
 
     def prove(which: Tensor, at: Tensor) -> Tensor:

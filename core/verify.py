@@ -52,6 +52,13 @@ def verify_claim(
 
     Raises ClaimError for a model that is not there, a question that cannot be asked or a witness that is
     none, Cancelled where progress raised it before there was an answer.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> proved = core.certify(vae, x[:1], noise, eps=0.05)
+    >>> claim = core.make_claim("mnist-mlp-robust-0.1", x[:1], proved, draws=4)
+    >>> core.verify_claim(claim).holds
+    True
     """
     check_claim(claim)
     if model is None and claim.model not in list_models():

@@ -235,11 +235,13 @@ STRANGE = [None, "abc", [0.0, None], {0.1}, {"a": 0.1}, 10**400, [[0.1], [0.2]],
 
 
 @pytest.mark.parametrize("eps", STRANGE, ids=lambda value: str(value)[:12])
-def test_radii_of_a_curve_are_an_ascending_list(eps: Any) -> None:
+def test_radii_of_a_grid_are_an_ascending_list(eps: Any) -> None:
     vae = make_vae()
     x, noise = make_images(vae, 1), core.sample_noise(vae)
     with pytest.raises(InputError):
         core.elbo_curve(vae, x, noise, eps)
+    with pytest.raises(InputError):
+        find_verdicts(vae, x, noise, eps, threshold=-500.0)
     numbers: Any = np.array([0.0, 0.1], np.float32)
     assert core.elbo_curve(vae, x, noise, numbers, steps=1).eps[0] == 0
 

@@ -76,6 +76,12 @@ def attack(
     watch     called with the Evaluation of each step: `point` (K * B, C, H, W) and `elbo` (K * B,).
 
     Raises InputError for arguments that are not as above.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> found = core.attack(vae, x, noise, eps=0.05, steps=10)
+    >>> bool((found.elbo < core.elbo(vae, x, noise).total).all())
+    True
     """
     check_choice("attack method", method, tuple(ATTACKS))
     check_choice("norm", norm, NORMS)

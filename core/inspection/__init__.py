@@ -117,6 +117,12 @@ def inspect_layers(
     progress    called as progress(done, total) after each step; raise in it to cancel.
 
     Other arguments and errors as in `core.certify`. Intervals hold for the network in float64.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
+    >>> found = core.inspect_layers(vae, x[:1], noise[:1], eps=0.05, steps=2, samples=2, iterations=2)
+    >>> found.layers[0].name
+    'input'
     """
     problem = pose(
         vae,

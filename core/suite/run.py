@@ -54,6 +54,12 @@ def run_suite(
 
     Raises the errors of `load_model`; InputError, DataError for a log of another evaluation, OutputError,
     WorkerError; CheckpointError after all other jobs if a model vanished meanwhile.
+
+    >>> x, y = core.load_samples("mnist")
+    >>> levels = load_levels("mnist")
+    >>> core.run_suite(["mnist-mlp-robust-0.1"], x[:2], y[:2], levels, out=folder / "suite", jobs=1)
+    >>> (folder / "suite" / "summary.csv").exists()
+    True
     """
     rank = this_rank()
     if rank.world > 1 and jobs not in (None, 1):
