@@ -54,18 +54,19 @@ class Ball:
             box = self.box
             return torch.minimum(torch.maximum(x, box.lower), box.upper)
         center, way = self.center, x - self.center
-        low, high = torch.zeros_like(self.eps), torch.ones_like(self.eps)
+        exact, eps = center.double(), self.eps.double()
+
+        def holds(point: Tensor) -> Tensor:
+            # In float64: a norm of thousands of float32 numbers may be off by more than `cover` allows.
+            return (point.double() - exact).flatten(1).norm(dim=1) <= eps
+
+        low, high = torch.zeros_like(eps), torch.ones_like(eps)
         for _ in range(_HALVINGS):
             share = (low + high) / 2
-            inside = self._holds((center + _like(share, x) * way).clamp(0, 1))
+            inside = holds((center + _like(share, x) * way).clamp(0, 1))
             low, high = torch.where(inside, share, low), torch.where(inside, high, share)
-        nearest = (center + _like(low, x) * way).clamp(0, 1)
-        return torch.where(_like(self._holds(whole := x.clamp(0, 1)), x) > 0, whole, nearest)
-
-    def _holds(self, x: Tensor) -> Tensor:
-        """Whether images of [0, 1] are in the l_2 ball, (B,). In float64: a norm of thousands of float32
-        numbers may be off by more than what `cover` allows."""
-        return (x.double() - self.center.double()).flatten(1).norm(dim=1) <= self.eps.double()
+        whole, nearest = x.clamp(0, 1), (center + _like(low, x) * way).clamp(0, 1)
+        return torch.where(_like(holds(whole), x) > 0, whole, nearest)
 
     def minimiser(self, slope: Tensor) -> Tensor:
         """The point of the ball where the linear function <slope, x'> is lowest, shape of center."""
