@@ -91,9 +91,7 @@ def load_config(name: str | Path) -> dict[str, Any]:
     """The parsed config.json of a model; the same errors as `load_model`."""
     path = find_model(name) / CONFIG
     if not os.path.isfile(path):
-        raise CheckpointError(
-            f"{path.parent} has no {CONFIG} that can be read; it is no complete checkpoint."
-        )
+        raise CheckpointError(f"{path.parent} has no {CONFIG}; it is not a complete checkpoint.")
     try:
         if path.stat().st_size > _MOST_CONFIG_BYTES:
             raise CheckpointError(f"{path} is over 1 MB, which no configuration is.")

@@ -121,7 +121,7 @@ def check_images(vae: VAE, x: Tensor, like: Tensor | None = None) -> Tensor:
 def check_dense(name: str, v: object) -> None:
     """Raises InputError for what is no tensor of numbers that can be looked at."""
     if not isinstance(v, Tensor):
-        raise InputError(f"{name} must be a torch.Tensor, not {type(v).__name__}.")
+        raise InputError(f"{name} must be a float torch.Tensor, not {type(v).__name__}.")
     if v.is_meta or v.layout != torch.strided or v.is_nested or hasattr(v, "_masked_data"):
         raise InputError(
             f"{name} are a tensor of device {v.device} and layout {v.layout}, without plain values; give a "

@@ -42,7 +42,7 @@ BAD_IMAGES: dict[str, tuple[Any, str]] = {
     "above 1": (spoiled(255.0), r"0\.5 to 255"),
 }
 BAD_NOISE: dict[str, tuple[Any, str]] = {
-    "number": (0.0, "float tensor"),
+    "number": (0.0, r"float torch\.Tensor"),
     "whole": (torch.zeros(1, 3, dtype=torch.int64), "float tensor"),
     "latent": (torch.zeros(2, 4), r"\(2, 4\).*\(S, 3\)"),
     "vector": (torch.zeros(3), r"\(3,\)"),

@@ -109,7 +109,7 @@ def _check_start(start: Tensor | None, ball: Ball) -> Tensor:
     x = ball.center
     if start is None:
         return x.new_empty((0, *x.shape))
-    check_dense("Starts", start)
+    check_dense("start", start)
     if start.shape[-4:] != x.shape or start.ndim not in (4, 5):
         raise InputError(
             f"start is {tuple(start.shape)}; it must be a tensor of shape {tuple(x.shape)} or (K, *that)."

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.results_files import write_results
 
@@ -98,24 +98,11 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
-def desk(browser: Browser) -> Iterator[BrowserContext]:
-    """One profile for all tests of a process: it keeps the app's scripts, which take seconds to load."""
-    context = browser.new_context()
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh visitor at a desk."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    yield context
+    yield context.new_page()
     context.close()
-
-
-@pytest.fixture
-def page(desk: BrowserContext) -> Iterator[Page]:
-    """A fresh visitor at a desk."""
-    page = desk.new_page()
-    page.set_viewport_size({"width": 1440, "height": 900})
-    yield page
-    if page.url.startswith("http"):
-        page.evaluate("localStorage.clear()")
-    page.close()
-    desk.clear_cookies()
-    desk.clear_permissions()

@@ -86,7 +86,7 @@ def test_a_port_that_is_in_use_is_named(tmp_path: Path):
 LATE = """
 from streamlit import config
 config.get_config_options()
-from dashboard import logs
+from dashboard.server import logs
 logs.start()
 from streamlit.logger import get_logger
 get_logger("streamlit.late").error('what "a visitor" wrote')
