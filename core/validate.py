@@ -202,7 +202,7 @@ def check_eps(eps: float | Tensor, x: Tensor, norm: str = "linf", name: str = "e
 def check_grid(eps: Any, x: Tensor, norm: str = "linf") -> Tensor:
     """A list, array or tensor of ascending radii, see `check_eps` -> (E,) float64, E >= 1."""
     ordered = isinstance(eps, Iterable) and not isinstance(eps, str | bytes | Set | Mapping)
-    radii = list(eps) if ordered and getattr(eps, "ndim", 1) == 1 else []
+    radii: list[Any] = list(eps) if ordered and getattr(eps, "ndim", 1) == 1 else []
     grid = [check_eps(radius, x[:1], norm) for radius in radii]
     if not grid or bool(((values := torch.cat(grid).cpu()).diff() <= 0).any()):
         raise InputError(f"eps is {str(eps)[:40]}; it must be a list of ascending radii, [0, 0.05, 0.1].")
