@@ -2,7 +2,7 @@
 
 python -m benchmarks.falsify --csv falsify.csv              # more than 200,000 combinations
 python -m benchmarks.falsify --problems 1500 --seed 1       # a share of the work: problems of its own
-python -m benchmarks.falsify --sides upper --attacks pgd    # upper bounds against one attack alone
+python -m benchmarks.falsify --sides upper --attacks pgd    # upper bounds against PGD, down and up
 
 A problem is an image of a shipped model with eps, target, norm and noise draws, all chosen at random.
 Every bound on it meets every attack on it, and the point where the certificate's own linear bound is
@@ -237,8 +237,10 @@ def main() -> int:
         for group in groups(options.models, options.problems, options.seed):
             vae = core.load_model(group.model)
             trial = Trial(group, vae, x[group.images], options.sides, options.attacks)
-            trial.run(tallies)
-            broken += trial.broken
+            try:
+                trial.run(tallies)
+            finally:  # Ctrl-C too
+                broken += trial.broken
             done += len(group.images)
             bar.update(len(group.images))
     print(f"{done:,} of {options.problems:,} problems")

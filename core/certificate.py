@@ -44,8 +44,8 @@ class Certificate:
     arithmetic the precision of the forward pass that the bound covers, rounding included.
     intervals  the interval of every layer, for display; empty for "expectation" and "coverage". Where they
                are those of interval propagation they are computed when they are looked at.
-    minimiser  (B, C, H, W): the image of the ball nearest to where the linear bound is attained, a good
-               start for an attack; None for "ibp".
+    minimiser  (B, C, H, W): where the linear bound is attained, moved into the ball; a good start for an
+               attack. None for "ibp".
     alpha, delta  as above; 0 where they play no part.
     witness    for each image the slopes that its bound was found with, where they were optimised.
     """

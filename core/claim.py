@@ -32,8 +32,8 @@ MOST_BYTES = 1_000_000
 """No claim is larger: hostile files are refused before they are read."""
 _HEX = 16
 _NAME = r"[\w.+-]{1,200}"
-_WORDS = {"model": _NAME, "versions": r"python [\w.+]{1,30}, torch [\w.+]{1,30}"}
-"""What is free in a claim, and in its sentence, is a word or two: nobody reads another claim there."""
+_VERSIONS = r"python \d[\w.+]{0,79}, torch \d[\w.+]{0,79}"
+"""What is free in a claim, and in its sentence, is a word or two."""
 _MOST = {"draws": 10_000, "iterations": 10_000, "sample": 1_000_000, "seed": 2**63 - 1}
 
 
@@ -187,7 +187,7 @@ def _claim(
     }
     return worded(
         Claim(
-            model=re.sub(r"[^\w.+-]", "_", folder.resolve().name, flags=re.ASCII)[:200],
+            model=_word(folder),
             weights=model_digest(folder),
             image=base64.b64encode(x[0].detach().float().contiguous().cpu().numpy().tobytes()).decode(),
             versions=f"python {platform.python_version()}, torch {torch.__version__}",
@@ -195,6 +195,12 @@ def _claim(
             **question,
         )
     )
+
+
+def _word(folder: Path) -> str:
+    """What a claim calls the model of a folder."""
+    name = folder.name if folder.name.strip(".") else folder.resolve().name
+    return re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII)[:200]
 
 
 def _counted(name: str, value: object, most: int) -> int:
@@ -248,6 +254,13 @@ def read_claim(content: str | bytes) -> Claim:
     return check_claim(Claim(**parsed))
 
 
+def _shown(value: object) -> str:
+    """The beginning of a value of a file that anyone may have written."""
+    if isinstance(value, int) and value.bit_length() > 1_000:  # Python writes no more than some digits
+        return "a number of hundreds of digits"
+    return str(value)[:40]
+
+
 def check_claim(claim: object) -> Claim:
     """A claim whose fields have the types and ranges of a claim. Raises ClaimError, InputError."""
     if not isinstance(claim, Claim):
@@ -257,18 +270,25 @@ def check_claim(claim: object) -> Claim:
         if not isinstance(value, {"str": str, "int": int, "float": (int, float)}[kind]) or isinstance(
             value, bool
         ):
-            raise ClaimError(f"The certificate's {name} is {str(value)[:40]!r}; it must be a {kind}.")
+            raise ClaimError(f"The certificate's {name} is {_shown(value)!r}; it must be a {kind}.")
         if kind == "float" and not abs(value) <= sys.float_info.max:
-            raise ClaimError(f"The certificate's {name} is {str(value)[:40]}, larger than any number here.")
+            raise ClaimError(f"The certificate's {name} is {_shown(value)}, larger than any number here.")
         if name in _MOST and not 0 <= value <= _MOST[name]:
             raise ClaimError(
-                f"The certificate's {name} is {str(value)[:40]}; it must be in 0..{_MOST[name]}."
+                f"The certificate's {name} is {_shown(value)}; it must be in 0..{_MOST[name]}."
             )
         if name in ("eps", "margin") and value < 0:
             raise ClaimError(f"The certificate's {name} is {value}; it must not be below 0.")
-        if name in _WORDS and not re.fullmatch(_WORDS[name], value, re.ASCII):
-            raise ClaimError(f"The certificate's {name} is {str(value)[:40]!r}, which is none.")
+    if not re.fullmatch(_VERSIONS, claim.versions, re.ASCII):
+        raise ClaimError(f"The certificate's versions are {claim.versions[:40]!r}, which are none.")
     return claim
+
+
+def check_name(claim: Claim, folder: str) -> None:
+    """Raises ClaimError for a model's name that is no word, unless it is that of the model's own folder,
+    which no forger chose."""
+    if claim.model != folder and not re.fullmatch(_NAME, claim.model, re.ASCII):
+        raise ClaimError(f"The certificate's model is {claim.model[:40]!r}, which is no name.")
 
 
 def _number(value: Any, kind: str) -> Any:

@@ -18,14 +18,21 @@ from core.bounds.rounding import FLOAT64
 from core.elbo import decoded, encoded
 from core.errors import UnsupportedModelError
 from core.latent import reparameterise
+from core.likelihood import Bernoulli, Gaussian
 from core.model import VAE
-from core.validate import check_objects, check_vae
+from core.validate import check_copies, check_vae
 
 _CALLS = {"encode": VAE.encode, "decode": VAE.decode}
 _KNOWN = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential)
 _METHODS = ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding")
 _FORWARDS = {kind: [getattr(kind, name, None) for name in _METHODS] for kind in _KNOWN}
 """Calls as they were written: a class can be patched, too."""
+_SCORES = {
+    kind: [getattr(kind, name) for name in ("log_prob", "lower", "upper", "magnitude", "peak", "plane")]
+    for kind in (Bernoulli, Gaussian)
+}
+# What layer.compile() leaves on a layer; copies, which are scored, are without it.
+_COMPILED = "_compiled_call_impl"
 _WEIGHTED = {nn.Linear: 2, nn.Conv2d: 4, nn.ConvTranspose2d: 4}
 """Layers with weights, and how many dimensions their input has to have."""
 _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
@@ -36,7 +43,8 @@ def check_structure(vae: VAE) -> None:
     """Raises UnsupportedModelError for what bounds do not see when they walk through the layers: hooks,
     encode, decode or forward of one's own. It names what it found."""
     check_vae(vae)
-    check_objects(vae)
+    check_copies(vae)
+    _check_objects(vae)
     for name, call in _CALLS.items():
         if getattr(type(vae), name) is not call:
             raise UnsupportedModelError(
@@ -48,6 +56,20 @@ def check_structure(vae: VAE) -> None:
     for name, layer in _modules(vae):
         _check_called_as_it_is(name, layer)
     _check_likelihood(type(vae.likelihood))
+
+
+def _check_objects(vae: VAE) -> None:
+    """No object has, in place of a method of its class, another one."""
+    objects = [("The model", vae), *_modules(vae), ("vae.likelihood", vae.likelihood)]
+    for name, item in objects:
+        for key, value in getattr(item, "__dict__", {}).items():
+            if callable(value) and hasattr(type(item), key) and key != _COMPILED:
+                raise UnsupportedModelError(
+                    f"{name} ({type(item).__name__}) has a {key}() of its own, on the object; make it a "
+                    "class: bounds go by classes."
+                )
+        if isinstance(item, nn.Module) and item is not vae and None in item._modules.values():
+            raise UnsupportedModelError(f"{name} has a part that is None.")
 
 
 def _check_plain_sequence(name: str, network: object) -> None:
@@ -94,6 +116,8 @@ def _check_options(name: str, layer: nn.Module) -> None:
 
 
 def _check_likelihood(kind: type) -> None:
+    if kind in _SCORES and _SCORES[kind] != [getattr(kind, call.__name__) for call in _SCORES[kind]]:
+        raise UnsupportedModelError(f"The class {kind.__name__} was patched; undo that.")
     owners = {next(c for c in kind.__mro__ if name in vars(c)) for name in _SCORE if hasattr(kind, name)}
     if len(owners) > 1:
         raise UnsupportedModelError(

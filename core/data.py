@@ -100,6 +100,8 @@ def load_dataset(name: str, split: str, root: Path | str = "data") -> tuple[Tens
     try:
         data = kind(str(root), train=train, download=False)
     except Exception as error:  # a reader of damaged files raises whatever they lead it to
+        if isinstance(error, PermissionError):
+            raise DataError(f"The data set {name} in {root} cannot be read ({error.strerror}).") from error
         if not isinstance(error, RuntimeError) or "not found" not in str(error):  # torchvision's words
             raise DataError(
                 f"The data set {name} is not complete in {root}, or not as it was published, in bytes "

@@ -14,11 +14,11 @@ from core.isolation import isolated
 from core.latent import kl_divergence, reparameterise
 from core.model import VAE
 from core.validate import (
+    check_copies,
     check_count,
     check_home,
     check_images,
     check_noise,
-    check_objects,
     check_seed,
     check_vae,
 )
@@ -95,7 +95,7 @@ def in_dtype(vae: VAE, dtype: torch.dtype) -> VAE:
     for weight in vae.parameters():
         values = weight.detach().to(dtype).clone(memory_format=torch.contiguous_format)
         weights[id(weight)] = nn.Parameter(values, weight.requires_grad)
-    check_objects(vae)
+    check_copies(vae)
     try:
         copied = copy.deepcopy(vae, weights)
         nn.Module.to(copied, dtype)  # whatever a subclass makes of them
@@ -112,7 +112,7 @@ def evaluating(vae: VAE) -> VAE:
     """The model if all of it is in evaluation mode and gradients go through it, else such a copy: dropout
     is no part of what is scored, a search for an adversary must not move batch statistics, and weights that
     were made in inference mode let no gradient through."""
-    check_objects(check_vae(vae))
+    check_copies(check_vae(vae))
     training = any(module.training for module in vae.modules())
     closed = any(weight.is_inference() for weight in vae.parameters())
     return in_dtype(vae, check_home(vae).dtype) if training or closed else vae

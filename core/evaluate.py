@@ -92,7 +92,7 @@ def evaluate(
     """
     check_labels(x, y)
     models = _each_once(models)
-    if not isinstance(eps, Iterable) or isinstance(targets, str):
+    if getattr(eps, "ndim", 1) != 1 or not isinstance(eps, Iterable) or isinstance(targets, str):
         raise InputError("eps and targets are lists: eps=[0.1], targets=['likelihood'].")
     eps = tuple(dict.fromkeys(radius + 0.0 if isinstance(radius, float) else radius for radius in eps))
     targets = tuple(dict.fromkeys(targets))

@@ -13,11 +13,16 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import DataError, OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _MOST_LINKS, _MOST_NAME = 40, 255
@@ -60,6 +65,8 @@ def _check_stream(path: Path | str) -> None:
     open it is to wait for its reader."""
     if (number := _open_file(path)) is not None:
         os.fstat(number)
+        if fcntl is not None and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "it is open for reading")
         if number in (1, 2) and (sys.__stdout__ if number == 1 else sys.__stderr__) is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # closed by whoever started this program
     elif stat.S_ISCHR(os.stat(path).st_mode):
@@ -129,8 +136,9 @@ def write_bytes(path: Path | str, content: bytes) -> None:
             part.write_bytes(content)
             if file.exists():
                 before = file.stat()
-                if hasattr(os, "chown") and before.st_uid != os.geteuid():
-                    os.chown(part, before.st_uid, before.st_gid)  # root writes for somebody
+                if hasattr(os, "geteuid") and os.geteuid() == 0:
+                    with suppress(OSError):  # root writes for somebody, where root may
+                        os.chown(part, before.st_uid, before.st_gid)
                 part.chmod(stat.S_IMODE(before.st_mode))
             os.replace(part, file)
         finally:
@@ -162,7 +170,7 @@ def _open_file(path: Path | str) -> int | None:
 
 def _check_place(folder: Path) -> None:
     """Raises the operating system's error where a folder is not writable, or cannot be made."""
-    if max(len(os.fsencode(part)) for part in folder.parts) > _MOST_NAME:
+    if sys.platform == "linux" and max(len(os.fsencode(part)) for part in folder.parts) > _MOST_NAME:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     there = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     if not there.is_dir():

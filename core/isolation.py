@@ -69,8 +69,8 @@ def isolated_steps(generator: Callable[P, Iterator[Item]]) -> Callable[P, Iterat
 
 
 def own(v: Tensor, like: Tensor) -> Tensor:
-    """A copy of the values, with dtype and device of `like`, which nobody else can change: not the caller
-    between two steps, nor what a result is asked later. Gradients go through it, in a row in memory."""
+    """A copy of the values, with dtype and device of `like`, in a row in memory, which nobody else can
+    change: not the caller between two steps, nor before a result is asked for more."""
     moved = v.detach().to(like.device, like.dtype)
     return moved.clone(memory_format=torch.contiguous_format)
 

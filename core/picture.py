@@ -25,6 +25,8 @@ _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 _END_OF_PNG = b"IEND\xaeB`\x82"
 _ORIENTATION = 0x0112
 _BLOCK = 1_000_000
+# First column and row of each pass, and the steps to the next ones.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -154,8 +156,8 @@ def _check(content: bytes) -> str:
 
 
 def _is_whole(png: bytes) -> bool:
-    """Whether each chunk of a PNG has its checksum, and all pixels are there. Pillow looks at neither."""
-    at, found, inflate = 8, 0, zlib.decompressobj()
+    """Whether each chunk of a PNG has its checksum, and its pixels are as many as it says."""
+    at, found, wanted, inflate = 8, 0, _pixel_bytes(png), zlib.decompressobj()
     while at + 12 <= len(png):
         size, kind = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
         data, checksum = png[at + 8 : at + 8 + size], png[at + 8 + size : at + 12 + size]
@@ -163,14 +165,23 @@ def _is_whole(png: bytes) -> bool:
             return False
         at += 12 + size
         try:
-            while kind == b"IDAT" and data and not inflate.eof:
+            while kind == b"IDAT" and data and not inflate.eof and found <= wanted:
                 found += len(inflate.decompress(data, _BLOCK))
                 data = inflate.unconsumed_tail
-                if found > 9 * MOST_PIXELS:  # 8 bytes a pixel at most, and one a line
-                    return False
         except zlib.error:
             return False
-    return at == len(png) and inflate.eof
+    return at == len(png) and inflate.eof and found == wanted
+
+
+def _pixel_bytes(png: bytes) -> int:
+    """How many bytes the pixels of a PNG are, a filter byte a line, in one pass or in Adam7's seven."""
+    width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+    bits = png[24] * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[png[25]]
+    total = 0
+    for x, y, right, down in _ADAM7 if png[28] else ((0, 0, 1, 1),):
+        columns, lines = -(-max(0, width - x) // right), -(-max(0, height - y) // down)
+        total += lines * (1 + -(-columns * bits // 8)) if columns else 0
+    return total
 
 
 def _orientation(image: Image.Image) -> int:

@@ -19,8 +19,6 @@ from core.plain import whole
 
 TARGETS = ("likelihood", "reconstruction")
 
-# What layer.compile() leaves on a layer; copies, which are scored, are without it.
-_COMPILED = "_compiled_call_impl"
 # Pixels that are no farther outside of [0, 1] were meant to be in it.
 _ROUNDING = 1e-3
 
@@ -42,26 +40,21 @@ def check_vae(vae: object) -> VAE:
     return vae
 
 
-def check_objects(vae: VAE) -> None:
-    """Raises UnsupportedModelError for a method that was put on an object in place of its class's: bounds
-    do not see it, and in a copy it would go on to use the original's weights. It names what it found."""
-    objects = [*vae.named_modules(), ("likelihood", vae.likelihood)]
-    for name, item in objects:
-        for key, value in getattr(item, "__dict__", {}).items():
-            if callable(value) and hasattr(type(item), key) and key != _COMPILED:
+def check_copies(vae: VAE) -> None:
+    """Raises UnsupportedModelError for what a copy in float64, which is scored, would not be the same with:
+    calls that were put on an object, which go on to use the original's weights, and plain weights."""
+    for name, item in vae.named_modules():
+        for key in ("forward", "encode", "decode", "__deepcopy__", "__copy__"):
+            if key in vars(item):
                 raise UnsupportedModelError(
                     f"{name or 'The model'} ({type(item).__name__}) has a {key}() of its own, on the "
-                    "object; make it a class: no copy takes it along, and no bound knows it."
+                    "object; make it a class, so that it can be copied."
                 )
-        if not isinstance(item, nn.Module):
-            continue
-        if any(child is None for child in item._modules.values()):
-            raise UnsupportedModelError(f"{name or 'The model'} has a part that is None.")
-        loose = [key for key in ("weight", "bias") if isinstance(vars(item).get(key), Tensor)]
+        plain = type(item).__module__.startswith("torch.") and not item._forward_pre_hooks
+        loose = [key for key in ("weight", "bias") if plain and isinstance(vars(item).get(key), Tensor)]
         if loose:
             raise UnsupportedModelError(
-                f"{name}.{loose[0]} is a plain tensor, no parameter of its layer: make it one, or undo "
-                "what put it there (remove_weight_norm, remove_spectral_norm)."
+                f"{name}.{loose[0]} is a plain tensor, no parameter of its layer; make it an nn.Parameter."
             )
 
 
@@ -158,7 +151,7 @@ def check_weights(vae: VAE, largest: float = math.inf) -> None:
     """Raises InputError if a weight is NaN or infinite, UnsupportedModelError as `check_home`, or for one
     above the largest number of the arithmetic that a bound covers."""
     check_home(vae)
-    for name, weight in [*vae.named_parameters(), *vae.named_buffers()]:
+    for name, weight in vae.named_parameters():
         # A finite sum, the cheaper check, has finite terms; the sum of finite ones may overflow.
         if not bool(weight.sum().isfinite()) and not bool(weight.isfinite().all()):
             raise InputError(
@@ -203,6 +196,7 @@ def check_grid(eps: Any, x: Tensor, norm: str = "linf") -> Tensor:
     """A list, array or tensor of ascending radii, see `check_eps` -> (E,) float64, E >= 1."""
     ordered = isinstance(eps, Iterable) and not isinstance(eps, str | bytes | Set | Mapping)
     radii: list[Any] = list(eps) if ordered and getattr(eps, "ndim", 1) == 1 else []
+    radii = [radius.double() if isinstance(radius, Tensor) else radius for radius in radii]
     grid = [check_eps(radius, x[:1], norm) for radius in radii]
     if not grid or bool(((values := torch.cat(grid).cpu()).diff() <= 0).any()):
         raise InputError(f"eps is {str(eps)[:40]}; it must be a list of ascending radii, [0, 0.05, 0.1].")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from core.certificate import Certificate, shown_bound
 from core.checkpoint import find_model, list_models, load_model, model_digest
-from core.claim import Claim, check_claim, make_claim, worded
+from core.claim import Claim, check_claim, check_name, make_claim, worded
 from core.claims.witness import check_witness, same_noise
 from core.elbo import sample_noise
 from core.errors import Cancelled, ClaimError
@@ -66,6 +66,7 @@ def verify_claim(
             f"No shipped model is called {claim.model[:80]!r}; name the folder of its weights."
         )
     folder = find_model(claim.model if model is None else model)
+    check_name(claim, folder.name)
     if model_digest(folder) != claim.weights:
         return Verdict(
             False, math.nan, f"Not verified: {folder.name} has other weights than were certified."

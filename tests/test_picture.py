@@ -183,3 +183,32 @@ def test_a_picture_that_was_cut_and_closed_again_is_no_picture() -> None:
         with pytest.raises(DataError):
             read_page(content[:cut] + content[-12:])
     assert read_page(content).light.shape == (300, 300)
+
+
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def interlaced(rows: int | None = None) -> bytes:
+    """The digit in Adam7's seven passes, which Pillow does not write; only some of its first rows."""
+    pixels = LEVELS[:rows] if rows else LEVELS
+    lines = []
+    for x, y, right, down in PASSES:
+        lines += [b"\0" + line.tobytes() for line in pixels[y::down, x::right]]
+    head = (28).to_bytes(4) + (28).to_bytes(4) + bytes([8, 0, 0, 0, 1])
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b""))
+    chunks = (len(d).to_bytes(4) + k + d + zlib.crc32(k + d).to_bytes(4) for k, d in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_an_interlaced_picture_is_whole_with_all_its_passes() -> None:
+    assert np.array_equal(read_page(interlaced()).light, LEVELS.astype(np.float32) / 255)
+    with pytest.raises(DataError):
+        read_page(interlaced(rows=14))
+
+
+def test_half_of_the_rows_is_no_picture() -> None:
+    content = saved(Image.fromarray(LEVELS[:14]))
+    head = content[8 + 4 : 8 + 8] + (28).to_bytes(4) + (28).to_bytes(4) + content[24:29]
+    content = content[:12] + head + zlib.crc32(head).to_bytes(4) + content[33:]
+    with pytest.raises(DataError):
+        read_page(content)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,14 +35,8 @@ def second_opinion(
     model    folder of the weights, where they are not a shipped model's.
     seconds  after which it is stopped.
     """
-    with TemporaryDirectory() as folder:
-        if os.path.exists(certificate) and not os.path.isfile(certificate):
-            # A pipe is read here: the other program would not find it.
-            content = read_bytes(Path(certificate), MOST_BYTES + 1)
-            certificate = Path(folder) / "certificate.json"
-            certificate.write_bytes(content)
-        command = [sys.executable, "-I", str(CHECKER), str(certificate)]
-        command += [] if model is None else [str(model)]
+    with _as_file(certificate) as path:
+        command = [sys.executable, "-I", str(CHECKER), str(path), *([] if model is None else [str(model)])]
         try:
             ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
@@ -48,3 +44,16 @@ def second_opinion(
     if ran.returncode not in range(4):
         return Opinion(UNREADABLE, f"Not checked: the second program ended with code {ran.returncode}.")
     return Opinion(ran.returncode, (ran.stdout or ran.stderr).strip())
+
+
+@contextmanager
+def _as_file(certificate: Path | str) -> Iterator[Path]:
+    """The name of a file; a pipe, which the other program would not find, is read into one."""
+    if os.path.isfile(certificate) or not os.path.exists(certificate):
+        yield Path(certificate)
+        return
+    content = read_bytes(Path(certificate), MOST_BYTES + 1)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "certificate.json"
+        path.write_bytes(content)
+        yield path
