@@ -227,9 +227,10 @@ def test_a_copy_that_is_another_network_is_refused() -> None:
     vae, other = make_vae(), make_vae(seed=1)
     x, noise = make_images(vae, 1), core.sample_noise(vae)
     vae.encoder.__dict__["__deepcopy__"] = lambda memo: other.encoder
-    for ask in (core.elbo, core.attack, core.certify):
+    asked: dict[str, Any] = {"eps": 0.01}
+    for name, more in (("elbo", {}), ("attack", asked), ("certify", asked)):
         with pytest.raises(UnsupportedModelError, match="__deepcopy__"):
-            ask(vae, x, noise, **({} if ask is core.elbo else {"eps": 0.01}))
+            getattr(core, name)(vae, x, noise, **more)
 
 
 def pruned(vae: VAE) -> None:
