@@ -31,7 +31,7 @@ from tqdm import tqdm
 import core
 from core.attacks import ATTACKS
 from core.ball import Ball
-from core.certificate import SIGN, Certificate
+from core.certificate import SIDES, SIGN, Certificate
 from core.model import VAE
 from core.validate import TARGETS
 
@@ -42,7 +42,6 @@ DEEP = 11
 SIZE, DEEP_SIZE = {"mlp": 16, "conv": 4}, 2  # convolutions cost four times as much
 # Optimisation steps of alpha-crown, rounds of splits of bab: any number of them has to be sound.
 ITERATIONS = 10
-SIDES = ("lower", "upper")
 
 
 class Key(NamedTuple):

@@ -137,6 +137,9 @@ FAULTS = {
         "return self._rules.get(type(layer), self._otherwise)",
         "return next((r for k, r in self._rules.items() if isinstance(layer, k)), self._otherwise)",
     ),
+    "attack: leaves the l_2 ball by the rounding of a norm": Fault(
+        "ball.py", "(point.double() - exact).flatten(1)", "(point - center).flatten(1)"
+    ),
     "hooks are not looked for": Fault("consistency.py", "        if any(tables):", "        if False:"),
     "the guard sleeps": Fault("guard.py", "beaten = value > scores", "beaten = value > scores + 1e9"),
 }

@@ -22,21 +22,22 @@ from core.likelihood import Bernoulli, Gaussian
 from core.model import VAE
 from core.validate import check_copies, check_vae
 
-_CALLS = {"encode": VAE.encode, "decode": VAE.decode}
-_KNOWN = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential)
-_METHODS = ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding")
-_FORWARDS = {kind: [getattr(kind, name, None) for name in _METHODS] for kind in _KNOWN}
-"""Calls as they were written: a class can be patched, too."""
-_SCORES = {
-    kind: [getattr(kind, name) for name in ("log_prob", "lower", "upper", "magnitude", "peak", "plane")]
-    for kind in (Bernoulli, Gaussian)
-}
 # What layer.compile() leaves on a layer; copies, which are scored, are without it.
 _COMPILED = "_compiled_call_impl"
 _WEIGHTED = {nn.Linear: 2, nn.Conv2d: 4, nn.ConvTranspose2d: 4}
 """Layers with weights, and how many dimensions their input has to have."""
 _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
 """What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
+_METHODS = {
+    **dict.fromkeys(
+        (*_WEIGHTED, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential),
+        ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding"),
+    ),
+    **dict.fromkeys((Bernoulli, Gaussian), _SCORE),
+    VAE: ("encode", "decode"),
+}
+_WRITTEN = {kind: [getattr(kind, name, None) for name in names] for kind, names in _METHODS.items()}
+"""The methods that a call goes through, as they were written: a class can be patched, too."""
 
 
 def check_structure(vae: VAE) -> None:
@@ -45,7 +46,7 @@ def check_structure(vae: VAE) -> None:
     check_vae(vae)
     check_copies(vae)
     _check_objects(vae)
-    for name, call in _CALLS.items():
+    for name, call in zip(_METHODS[VAE], _WRITTEN[VAE], strict=True):
         if getattr(type(vae), name) is not call:
             raise UnsupportedModelError(
                 f"{type(vae).__name__} has its own {name}(), and bounds are of the layers in vae.encoder "
@@ -96,11 +97,15 @@ def _check_called_as_it_is(name: str, layer: nn.Module) -> None:
                 f"{name} ({type(layer).__name__}) has a {kind}, which bounds do not see; remove it "
                 "(handle.remove(); remove_weight_norm, remove_spectral_norm), or certify a copy without it."
             )
-    kind = type(layer)
-    if kind in _FORWARDS and [getattr(kind, method, None) for method in _METHODS] != _FORWARDS[kind]:
-        raise UnsupportedModelError(f"{name} is a {kind.__name__} whose class was patched; undo that.")
-    if kind in _WEIGHTED:
+    _check_class(type(layer))
+    if type(layer) in _WEIGHTED:
         _check_options(name, layer)
+
+
+def _check_class(kind: type) -> None:
+    """A class that is known here has the methods that it was written with."""
+    if kind in _WRITTEN and [getattr(kind, name, None) for name in _METHODS[kind]] != _WRITTEN[kind]:
+        raise UnsupportedModelError(f"The class {kind.__name__} was patched; undo that.")
 
 
 def _check_options(name: str, layer: nn.Module) -> None:
@@ -116,8 +121,7 @@ def _check_options(name: str, layer: nn.Module) -> None:
 
 
 def _check_likelihood(kind: type) -> None:
-    if kind in _SCORES and _SCORES[kind] != [getattr(kind, call.__name__) for call in _SCORES[kind]]:
-        raise UnsupportedModelError(f"The class {kind.__name__} was patched; undo that.")
+    _check_class(kind)
     owners = {next(c for c in kind.__mro__ if name in vars(c)) for name in _SCORE if hasattr(kind, name)}
     if len(owners) > 1:
         raise UnsupportedModelError(

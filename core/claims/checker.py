@@ -15,8 +15,9 @@ are lower ones, on weight * ELBO, where weight is +1 for "at least" and -1 for "
 Rounding: a sum of n products, in any order, fused or not, is off by less than gamma(n) times the sum of
 their absolute values (Higham 2002, section 3.1). What the network's own float64 pass and the passes here
 can lose is bounded layer by layer, and given up. Extremes of curves are searched and proved by a tangent:
-no search has to be right. A claim holds if the bound found here is as good up to 1e-6 of it, for other sums
-round in other ways; what is printed as found here is rounded to the safe side.
+no search has to be right. A claim holds if the image itself does not beat it, and the bound found here is
+as good up to 1e-6 of it, for other sums round in other ways; what is printed as found here is rounded to
+the safe side.
 
 Trusts: IEEE doubles; exp, log, log1p, sqrt, sin, cos right to 4 units in the last place; matrix products as
 sums of products; Python, numpy, safetensors; that you care about the weights whose SHA-256 is given, and
@@ -115,12 +116,8 @@ def read_model(folder: Path, digest: str) -> SimpleNamespace:
     need(found == digest, FAILS, f"{folder.name!a} has other weights than were certified")
     sizes, widths = [config[name] for name in ("channels", "size", "latent")], config["widths"]
     known = config["arch"] in ("mlp", "conv") and config["likelihood"] in ("bernoulli", "gaussian")
-    known = (
-        known
-        and len(config) == 7
-        and config["sigma"] is not True
-        and all(type(n) is int and 1 <= n <= 8192 for n in sizes + widths)
-    )
+    known = known and len(config) == 7 and config["sigma"] is not True
+    known = known and all(type(n) is int and 1 <= n <= 8192 for n in sizes + widths)
     known = known and sizes[0] in (1, 3) and sizes[1] in (28, 32) and sizes[2] <= 1024
     known = known and 1e-3 <= config["sigma"] <= 10 and 1 <= len(widths) <= 8
     need(known, NOT_COVERED, "the model is of neither kind that is known here")

@@ -1,6 +1,6 @@
 """Thin adapters around core, with caches: digits, models, attack and interval bounds; results.
 
-Tighter bounds are in tighten.py. There are no other caches; locks and threads are in jobs.py.
+Tighter bounds are in tighter_bounds.py. There are no other caches; locks and threads are in server/.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def result(name: str, digit: Digit, settings: Settings, radii: Radii) -> Result 
 def proofs(
     name: str, digit: Digit, settings: Settings, method: str, radii: Radii
 ) -> tuple[Proof, ...] | None:
-    """What `tighten.grid` and `tighten.point` would compute, if it is shipped."""
+    """What `tighter_bounds.grid` and `point` would compute, if it is shipped."""
     view = _view(digit, settings)
     return None if view is None else view.bounds.get((name, method, radii))
 

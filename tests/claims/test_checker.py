@@ -139,16 +139,17 @@ def test_all_shipped_models_are_covered(tmp_path: Path, monkeypatch: pytest.Monk
         assert said(moved(claim, beyond), tmp_path) == FAILS
 
 
-@pytest.mark.parametrize("kind", ["mlp-bernoulli", "conv-gaussian"])
 @pytest.mark.parametrize(
-    "layer", ["encoder.0", "encoder.1", "decoder.0", "decoder.2", "decoder.4", "decoder.5"]
+    ("kind", "layer"),
+    [
+        *product(["mlp-bernoulli"], ["encoder.1", "encoder.3", "decoder.0", "decoder.2", "decoder.4"]),
+        *product(["conv-gaussian"], ["encoder.0", "encoder.7", "decoder.0", "decoder.5", "decoder.7"]),
+    ],
 )
 def test_layers_of_other_shapes_are_no_model(kind: str, layer: str, tmp_path: Path) -> None:
     """A bias of shape (n, 1) would be added to every row, and the score be a sum of n times as many."""
     shutil.copytree(checkpoint.MODELS / kind, folder := tmp_path / kind)
     weights = safetensors.torch.load_file(folder / checkpoint.WEIGHTS)
-    if f"{layer}.bias" not in weights:
-        pytest.skip("no such layer")
     weights[f"{layer}.bias"] = weights[f"{layer}.bias"][:, None].clone()
     safetensors.torch.save_file(weights, folder / checkpoint.WEIGHTS)
     claim, _ = proved(kind, side="upper")
