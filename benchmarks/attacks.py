@@ -24,10 +24,10 @@ from torch import Tensor, nn
 import core
 from core.attacks import ATTACKS
 from core.attacks.base import FRESH
-from core.ball import NORMS
-from core.elbo import elbo_terms
-from core.model import VAE
-from core.validate import TARGETS
+from core.bounds.ball import NORMS
+from core.vae.elbo import elbo_terms
+from core.vae.model import VAE
+from core.vae.validate import TARGETS
 
 REFERENCE = "pgd 10x200"
 # An attack is at least as low as another if it is lower or above it by no more than this.

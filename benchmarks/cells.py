@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import core
-from core.config import VAEConfig
-from core.model import VAE
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 TARGETS = ("likelihood", "reconstruction")

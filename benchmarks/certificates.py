@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 import core
 from benchmarks.images import spread
-from core.methods import METHODS
-from core.validate import TARGETS
+from core.certificates.methods import METHODS
+from core.vae.validate import TARGETS
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from core.claim import checksum, read_claim
-from core.cli import main as core_main
-from core.curve import Proof
+from core.claims.claim import checksum, read_claim
+from core.command_line.cli import main as core_main
+from core.evaluation.curve import Proof
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings
 from dashboard.shared import compute, tighter_bounds

@@ -22,11 +22,11 @@ from torch import Tensor
 
 import core
 from benchmarks.images import spread
-from core.elbo import as_double
-from core.latent import kl_divergence, reparameterise
-from core.methods import METHODS
-from core.model import VAE
-from core.validate import TARGETS
+from core.certificates.methods import METHODS
+from core.vae.elbo import as_double
+from core.vae.latent import kl_divergence, reparameterise
+from core.vae.model import VAE
+from core.vae.validate import TARGETS
 
 FRESH, CHUNK = 100_000, 2_000
 

@@ -30,10 +30,10 @@ from tqdm import tqdm
 
 import core
 from core.attacks import ATTACKS
-from core.ball import Ball
-from core.certificate import SIDES, SIGN, Certificate
-from core.model import VAE
-from core.validate import TARGETS
+from core.bounds.ball import Ball
+from core.certificates.certificate import SIDES, SIGN, Certificate
+from core.vae.model import VAE
+from core.vae.validate import TARGETS
 
 EPS = {"linf": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0), "l2": (0.05, 0.2, 0.5, 1.0, 3.0)}
 # One group in so many (no multiple of the number of models) is small, and goes through the quadratic or

@@ -27,9 +27,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     *("tests/soundness/test_margins.py", "tests/soundness/test_layer_kinds.py"),
-    *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/test_ball.py"),
-    *("tests/test_likelihood.py", "tests/bounds/test_relaxations.py"),
-    *("tests/test_attacks_upper.py", "tests/soundness/test_fooling.py", "tests/soundness/test_grid.py"),
+    *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/bounds/test_ball.py"),
+    *("tests/vae/test_likelihood.py", "tests/bounds/test_relaxations.py"),
+    *(
+        "tests/attacks/test_attacks_upper.py",
+        "tests/soundness/test_fooling.py",
+        "tests/soundness/test_grid.py",
+    ),
 ]
 
 
@@ -43,19 +47,21 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "plane: the part of a fixed image": Fault(
-        "relaxation.py", "constant + (on_t * self._t.flatten(1)).sum(2), lost", "constant, lost"
+        "certificates/elbo_bounds/relaxation.py",
+        "constant + (on_t * self._t.flatten(1)).sum(2), lost",
+        "constant, lost",
     ),
     "margin: float32 latent code, linear": Fault(
-        "relaxation.py", "inner(a.abs(), forward + own *", "inner(a.abs(), own *"
+        "certificates/elbo_bounds/relaxation.py", "inner(a.abs(), forward + own *", "inner(a.abs(), own *"
     ),
     "margin: float32 latent code, intervals": Fault(
-        "latent.py", "arithmetic.gamma(3) * size + lost, size)", "lost, size)"
+        "vae/latent.py", "arithmetic.gamma(3) * size + lost, size)", "lost, size)"
     ),
     "margin: score": Fault(
-        "likelihood.py", "arithmetic.gamma(terms) * likelihood.magnitude", "0 * likelihood.magnitude"
+        "vae/likelihood.py", "arithmetic.gamma(terms) * likelihood.magnitude", "0 * likelihood.magnitude"
     ),
     "margin: divergence": Fault(
-        "latent.py", "arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2", "0 * twice"
+        "vae/latent.py", "arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2", "0 * twice"
     ),
     "margin: affine layers, linear": Fault(
         "bounds/linear.py", "margin = (g + own) * size + UNDERFLOW", "margin = 0 * size"
@@ -67,22 +73,24 @@ FAULTS = {
         "bounds/interval.py", "    g = arithmetic.gamma(ELEMENTARY)\n", "    g = 0.0\n"
     ),
     "margin: inner product with the ball": Fault(
-        "ball.py",
+        "bounds/ball.py",
         "radius + FLOAT64.gamma(2 * x.shape[1] + ELEMENTARY) * (middle.abs() + radius)",
         "radius",
     ),
     "margin: dual of the l_2 ball": Fault(
-        "ball.py", "slack - self._dual_roundoff(slope, step, move)", "slack"
+        "bounds/ball.py", "slack - self._dual_roundoff(slope, step, move)", "slack"
     ),
     "margin: sums of a plane": Fault(
-        "relaxation.py",
+        "certificates/elbo_bounds/relaxation.py",
         "lost_sums = FLOAT64.gamma(4 * on_x.shape[2] + draws + ELEMENTARY) * size",
         "lost_sums = 0 * size",
     ),
     "margin: overflow": Fault(
         "bounds/rounding.py", "torch.where(size <= self.largest, margin, torch.inf)", "margin"
     ),
-    "margin: cover of the float32 ball": Fault("ball.py", "eps * (1 + ulp) + moves, eps)", "eps, eps)"),
+    "margin: cover of the float32 ball": Fault(
+        "bounds/ball.py", "eps * (1 + ulp) + moves, eps)", "eps, eps)"
+    ),
     "bound: what overflows is the largest float": Fault(
         "bounds/rounding.py",
         "bound.nan_to_num(nan=-torch.inf, posinf=-torch.inf, neginf=-torch.inf)",
@@ -104,27 +112,27 @@ FAULTS = {
         "value / 2, value * (1.02 - point / 2)",
     ),
     "Gaussian from above: constant": Fault(
-        "likelihood.py",
+        "vae/likelihood.py",
         "self._constant - self._scale * at**2",
         "self._constant - 0.98 * self._scale * at**2",
     ),
     "Gaussian from below: farthest corner": Fault(
-        "likelihood.py",
+        "vae/likelihood.py",
         "farthest = torch.maximum(t.upper - a.lower, a.upper - t.lower)",
         "farthest = torch.maximum(t.upper - a.lower, a.lower - t.lower)",
     ),
     "Bernoulli from above: best logit": Fault(
-        "likelihood.py",
+        "vae/likelihood.py",
         "nearest = torch.minimum(torch.maximum(mean, a.lower), a.upper)",
         "nearest = a.center",
     ),
     "divergence from below: nearest point": Fault(
-        "latent.py",
+        "vae/latent.py",
         "return kl_terms(*nearest).sum(-1).clamp(min=0) - kl",
         "return 1.02 * kl_terms(*nearest).sum(-1).clamp(min=0) - kl",
     ),
     "divergence from below: clamped after its margin": Fault(
-        "latent.py",
+        "vae/latent.py",
         "return kl_terms(*nearest).sum(-1).clamp(min=0) - kl_roundoff(mu, logvar, arithmetic)",
         "return (kl_terms(*nearest).sum(-1) - kl_roundoff(mu, logvar, arithmetic)).clamp(min=0)",
     ),
@@ -133,15 +141,17 @@ FAULTS = {
         "attacks/base.py", "better = found < clean", "better = found < clean + 1e-3"
     ),
     "kinds: a subclass gets its parent's rule": Fault(
-        "bounds/kinds.py",
+        "bounds/rule_table.py",
         "return self._rules.get(type(layer), self._otherwise)",
         "return next((r for k, r in self._rules.items() if isinstance(layer, k)), self._otherwise)",
     ),
     "attack: leaves the l_2 ball by the rounding of a norm": Fault(
-        "ball.py", "(point.double() - exact).flatten(1)", "(point - center).flatten(1)"
+        "bounds/ball.py", "(point.double() - exact).flatten(1)", "(point - center).flatten(1)"
     ),
-    "hooks are not looked for": Fault("consistency.py", "        if any(tables):", "        if False:"),
-    "the guard sleeps": Fault("guard.py", "beaten = value > scores", "beaten = value > scores + 1e9"),
+    "hooks are not looked for": Fault("vae/consistency.py", "        if any(tables):", "        if False:"),
+    "the guard sleeps": Fault(
+        "certificates/guard.py", "beaten = value > scores", "beaten = value > scores + 1e9"
+    ),
 }
 
 

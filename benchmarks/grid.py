@@ -42,11 +42,11 @@ from benchmarks.cells import (
     cells,
     images,
 )
-from core import sampled
-from core.ball import Ball
-from core.certificate import Certificate
-from core.elbo import as_double, elbo_terms, elbo_terms_by_draw
+from core.bounds.ball import Ball
+from core.certificates import noise_certificate as sampled
+from core.certificates.certificate import Certificate
 from core.errors import InputError, UnsoundBoundError
+from core.vae.elbo import as_double, elbo_terms, elbo_terms_by_draw
 
 RANDOM, STEPS, ITERATIONS, DRAWS = 8, 8, 4, 2
 ATTACKS = ("pgd", "apgd", "vertex")

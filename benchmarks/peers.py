@@ -29,9 +29,9 @@ from torch import Tensor, nn
 
 import core
 from benchmarks.images import spread
-from core.elbo import as_double
-from core.model import VAE
-from core.validate import TARGETS
+from core.vae.elbo import as_double
+from core.vae.model import VAE
+from core.vae.validate import TARGETS
 
 # Of a pair of CROWN runs; the optimised ones run once.
 REPEATS = 3

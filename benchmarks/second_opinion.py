@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 
 import core
-from core.checkpoint import list_models
-from core.claim import make_claim
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.guard import Guard
 from core.claims import checker
-from core.guard import Guard
-from core.relaxation import Relaxation
+from core.claims.claim import make_claim
+from core.vae.checkpoint import list_models
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
 ITERATIONS = 10

@@ -17,16 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.ball import Ball
+from core.bounds.ball import Ball
 from core.bounds.interval import Interval
 from core.bounds.rounding import EXACT
-from core.config import DEFAULT_WIDTHS, VAEConfig
-from core.latent import kl_upper
-from core.layers import latent_bounds
-from core.model import VAE
-from core.objective import Objective, Part, Step, clean_rows
-from core.recipes import plain_score
-from core.settings import TrainSettings
+from core.certificates.elbo_bounds.layer_bounds import latent_bounds
+from core.training.objective import Objective, Part, Step, clean_rows
+from core.training.recipes import plain_score
+from core.training.settings import TrainSettings
+from core.vae.config import DEFAULT_WIDTHS, VAEConfig
+from core.vae.latent import kl_upper
+from core.vae.model import VAE
 
 ROUNDS = 30
 EPS = 0.1

@@ -12,10 +12,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.config import LIKELIHOODS
-from core.results import CLOSED_FORM, Entry, Mean, Results
-from core.results_files import RESULTS, read_results
-from core.validate import TARGETS
+from core.evaluation.results import CLOSED_FORM, Entry, Mean, Results
+from core.evaluation.results_files import RESULTS, read_results
+from core.vae.config import LIKELIHOODS
+from core.vae.validate import TARGETS
 
 USUAL_EPS = 0.1
 COLUMNS = ("model", "target", "eps", "clean", "attacked", "proved", "constant decoder")

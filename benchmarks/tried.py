@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 import core
-from core.baseline import fit_constant_decoder
-from core.checkpoint import load_config
-from core.data import load_dataset, load_levels
-from core.metrics import active_units
+from core.data.samples import load_dataset, load_levels
+from core.training.baseline import fit_constant_decoder
+from core.training.metrics import active_units
+from core.vae.checkpoint import load_config
 
 IMAGES = 1000
 

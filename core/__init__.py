@@ -9,18 +9,18 @@ proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <=
 """
 
 from core.attacks import attack
-from core.checkpoint import list_models, load_model
-from core.claim import make_claim, read_claim
-from core.curve import elbo_curve
-from core.data import load_samples
-from core.elbo import elbo, sample_noise
-from core.evaluate import evaluate
+from core.certificates.prove import certify, refine
+from core.certificates.radius import certified_radius
+from core.claims.claim import make_claim, read_claim
+from core.claims.verify import verify_claim
+from core.data.samples import load_samples
+from core.evaluation.curve import elbo_curve
+from core.evaluation.evaluate import evaluate
+from core.evaluation.suite import run_suite
 from core.inspection import inspect_layers
-from core.prove import certify, refine
-from core.radius import certified_radius
-from core.suite import run_suite
-from core.train import train
-from core.verify import verify_claim
+from core.training.train import train
+from core.vae.checkpoint import list_models, load_model
+from core.vae.elbo import elbo, sample_noise
 
 __all__ = [
     "attack",

@@ -12,10 +12,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-from core.checkpoint import save_model
-from core.config import VAEConfig
-from core.model import VAE
-from tests.mnist_files import write_mnist
+from core.vae.checkpoint import save_model
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
+from tests.data.mnist_files import write_mnist
 
 torch.set_num_threads(1)  # the models are tiny; threads only cost
 settings.register_profile("core", deadline=None, derandomize=True, max_examples=20)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import core
-from core.checkpoint import load_config
-from core.data import ASSETS, load_levels
+from core.data.samples import ASSETS, load_levels
+from core.vae.checkpoint import load_config
 
 RADII = ("0.01", "0.05", "0.1")
 EXPECTED = {

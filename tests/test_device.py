@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import core
-from core import likelihood
 from core.device import plain_convolutions
+from core.vae import likelihood
 from tests.conftest import make_vae
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import core
-from core.config import VAEConfig
-from core.data import load_levels
-from core.settings import TrainSettings
+from core.data.samples import load_levels
+from core.training.settings import TrainSettings
+from core.vae.config import VAEConfig
 
 
 @pytest.mark.parametrize("name", core.__all__)

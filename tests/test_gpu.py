@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import core
-from core.data import load_levels
-from core.evaluate import evaluate
-from core.suite.plan import Suite
-from core.suite.run import run_suite
+from core.data.samples import load_levels
+from core.evaluation.evaluate import evaluate
+from core.evaluation.suite.plan import Suite
+from core.evaluation.suite.run import run_suite
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

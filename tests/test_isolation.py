@@ -23,18 +23,18 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import core
 import core.errors
-from core import lessons
 from core.attacks import ATTACKS
-from core.certificate import shown_bound
-from core.data import load_levels
+from core.certificates.certificate import shown_bound
+from core.certificates.elbo_bounds.layer_bounds import LateIntervals
+from core.certificates.methods import METHODS
+from core.data.samples import load_levels
 from core.errors import InputError
+from core.evaluation.verdicts import find_verdicts
+from core.inspection import lessons
 from core.isolation import isolated
-from core.layers import LateIntervals
-from core.methods import METHODS
-from core.model import VAE
-from core.verdicts import find_verdicts
+from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
-from tests.trainings import ROBUST
+from tests.training.trainings import ROBUST
 
 BACKENDS: Any = torch.backends
 ROOT = Path(__file__).resolve().parent.parent

@@ -27,8 +27,8 @@ from benchmarks.hostile.drawings import drawings
 from benchmarks.hostile.folders import folders, write_model
 from benchmarks.hostile.uploads import uploads
 from benchmarks.hostile.watch import Watch
-from core.data import ASSETS
-from core.files import write_bytes
+from core.data.files import write_bytes
+from core.data.samples import ASSETS
 from dashboard.addresses import models
 from tests.malice import Bomb, exploded
 

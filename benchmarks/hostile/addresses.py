@@ -9,7 +9,7 @@ from typing import Any
 import core
 from benchmarks.hostile.cases import Case
 from core.errors import InputError
-from core.results_files import RESULTS, read_results
+from core.evaluation.results_files import RESULTS, read_results
 from dashboard.addresses import compare, lessons, models
 from dashboard.addresses import explorer as state
 from dashboard.addresses import inspect as inspector

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from benchmarks.hostile.cases import Case
-from core.fit import like_mnist
+from core.data.digits import like_mnist
 from dashboard.own.strokes import MOST_POINTS, check_strokes, render
 
 _DOT = [0.5, 0.5]

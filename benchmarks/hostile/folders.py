@@ -16,9 +16,9 @@ import torch
 
 import core
 from benchmarks.hostile.cases import Case
-from core.checkpoint import CONFIG, WEIGHTS, save_model
-from core.config import VAEConfig
-from core.model import VAE
+from core.vae.checkpoint import CONFIG, WEIGHTS, save_model
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 from dashboard.addresses import models
 from tests.malice import Bomb
 

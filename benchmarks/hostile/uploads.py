@@ -15,8 +15,8 @@ from PIL import Image
 
 import core
 from benchmarks.hostile.cases import Case
-from core.fit import like_mnist, whole
-from core.picture import read_page
+from core.data.digits import like_mnist, whole
+from core.data.pictures import read_page
 from tests.malice import Bomb
 
 FLIPS = 60

@@ -13,12 +13,12 @@ from core.attacks.spg import SPG
 from core.attacks.strongest import Strongest
 from core.attacks.surrogate import Damage, Latent, Targeted
 from core.attacks.vertex import Vertex
-from core.ball import NORMS, Ball
-from core.certificate import SIDES
+from core.bounds.ball import NORMS, Ball
+from core.certificates.certificate import SIDES
 from core.errors import InputError
 from core.isolation import isolated
-from core.model import VAE
-from core.validate import (
+from core.vae.model import VAE
+from core.vae.validate import (
     check_choice,
     check_count,
     check_dense,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from core.attacks.objective import Evaluation, Objective
-from core.ball import Ball
-from core.elbo import as_double, elbo, evaluating, sample_noise
-from core.model import VAE
+from core.bounds.ball import Ball
+from core.vae.elbo import as_double, elbo, evaluating, sample_noise
+from core.vae.model import VAE
 
 Progress = Callable[[int, int], None]
 """Called with (evaluations done, of how many); raise in it to cancel."""
@@ -78,7 +78,7 @@ class Problem:
 class Attack(ABC):
     """An optimiser over the ball. A subclass proposes points; this class owns everything else.
 
-    Whatever the side, a search looks for low values: those of SIGN * ELBO (core.certificate.SIGN).
+    Whatever the side, a search looks for low values: those of SIGN * ELBO (certificate.SIGN).
     """
 
     name: str

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.attacks.base import Problem, Restarted, Search, per_row
 from core.attacks.objective import Evaluation
-from core.ball import Ball
+from core.bounds.ball import Ball
 
 
 class PGD(Restarted):

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from core.certificate import SIGN
-from core.elbo import elbo_terms
-from core.model import VAE
-from core.validate import check_home
+from core.certificates.certificate import SIGN
+from core.vae.elbo import elbo_terms
+from core.vae.model import VAE
+from core.vae.validate import check_home
 
 Loss = Callable[[Tensor], Tensor]
 """A differentiable function of points (N, C, H, W), giving (N,)."""

@@ -15,7 +15,7 @@ from core.attacks.objective import Evaluation
 from core.attacks.spg import SPG
 from core.attacks.surrogate import Damage, Latent, Targeted
 from core.attacks.vertex import Vertex
-from core.ball import Ball
+from core.bounds.ball import Ball
 
 # Gradients in all, per step and restart.
 BUDGET = 25

@@ -9,9 +9,9 @@ from torch import Tensor
 from core.attacks.base import Problem, Search
 from core.attacks.gradient import PGD
 from core.attacks.objective import Evaluation
-from core.elbo import sample_noise
-from core.latent import reparameterise
-from core.model import VAE
+from core.vae.elbo import sample_noise
+from core.vae.latent import reparameterise
+from core.vae.model import VAE
 
 
 class Surrogate(PGD):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.bounds.kinds import ByKind
 from core.bounds.rounding import ELEMENTARY, EXACT, FLUSHED, UNDERFLOW, Arithmetic
+from core.bounds.rule_table import ByKind
 from core.errors import UnsupportedLayerError
 
 

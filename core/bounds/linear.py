@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.bounds.interval import Interval, affine, per_row
-from core.bounds.kinds import ByKind
 from core.bounds.relaxations import relu_lower, relu_share, relu_upper
 from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
+from core.bounds.rule_table import ByKind
 from core.errors import UnsupportedLayerError
 
 _NO_RULE = (

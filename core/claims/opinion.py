@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from core.files import read_bytes
+from core.data.files import read_bytes
 
 CHECKER = Path(__file__).with_name("checker.py")
 HOLDS, FAILS, UNREADABLE, NOT_COVERED = range(4)

@@ -20,10 +20,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.bounds.kinds import is_relu
+from core.bounds.rule_table import is_relu
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.errors import ClaimError
-from core.model import VAE
-from core.slopes import Slopes
+from core.vae.model import VAE
 
 MOST = 700_000
 """Characters of a witness; a certificate that needs more has none, and is not checked independently."""

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.alpha import default_slopes, optimise
 from core.attacks import Progress, attack
 from core.attacks.objective import Evaluation
-from core.ball import Ball
-from core.certificate import conclude
+from core.bounds.ball import Ball
+from core.certificates.certificate import conclude
+from core.certificates.elbo_bounds.alpha import default_slopes, optimise
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.elbo_bounds.robust_elbo import separate_terms
+from core.certificates.methods import MIXES, REPORT, Stage, stages
+from core.certificates.question import pose
 from core.device import plain_convolutions
-from core.elbo import elbo
 from core.errors import InputError
 from core.inspection.layers import Layer, Units, describe_layers, layer_names
 from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
 from core.isolation import isolated
-from core.layers import LayerBounds
-from core.methods import MIXES, REPORT, Stage, stages
-from core.model import VAE
-from core.problem import pose
-from core.relaxation import Relaxation
-from core.robust import separate_terms
-from core.slopes import Slopes
-from core.validate import check_count, check_images, check_seed
+from core.vae.elbo import elbo
+from core.vae.model import VAE
+from core.vae.validate import check_count, check_images, check_seed
 
 METHODS = ("ibp", "crown")
 """Whose intervals are shown: interval propagation, and the same tightened layer by layer."""

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
-from core.bounds.kinds import is_relu
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
-from core.latent import reparameterise
-from core.layers import LayerBounds, LayerInterval
-from core.model import VAE
+from core.bounds.rule_table import is_relu
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerInterval
+from core.vae.latent import reparameterise
+from core.vae.model import VAE
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
-from core.bounds.kinds import is_relu
 from core.bounds.linear import inner, pull
 from core.bounds.rounding import proved
+from core.bounds.rule_table import is_relu
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.inspection.layers import values_of
-from core.latent import kl_divergence
-from core.layers import LayerBounds
-from core.relaxation import Relaxation
-from core.slopes import Slopes
+from core.vae.latent import kl_divergence
 
 LIKELIHOOD, CODE, REST = "likelihood", "code", "rounding"
 """Parts that are no layer: planes below log p; exp(logvar / 2) and the KL term, which are bounded together;

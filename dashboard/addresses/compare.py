@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.verdicts import BROKEN, CERTIFIED, OPEN
+from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import FAST, FIRST_CHOICE, MOST_INDEX, NOTHING, State, default_state

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.attacks import ATTACKS as ALL_ATTACKS
-from core.ball import NORMS
-from core.certificate import SIDES, STATES
-from core.methods import METHODS
-from core.validate import TARGETS
+from core.bounds.ball import NORMS
+from core.certificates.certificate import SIDES, STATES
+from core.certificates.methods import METHODS
+from core.vae.validate import TARGETS
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.addresses.reader import Message, Reader
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.ball import NORMS
+from core.bounds.ball import NORMS
 from core.inspection import METHODS
-from core.validate import TARGETS
+from core.vae.validate import TARGETS
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.addresses.explorer import MOST_INDEX, MOST_SEED, NOTHING, SCALES

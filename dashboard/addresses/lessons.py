@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.lessons import MOVES
+from core.inspection.lessons import MOVES
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import FIRST_CHOICE, MOST_INDEX, Settings, State
 from dashboard.addresses.reader import Message, Reader
@@ -45,7 +45,7 @@ PLANS = (
 
 @dataclass(frozen=True)
 class Place:
-    """Everything that the URL can say. lesson: from 1. move: one of core.lessons.MOVES."""
+    """Everything that the URL can say. lesson: from 1. move: one of core.inspection.lessons.MOVES."""
 
     lesson: int = 1
     index: int = 0

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 import core
-from core.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
 from core.errors import ModelNotFoundError
+from core.vae.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
 
 ROOTS = "ELBO_MODEL_ROOTS"
 """Environment variable: folders, separated as in PATH, whose subfolders with a config.json are models."""

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.results import STANDARD, Entry, Results
-from core.validate import TARGETS
+from core.evaluation.results import STANDARD, Entry, Results
+from core.vae.validate import TARGETS
 from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State, default_state, to_params
 from dashboard.addresses.reader import Message, Reader
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 import core
-from core.curve import Curve
-from core.verdicts import Finding, find_verdicts
+from core.evaluation.curve import Curve
+from core.evaluation.verdicts import Finding, find_verdicts
 from dashboard.addresses import models
 from dashboard.addresses.compare import CLASSES, PROOF, Comparison
 from dashboard.addresses.digit import Digit

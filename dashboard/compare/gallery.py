@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from core.verdicts import BROKEN, CERTIFIED, OPEN, Finding
+from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import PER_PAGE, Comparison, explorer_address
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.sync import touch

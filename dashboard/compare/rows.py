@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.certificate import shown_radius
-from core.curve import Curve
-from core.verdicts import BROKEN, CERTIFIED, Finding
+from core.certificates.certificate import shown_radius
+from core.evaluation.curve import Curve
+from core.evaluation.verdicts import BROKEN, CERTIFIED, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.compare import text
 from dashboard.compare.compute import Entry

@@ -11,8 +11,8 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.curve import Curve, Proof
 from core.errors import CoreError
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show

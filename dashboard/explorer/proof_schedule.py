@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from core.curve import Curve, Proof
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import FAST, State
 from dashboard.server.background import Show
 from dashboard.shared import tighter_bounds

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from streamlit.delta_generator import DeltaGenerator
 
-from core.curve import Proof
 from core.errors import CoreError
+from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import FAST, State
 from dashboard.explorer import proof_schedule
 from dashboard.explorer.card import Card

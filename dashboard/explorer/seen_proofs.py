@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.curve import Proof
-from core.methods import METHODS
+from core.certificates.methods import METHODS
+from core.evaluation.curve import Proof
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings
 from dashboard.addresses.models import stamp

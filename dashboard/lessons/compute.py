@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 import core
-from core import lessons
 from core.attacks import AttackResult
-from core.certificate import Certificate
-from core.elbo import ELBO
-from core.validate import TARGETS
+from core.certificates.certificate import Certificate
+from core.inspection import lessons
+from core.vae.elbo import ELBO
+from core.vae.validate import TARGETS
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.lessons import SETTINGS
 from dashboard.server.background import Now, Show, Tell, run

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from core.lessons import MOVES
+from core.inspection.lessons import MOVES
 from dashboard.addresses import sync
 from dashboard.addresses.lessons import EPS, PLANS, SETTINGS, Place, parse, to_params
 from dashboard.addresses.reader import Message

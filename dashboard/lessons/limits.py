@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.lessons import MOVES
+from core.inspection.lessons import MOVES
 from dashboard.addresses.lessons import ROBUST, Place
 from dashboard.lessons import compute, figures, text
 from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from core.checkpoint import load_config
 from core.errors import CoreError, DataError
-from core.evaluate import CONSTANT as DECODER
+from core.evaluation.evaluate import CONSTANT as DECODER
+from core.vae.checkpoint import load_config
 from dashboard.addresses.lessons import ROBUST, SETTINGS, STANDARD, Place
 from dashboard.addresses.results import parse, radii
 from dashboard.lessons import compute, text

@@ -28,7 +28,7 @@ MOVES = {
     "rotate-20": "Rotate 20°",
     "rotate-30": "Rotate 30°",
 }
-"""What core.lessons.MOVES are called on a button."""
+"""What core.inspection.lessons.MOVES are called on a button."""
 
 
 SCORED = "likelihood of the attacked image"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from core.checkpoint import load_config, model_config
+from core.data.digits import SIDE, like_mnist
+from core.data.pictures import Page, read_page
 from core.errors import CoreError
-from core.fit import SIDE, like_mnist
-from core.picture import Page, read_page
+from core.vae.checkpoint import load_config, model_config
 from dashboard.addresses import models, sync
 from dashboard.addresses.digit import own_name
 from dashboard.own.draw import draw

@@ -9,8 +9,8 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.curve import Proof
 from core.errors import CoreError
+from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import FAST, State, to_params
 from dashboard.addresses.models import available, sentence
 from dashboard.present import controls

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core.curve import Curve, Proof
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import State
 from dashboard.present.text import DRAWS
 from dashboard.shared import figures, images, large_type, text

@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from core.results import Results
+from core.evaluation.results import Results
 from dashboard.addresses import sync
 from dashboard.addresses.reader import Message
 from dashboard.addresses.results import (

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.results import Results
+from core.evaluation.results import Results
 from dashboard.addresses.results import Choice, explorer_address
 from dashboard.shared import destinations, text
 from dashboard.shared.curves import Lines, in_words

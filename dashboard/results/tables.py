@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.results import Mean, Results, as_csv
+from core.evaluation.results import Mean, Results, as_csv
 from dashboard.addresses.results import Choice, offered
 from dashboard.results import picking
 from dashboard.shared import compute, pareto, result_rows, text

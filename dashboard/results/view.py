@@ -8,9 +8,9 @@ import streamlit as st
 
 import core
 from core.errors import CoreError
-from core.evaluate import CONSTANT
-from core.results import Results
-from core.results_files import SAMPLES
+from core.evaluation.evaluate import CONSTANT
+from core.evaluation.results import Results
+from core.evaluation.results_files import SAMPLES
 from dashboard.addresses.results import Choice
 from dashboard.results import filters, picking, tables
 from dashboard.shared import compute, curves, destinations, pareto, result_rows, text

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import torch
 
-from core.curve import Proof
 from core.errors import Cancelled
+from core.evaluation.curve import Proof
 from dashboard.server import logs
 from dashboard.server.fair_queue import Turns, cores
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from core.ball import NORMS
-from core.validate import TARGETS
+from core.bounds.ball import NORMS
+from core.vae.validate import TARGETS
 from dashboard.addresses.sync import touch
 from dashboard.shared.text import HELP, NORM_LABELS, TARGET_LABELS, help_on
 

@@ -19,17 +19,17 @@ import streamlit as st
 import torch
 
 import core
-from core import results_files
-from core.checkpoint import load_config
-from core.claim import claim_of_proof
+from core.claims.claim import claim_of_proof
 from core.claims.opinion import Opinion, second_opinion
-from core.config import ARCHITECTURES
-from core.curve import Proof
 from core.errors import CoreError
-from core.latent import reparameterise
-from core.metrics import model_metrics
-from core.model import VAE
-from core.results import Results
+from core.evaluation import results_files
+from core.evaluation.curve import Proof
+from core.evaluation.results import Results
+from core.training.metrics import model_metrics
+from core.vae.checkpoint import load_config
+from core.vae.config import ARCHITECTURES
+from core.vae.latent import reparameterise
+from core.vae.model import VAE
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import Settings
@@ -232,7 +232,7 @@ def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, 
 
 
 def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
-    """The certificate of a proof as a file, see `core.claim`. No cache: it is called after the run."""
+    """The certificate of a proof as a file, see core.claims.claim. No cache: it is called after the run."""
     return claim_of_proof(
         models.folder(name),
         digit.image(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from core.results import Mean
+from core.evaluation.results import Mean
 from dashboard.shared.chart_theme import legible
 from dashboard.shared.figures import GREY
 from dashboard.shared.text import QUANTITY_NAMES, interval, nats, of_images

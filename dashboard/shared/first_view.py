@@ -18,12 +18,12 @@ import streamlit as st
 import torch
 from safetensors import SafetensorError
 
-from core import checkpoint
 from core.claims.witness import pack, unpack
-from core.curve import Curve, Proof
-from core.data import ASSETS
+from core.data.files import read_bytes, write_bytes
+from core.data.samples import ASSETS
 from core.errors import CoreError
-from core.files import read_bytes, write_bytes
+from core.evaluation.curve import Curve, Proof
+from core.vae import checkpoint
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings
 from dashboard.shared.result import Result, Terms

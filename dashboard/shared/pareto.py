@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from core.results import Mean, frontier
+from core.evaluation.results import Mean, frontier
 from dashboard.shared.chart_theme import legible
 from dashboard.shared.curves import BELOW, SYMBOLS, Lines, hover, in_words
 from dashboard.shared.figures import GREY, faint

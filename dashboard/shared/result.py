@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.curve import Curve
+from core.evaluation.curve import Curve
 
 
 @dataclass(frozen=True)

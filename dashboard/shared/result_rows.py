@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.evaluate import CONSTANT
-from core.results import CLOSED_FORM, Mean, Results
+from core.evaluation.evaluate import CONSTANT
+from core.evaluation.results import CLOSED_FORM, Mean, Results
 from dashboard.addresses.results import Choice, offered
 from dashboard.shared.curves import Lines
 

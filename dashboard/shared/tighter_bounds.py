@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 
 import core
-from core.curve import Proof, proofs_of
-from core.methods import QUADRATIC
+from core.certificates.methods import QUADRATIC
+from core.evaluation.curve import Proof, proofs_of
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import FAST, Settings
 from dashboard.server.background import Now, Show, Tell, run

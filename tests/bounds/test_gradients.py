@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.ball import Ball
+from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate
-from core.model import VAE
-from core.robust import robust_elbo
+from core.certificates.elbo_bounds.robust_elbo import robust_elbo
+from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
 LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {

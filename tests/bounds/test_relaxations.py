@@ -26,7 +26,7 @@ from core.bounds.relaxations import (
     relu_upper,
     square_intercept,
 )
-from core.likelihood import Bernoulli, Gaussian, softplus
+from core.vae.likelihood import Bernoulli, Gaussian, softplus
 
 many = settings(max_examples=400)
 weights = st.sampled_from([1, -1])

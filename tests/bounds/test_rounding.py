@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core.bounds.interval import Interval, exp, propagate
 from core.bounds.rounding import ARITHMETICS, EXACT
-from core.latent import kl_terms, kl_upper, reparameterise_interval
+from core.vae.latent import kl_terms, kl_upper, reparameterise_interval
 
 KINDS = {"float32": np.float32, "float64": np.float64}
 both = pytest.mark.parametrize("arithmetic", KINDS)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
-from tests.results_files import write_results
+from tests.evaluation.results_files import write_results
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = (

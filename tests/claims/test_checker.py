@@ -30,18 +30,18 @@ from torch import Tensor
 
 import core
 from benchmarks import second_opinion as second_opinion_benchmark
-from core import checkpoint
-from core.ball import Ball
-from core.certificate import Certificate
-from core.checkpoint import list_models, save_model
-from core.claim import Claim, make_claim, read_claim, worded
+from core.bounds.ball import Ball
+from core.certificates.certificate import Certificate
 from core.claims import checker
+from core.claims.claim import Claim, make_claim, read_claim, worded
 from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, UNREADABLE, second_opinion
+from core.claims.verify import verify_claim
 from core.claims.witness import pack, unpack
-from core.cli import main
+from core.command_line.cli import main
 from core.errors import CheckpointError, ClaimError
-from core.likelihood import Gaussian
-from core.verify import verify_claim
+from core.vae import checkpoint
+from core.vae.checkpoint import list_models, save_model
+from core.vae.likelihood import Gaussian
 from tests.conftest import make_images, make_vae
 
 DRAWS, SEED, ITERATIONS = 2, 5, 4

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import claims
-from core.claim import read_claim
+from core.claims.claim import read_claim
 from dashboard.shared import compute, tighter_bounds
 
 ROOT = Path(__file__).resolve().parents[2]

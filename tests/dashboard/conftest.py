@@ -10,9 +10,9 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from core import checkpoint
-from core.config import VAEConfig
-from core.model import VAE
+from core.vae import checkpoint
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 from tests.dashboard.page_parts import NAMES
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "pages.py"

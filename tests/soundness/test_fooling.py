@@ -14,13 +14,13 @@ from torch import Tensor
 
 import core
 from core.attacks import ATTACKS
-from core.ball import NORMS, Ball
-from core.certificate import SIDES
-from core.elbo import score
-from core.methods import METHODS, stages
-from core.model import VAE
-from core.problem import pose
-from core.validate import TARGETS
+from core.bounds.ball import NORMS, Ball
+from core.certificates.certificate import SIDES
+from core.certificates.methods import METHODS, stages
+from core.certificates.question import pose
+from core.vae.elbo import score
+from core.vae.model import VAE
+from core.vae.validate import TARGETS
 from tests.conftest import zero_vae
 
 NOISE = torch.tensor([[0.5], [-1.0]])

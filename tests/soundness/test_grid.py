@@ -15,16 +15,16 @@ import torch
 from benchmarks import cells
 from benchmarks.cells import EPS, LIKELIHOODS, NETWORKS, NORMS, SIGMAS, TARGETS, Cell
 from benchmarks.grid import Question, Tally, run
-from core import likelihood
-from core.ball import NORMS as KNOWN_NORMS
-from core.bounds.forms import has_exact_form
+from core.bounds.ball import NORMS as KNOWN_NORMS
 from core.bounds.interval import propagate
 from core.bounds.rounding import ARITHMETICS
-from core.certificate import SIDES, STATES
-from core.config import ARCHITECTURES
-from core.config import LIKELIHOODS as KNOWN_LIKELIHOODS
-from core.methods import METHODS
-from core.validate import TARGETS as KNOWN_TARGETS
+from core.certificates.certificate import SIDES, STATES
+from core.certificates.methods import METHODS
+from core.certificates.semidefinite.zonotope import has_exact_form
+from core.vae import likelihood
+from core.vae.config import ARCHITECTURES
+from core.vae.config import LIKELIHOODS as KNOWN_LIKELIHOODS
+from core.vae.validate import TARGETS as KNOWN_TARGETS
 
 NAMES = list(NETWORKS)
 

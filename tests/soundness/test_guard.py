@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import core
-from core import prove, sampled
-from core.certificate import SIDES
+from core.certificates import noise_certificate as sampled
+from core.certificates import prove
+from core.certificates.certificate import SIDES
+from core.certificates.methods import METHODS, Stage
+from core.certificates.prove import certify
 from core.errors import UnsoundBoundError
-from core.methods import METHODS, Stage
-from core.prove import certify
 from tests.conftest import make_images, make_vae
 
 Monkeypatch = pytest.MonkeyPatch

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 import core
-from core.bounds.forms import exact_pull, has_exact_form
 from core.bounds.interval import Interval, affine, propagate
 from core.bounds.linear import inner, pull, roundoff
 from core.bounds.rounding import ARITHMETICS, EXACT, FLOAT64, Arithmetic
+from core.certificates.methods import FORMS, METHODS
+from core.certificates.semidefinite.zonotope import exact_pull, has_exact_form
 from core.errors import UnsupportedLayerError
-from core.methods import FORMS, METHODS
-from core.model import VAE
+from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
 LINEAR = [method for method in METHODS if method not in ("ibp", *FORMS)]

@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import core
-from core.ball import NORMS, Ball
+from core.bounds.ball import NORMS, Ball
 from core.bounds.interval import Interval, exp, propagate
 from core.bounds.linear import roundoff
 from core.bounds.rounding import ARITHMETICS, EXACT, FLOAT64, Arithmetic
-from core.latent import (
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.question import pose
+from core.vae.latent import (
     kl_divergence,
     kl_lower,
     kl_roundoff,
@@ -27,11 +31,7 @@ from core.latent import (
     reparameterise,
     reparameterise_interval,
 )
-from core.layers import LayerBounds
-from core.likelihood import make_likelihood, score_roundoff
-from core.problem import pose
-from core.relaxation import Relaxation
-from core.slopes import Slopes
+from core.vae.likelihood import make_likelihood, score_roundoff
 from tests.conftest import make_images, make_vae
 
 FLOAT32 = ARITHMETICS["float32"]

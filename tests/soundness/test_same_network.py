@@ -12,10 +12,10 @@ from torch.nn.utils import parametrizations, prune
 
 import core
 from core.attacks import ATTACKS
+from core.certificates.methods import METHODS
 from core.errors import InputError, UnsupportedLayerError, UnsupportedModelError
-from core.likelihood import Bernoulli
-from core.methods import METHODS
-from core.model import VAE
+from core.vae.likelihood import Bernoulli
+from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")

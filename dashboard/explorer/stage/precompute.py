@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import core
-from core.curve import Curve, Proof
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import default_state
 from dashboard.explorer import proof_schedule
 from dashboard.server.background import Now

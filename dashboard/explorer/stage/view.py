@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 from streamlit.delta_generator import DeltaGenerator
 
-from core.curve import Curve
+from core.evaluation.curve import Curve
 from dashboard.addresses.explorer import MOST_INDEX, Settings, State
 from dashboard.addresses.models import stamp
 from dashboard.explorer.stage import text

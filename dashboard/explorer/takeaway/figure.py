@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-from core.methods import METHODS
+from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import text
 from dashboard.shared import figures

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.ball import NORMS
-from core.validate import TARGETS
+from core.bounds.ball import NORMS
+from core.vae.validate import TARGETS
 from dashboard.addresses import explorer
 from dashboard.addresses.compare import (
     CLASSES,

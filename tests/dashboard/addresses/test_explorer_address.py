@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.ball import NORMS
-from core.certificate import STATES
-from core.methods import METHODS
-from core.validate import TARGETS
+from core.bounds.ball import NORMS
+from core.certificates.certificate import STATES
+from core.certificates.methods import METHODS
+from core.vae.validate import TARGETS
 from dashboard.addresses import explorer as state
 from dashboard.addresses.explorer import SCALES, Settings, State, default_state, parse, to_params
 from tests.dashboard.page_parts import HOSTILE

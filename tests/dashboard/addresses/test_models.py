@@ -10,11 +10,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import checkpoint
-from core.checkpoint import CONFIG, WEIGHTS
-from core.config import VAEConfig
 from core.errors import CheckpointError, ModelNotFoundError
-from core.model import VAE
+from core.vae import checkpoint
+from core.vae.checkpoint import CONFIG, WEIGHTS
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 from dashboard.addresses import models
 from dashboard.shared import compute, text
 from tests.dashboard.page_parts import NAMES, count, metric

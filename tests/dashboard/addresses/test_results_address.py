@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.results import Results
-from core.results_files import read_results
-from core.validate import TARGETS
+from core.evaluation.results import Results
+from core.evaluation.results_files import read_results
+from core.vae.validate import TARGETS
 from dashboard.addresses import explorer as state
 from dashboard.addresses.results import (
     AXES,
@@ -22,7 +22,7 @@ from dashboard.addresses.results import (
     usual,
 )
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS
-from tests.results_files import MODELS, write_results
+from tests.evaluation.results_files import MODELS, write_results
 
 NAMES = [model.name for model in MODELS]
 STANDARD, ROBUST, REC, ADVERSARIAL, BETA, GAUSSIAN = NAMES

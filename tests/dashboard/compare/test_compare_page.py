@@ -8,9 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import checkpoint
-from core.config import VAEConfig
-from core.model import VAE
+from core.vae import checkpoint
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 from dashboard.addresses.digit import own_name
 from dashboard.addresses.models import ROOTS
 from dashboard.compare import compute, gallery, text

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import core
-from core.curve import Curve, Proof, Verdict
 from core.errors import Cancelled
-from core.verdicts import BROKEN, CERTIFIED, OPEN, Finding
+from core.evaluation.curve import Curve, Proof, Verdict
+from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison, parse
 from dashboard.addresses.digit import Digit
 from dashboard.compare import compute, figures, rows, text

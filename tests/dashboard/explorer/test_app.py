@@ -9,10 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import checkpoint, read_claim, verify_claim
+from core import read_claim, verify_claim
 from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, UNREADABLE
-from core.config import VAEConfig
-from core.model import VAE
+from core.vae import checkpoint
+from core.vae.config import VAEConfig
+from core.vae.model import VAE
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import State
 from dashboard.shared import compute, text

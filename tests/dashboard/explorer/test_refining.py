@@ -8,9 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core.certificate import Certificate
-from core.curve import Proof
+from core.certificates.certificate import Certificate
 from core.errors import InputError
+from core.evaluation.curve import Proof
 from dashboard.explorer import refining
 from dashboard.shared import figures, text, tighter_bounds
 from tests.dashboard.page_parts import NAMES, count, metric, note, stage

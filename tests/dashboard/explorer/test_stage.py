@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from core.curve import Curve, Proof
-from core.methods import METHODS
+from core.certificates.methods import METHODS
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import MOST_INDEX, Settings
 from dashboard.explorer import controls, seen_proofs

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from core import read_claim, verify_claim
-from core.checkpoint import find_model, model_digest
-from core.curve import Proof
-from core.data import load_samples
+from core.data.samples import load_samples
+from core.evaluation.curve import Proof
+from core.vae.checkpoint import find_model, model_digest
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State
 from dashboard.explorer.takeaway import figure, rows, share, text

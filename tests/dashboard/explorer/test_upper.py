@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import core
-from core.curve import Proof
 from core.errors import InputError
+from core.evaluation.curve import Proof
 from dashboard.addresses.compare import address
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State, parse, to_params

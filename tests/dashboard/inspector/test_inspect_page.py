@@ -236,7 +236,7 @@ def test_what_explodes_is_said_in_words(page: AppTest, monkeypatch: pytest.Monke
     def endless(x: Interval, *args: object) -> Interval:
         return Interval(x.lower * 0, x.upper * 0 + float("inf"))
 
-    monkeypatch.setattr("core.latent.exp", endless)
+    monkeypatch.setattr("core.vae.latent.exp", endless)
     assert interval.exp is not endless
     page.query_params["layer"] = "z"
     page.run()

@@ -15,7 +15,8 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import lessons, results_files
+from core.evaluation import results_files
+from core.inspection import lessons
 from dashboard.addresses import explorer
 from dashboard.addresses.lessons import EPS, PLANS, ROBUST, STANDARD, Place, parse, to_params
 from dashboard.lessons import text
@@ -24,7 +25,7 @@ from dashboard.lessons.page import BOARDS
 from dashboard.shared import destinations
 from dashboard.shared.text import nats, proved_nats
 from tests.dashboard.page_parts import NAMES
-from tests.results_files import write_results
+from tests.evaluation.results_files import write_results
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBERS = range(1, len(PLANS) + 1)

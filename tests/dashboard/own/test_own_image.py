@@ -13,9 +13,9 @@ from hypothesis import strategies as some
 from PIL import Image, ImageOps
 
 import core
+from core.data.digits import like_mnist, whole
+from core.data.pictures import _TURNS, read_page
 from core.errors import DataError, InputError
-from core.fit import like_mnist, whole
-from core.picture import _TURNS, read_page
 from dashboard.own.strokes import MOST_POINTS, check_strokes, render
 
 DIGITS, LABELS = (part.squeeze().numpy() for part in core.load_samples("mnist"))

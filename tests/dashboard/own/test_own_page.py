@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from benchmarks.hostile.uploads import uploads
-from core.claim import read_claim
+from core.claims.claim import read_claim
+from core.data.digits import like_mnist
+from core.data.pictures import read_page
 from core.errors import DataError
-from core.fit import like_mnist
-from core.picture import read_page
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.addresses.explorer import Settings
 from dashboard.own.strokes import render

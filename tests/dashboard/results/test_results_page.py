@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import results_files
-from core.evaluate import CONSTANT
-from core.results import as_csv
-from core.results_files import read_results
+from core.evaluation import results_files
+from core.evaluation.evaluate import CONSTANT
+from core.evaluation.results import as_csv
+from core.evaluation.results_files import read_results
 from dashboard.addresses.results import parse
 from dashboard.results import picking
 from dashboard.shared import result_rows, text
 from dashboard.shared.curves import Lines
 from tests.dashboard.page_parts import NAMES
-from tests.results_files import IMAGES, MODELS, SUBSET, write_results
+from tests.evaluation.results_files import IMAGES, MODELS, SUBSET, write_results
 
 STANDARD, ROBUST, REC, ADVERSARIAL, BETA, GAUSSIAN = (model.name for model in MODELS)
 PAGE = "entries/results.py"

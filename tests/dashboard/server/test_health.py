@@ -8,8 +8,8 @@ import pytest
 import streamlit as st
 from starlette.requests import Request
 
-from core import checkpoint
 from core.errors import Cancelled, InputError
+from core.vae import checkpoint
 from dashboard import opening
 from dashboard.server import health, logs
 from dashboard.server.background import TURNS

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from core.results import QUANTITIES, Mean
+from core.evaluation.results import QUANTITIES, Mean
 from dashboard.shared import curves, pareto, text
 from dashboard.shared.curves import Lines
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from core.attacks import ATTACKS
-from core.ball import NORMS
-from core.certificate import STATES
-from core.methods import METHODS
+from core.bounds.ball import NORMS
+from core.certificates.certificate import STATES
+from core.certificates.methods import METHODS
 from dashboard.explorer import loss_bars
 from dashboard.explorer.loss_bars import Loss
 from dashboard.shared import figures, images, text

@@ -13,9 +13,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import checkpoint
-from core.curve import Proof
-from core.data import ASSETS
+from core.data.samples import ASSETS
+from core.evaluation.curve import Proof
+from core.vae import checkpoint
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import default_state
 from dashboard.explorer.stage import precompute

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import core
-from core.certificate import STATES, Certificate
-from core.methods import METHODS
+from core.certificates.certificate import STATES, Certificate
+from core.certificates.methods import METHODS
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import FAST, Settings
 from dashboard.server.background import Now

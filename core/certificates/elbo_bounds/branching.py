@@ -1,0 +1,165 @@
+"""Branch and bound on the posterior: the box of mu and logvar is cut into smaller and smaller boxes.
+
+What relaxation loses on a robust model it loses to curvature: log p is concave in the natural parameters
+and -KL in mu, and a chord over an interval of width w is off by w^2 times the curvature / 8. In a small
+box of posteriors everything is nearly linear. The minimum over the leaves is a bound at any time.
+
+A leaf costs no backward pass per neuron: the root's linear bounds of every decoder unit in terms of mu
+and logvar are kept and evaluated over the leaf's box. The image stays tied to the box by multipliers
+(`Slopes.tie`), so that a leaf that few images of the ball can reach is not paid for in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from core.bounds.intersect import cut, cut_units, open_units
+from core.bounds.interval import Interval, propagate
+from core.bounds.rounding import FLOAT64, proved
+from core.bounds.rule_table import is_relu
+from core.certificates.elbo_bounds.alpha import optimise
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+
+# Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
+# improved, split in vain, and all rounds go to it.
+_LEAVES, _ITERATIONS = 16, 12
+
+
+@dataclass(frozen=True)
+class Form:
+    """Linear lower bounds of +unit and -unit of one decoder layer in terms of mu and logvar."""
+
+    units: Tensor
+    slope: Tensor
+    constant: Tensor
+
+    def over(self, posterior: Interval, root: Relaxation) -> Interval:
+        """Bounds on the units over M boxes of posteriors (M, 2k) -> (S * M, U)."""
+        rows = self.slope.transpose(0, 1)
+        lower = rows.clamp(min=0) @ posterior.lower.T + rows.clamp(max=0) @ posterior.upper.T
+        lower = lower + self.constant.T[..., None]
+        if root.arithmetic.rounds:
+            size = rows.abs() @ posterior.magnitude.T + self.constant.T.abs()[..., None]
+            lower = lower - FLOAT64.gamma(2 * rows.shape[-1] + 2) * size
+        lower, minus_upper = lower.transpose(1, 2).flatten(0, 1).chunk(2, 1)
+        return Interval(lower, -minus_upper).guarded()
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """M boxes of posteriors, (M, 2k).
+
+    value (M,): bounds on weight * ELBO, nats. cost (M, 2k): how much the width of each coordinate costs.
+    slopes: in float32, of M images and so many draws.
+    """
+
+    value: Tensor
+    box: Interval
+    cost: Tensor
+    slopes: Slopes
+    draws: int
+
+    def take(self, index: Tensor) -> Leaves:
+        box, slopes = self.box.map(lambda v: v[index]), self.slopes.take(index, self.draws)
+        return Leaves(self.value[index], box, self.cost[index], slopes, self.draws)
+
+    def joined(self, more: Leaves) -> Leaves:
+        value, low, high, cost = (
+            torch.cat(pair) for pair in zip(self._tensors(), more._tensors(), strict=True)
+        )
+        return Leaves(
+            value, Interval(low, high), cost, self.slopes.joined(more.slopes, self.draws), self.draws
+        )
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.value, self.box.lower, self.box.upper, self.cost
+
+
+class Branching:
+    """Splitting for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
+
+    def __init__(self, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes) -> None:
+        self._root, self._bounds, self._fast = relaxation, bounds, relaxation.single()
+        tie = torch.zeros_like(bounds.encoder[-1].lower)
+        self._slopes = replace(slopes, tie=tie).to(torch.float32)
+        self._forms = self._linear_forms()
+
+    def run(self, rounds: int) -> Iterator[Tensor]:
+        """Yields the bound (1,) after each round of splits, never lower than before."""
+        posterior = self._bounds.encoder[-1]
+        floor = self._root.bound(self._bounds, self._slopes)
+        leaves = self._evaluate(posterior, self._slopes, floor)
+        for _ in range(rounds):
+            order = leaves.value.argsort()
+            worst, rest = leaves.take(order[:_LEAVES]), leaves.take(order[_LEAVES:])
+            split = worst.cost.argmax(1)
+            halves = _halve(worst.box, split)
+            both = torch.arange(len(split), dtype=torch.int64, device=split.device).repeat(2)
+            slopes = worst.slopes.take(both, leaves.draws)
+            leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
+            yield leaves.value.min()[None]
+
+    def _linear_forms(self) -> dict[int, Form]:
+        network, forms = self._root.vae.decoder, {}
+        for index, layer in enumerate([*network, None]):
+            if layer is not None and not is_relu(layer):
+                continue
+            x = self._bounds.decoder[index]
+            units = open_units(x, layer is not None)
+            if len(units) > 0:
+                rows = self._root.units_to_posterior(index, units, self._bounds, Slopes())
+                forms[index] = Form(units, *rows)
+        return forms
+
+    def _leaf_bounds(self, posterior: Interval) -> LayerBounds:
+        """Bounds on every layer for M boxes of posteriors."""
+        root, count = self._root, len(posterior.lower)
+        encoder = [x.map(lambda v: v.expand(count, *v.shape[1:])) for x in self._bounds.encoder[:-1]]
+        known = [x.map(lambda v: self._per_draw(v, count)) for x in self._bounds.decoder]
+        decoder = [cut(known[0], latent_bounds(posterior, root.noise, root.arithmetic))]
+        for index, layer in enumerate(root.vae.decoder, 1):
+            x = cut(known[index], propagate(layer, decoder[-1], root.arithmetic))
+            if index in self._forms:
+                form = self._forms[index]
+                x = cut_units(x, form.units, form.over(posterior, root))
+            decoder.append(x)
+        return LayerBounds([*encoder, posterior], decoder)
+
+    def _per_draw(self, v: Tensor, count: int) -> Tensor:
+        """(S, ...) -> (S * M, ...)."""
+        return v[:, None].expand(-1, count, *v.shape[1:]).flatten(0, 1)
+
+    def _evaluate(self, box: Interval, slopes: Slopes, floor: Tensor) -> Leaves:
+        """Leaves for M boxes; slopes to start from are improved in float32, and judged in float64."""
+        count, bounds = len(floor), self._leaf_bounds(box)
+        fast = self._fast.copies(count)
+        for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
+            pass
+        value = proved(self._root.copies(count).bound(bounds, slopes.to(torch.float64)))
+        cost = self._cost(bounds, box)
+        return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
+
+    def _cost(self, bounds: LayerBounds, box: Interval) -> Tensor:
+        """Which coordinate to halve, (M, 2k): the chords' losses, shared out by what makes them wide."""
+        form, natural = self._forms[len(self._root.vae.decoder)], bounds.decoder[-1]
+        draws, width = bounds.draws, natural.width.flatten(1)
+        loss = self._root.vae.likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
+        per_width = (loss / torch.where(width > 0, width, 1)).unflatten(0, (draws, -1))
+        slope = form.slope[: len(form.units)].abs()
+        cost = torch.einsum("smu,usk->mk", per_width, slope) * box.width
+        mu = box.width.chunk(2, 1)[0]
+        return cost + torch.cat([mu**2 / 8, torch.zeros_like(mu)], 1)
+
+
+def _halve(box: Interval, split: Tensor) -> Interval:
+    """Both halves of M boxes, each along its own coordinate, (2M, d)."""
+    here = torch.zeros_like(box.lower, dtype=torch.bool).scatter(1, split[:, None], True)
+    lower = torch.cat([box.lower, torch.where(here, box.center, box.lower)])
+    upper = torch.cat([torch.where(here, box.center, box.upper), box.upper])
+    return Interval(lower, upper)

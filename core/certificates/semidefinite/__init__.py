@@ -1,0 +1,1 @@
+"""Semidefinite relaxations: of hidden layers, and of the ELBO as one quadratic."""

@@ -1,0 +1,368 @@
+"""Upper bounds on layers of ReLUs by semidefinite relaxation, many at once.
+
+A linear function of relu(v), v = V y + v0 affine in bounded variables |y_i| <= 1, relaxed ReLU by ReLU,
+pays as if every unit could be where its chord is farthest from it. Together they cannot: with a parabola
+in v in place of each chord the function is below one quadratic of y, and so it is with
+
+    h (h - v) = 0,    h >= 0,    h - v >= 0          for each h = relu(v) of the layers before
+
+times any multipliers of the right sign (Raghunathan et al. 2018, arXiv 1811.01057). With F the forms that
+are squared, w their weights and a diagonal D with D - F^T w F positive semidefinite, for any point p,
+
+    <b, y> + sum_m w_m (F y)_m^2  <=  sum_i D_i + <p, (D - Q) p> + |b - 2 (D - Q) p|_1,    Q = F^T w F
+
+Everything is free but D's size, which is the largest eigenvalue of a matrix as large as there are forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from core.bounds.interval import Interval
+from core.bounds.rounding import FLOAT64
+from core.certificates.elbo_bounds.ascent import ascend
+
+# Adam's step, what is left of it at the last one, and its memory: short, since a row has few steps.
+_STEP, _LAST, _BETAS = 0.4, 0.15, (0.7, 0.95)
+# The first step where a search begins with what another one found.
+_WARM = 0.2
+# Parabolas to begin with: bend, and tilt where nothing is known of the unit.
+_BEND, _TILT = 0.3, 0.5
+# Vectors that follow the largest eigenvalues, and how far their soft maximum reaches.
+_COLUMNS, _SOFT = 4, 0.02
+# Power iterations before the proof, and by what the eigenvalue that was found is raised until it succeeds.
+_FINAL, _RAISE = 30, (1.001, 1.01, 1.05, 1.2, 2.0)
+# Values that the matrices which are factorised at once may hold: bounds the memory.
+_VALUES = 600_000
+
+
+@dataclass(frozen=True)
+class Units:
+    """M affine forms of the variables, (M, n) and (M,), and by how much rounding can move each, (M,)."""
+
+    slope: Tensor
+    constant: Tensor
+    lost: Tensor
+
+    @property
+    def reach(self) -> Tensor:
+        """Largest absolute value that is met when a form is evaluated."""
+        return self.slope.abs().sum(1) + self.constant.abs() + self.lost
+
+    def scaled(self, by: Tensor) -> Units:
+        return Units(by[:, None] * self.slope, by * self.constant, by.abs() * self.lost)
+
+    def plus(self, other: Units, sign: int = 1) -> Units:
+        columns = max(self.slope.shape[1], other.slope.shape[1])
+        one, two = self.padded(columns), other.padded(columns)
+        return Units(one.slope + sign * two.slope, one.constant + sign * two.constant, one.lost + two.lost)
+
+    def joined(self, other: Units) -> Units:
+        """Both, as forms of the variables of the one that has more of them."""
+        columns = max(self.slope.shape[1], other.slope.shape[1])
+        pairs = zip(self.padded(columns).tensors(), other.padded(columns).tensors(), strict=True)
+        return Units(*(torch.cat(pair) for pair in pairs))
+
+    def padded(self, columns: int) -> Units:
+        """As forms of more variables, none of which they depend on."""
+        none = self.slope.new_zeros(len(self.slope), columns - self.slope.shape[1])
+        return replace(self, slope=torch.cat([self.slope, none], 1))
+
+    def chosen(self, which: slice) -> Units:
+        return Units(*(v[which] for v in self.tensors()))
+
+    def none(self) -> Units:
+        return self.chosen(slice(0, 0))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.slope, self.constant, self.lost
+
+    def to(self, dtype: torch.dtype) -> Units:
+        return Units(*(v.to(dtype) for v in self.tensors()))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """R functions <units, relu(v)> + <slope, y> + constant: (R, M), (R, n), (R,); lost (R,) as in Units,
+    size (R,) a bound on the absolute values that were added up in slope and constant."""
+
+    units: Tensor
+    slope: Tensor
+    constant: Tensor
+    lost: Tensor
+    size: Tensor
+
+    def to(self, dtype: torch.dtype) -> Rows:
+        return Rows(*(getattr(self, f.name).to(dtype) for f in fields(Rows)))
+
+
+@dataclass
+class Multipliers:
+    """What is free, row by row but for `scale`: any numbers are valid.
+
+    bend, tilt   (R, M): the parabolas bend w^2 / width + tilt w + intercept, w = v - centre.
+    product, positive, above  (R, H): of h (h - v), h and h - v, in units of `Relaxed.unit`.
+    scale (n,): logarithms of D, up to a factor for each row. point (R, n): p.
+    """
+
+    bend: Tensor
+    tilt: Tensor
+    product: Tensor
+    positive: Tensor
+    above: Tensor
+    scale: Tensor
+    point: Tensor
+
+    def free(self) -> list[Tensor]:
+        return [getattr(self, f.name) for f in fields(self)]
+
+    def to(self, dtype: torch.dtype) -> Multipliers:
+        return replace(self, **{f.name: getattr(self, f.name).to(dtype) for f in fields(self)})
+
+    def spread(self, units: Tensor, size: int) -> Multipliers:
+        """With a parabola for each of `size` units, where these are for some of them."""
+        shape = (len(self.bend), size)
+        bend, tilt = self.bend.new_full(shape, _BEND), self.tilt.new_full(shape, _TILT)
+        return replace(
+            self, bend=bend.index_copy(1, units, self.bend), tilt=tilt.index_copy(1, units, self.tilt)
+        )
+
+    def on(self, units: Tensor) -> Multipliers:
+        """A copy with the parabolas of some units only."""
+        copies = {f.name: getattr(self, f.name).clone() for f in fields(self)}
+        return Multipliers(**copies | {"bend": self.bend[:, units], "tilt": self.tilt[:, units]})
+
+
+@dataclass(frozen=True)
+class Squares:
+    """R functions constant + <slope, y> + sum_m on_m (F y)_m + weight_m (F y)_m^2 above those that are
+    asked for: what is left of Relaxed once the multipliers are chosen.
+
+    constant (R,), slope (R, n), on and weight (R, M). size, lost (R,): what was added up; for rounding.
+    """
+
+    constant: Tensor
+    slope: Tensor
+    on: Tensor
+    weight: Tensor
+    size: Tensor
+    lost: Tensor
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """One layer of ReLUs over bounded variables, with what is known of the ReLUs before it.
+
+    v      inputs of the layer's ReLUs that are not stable, within `bounds` (M,).
+    hidden values h of earlier ReLUs, gaps  h - v for each of them: both never negative, one of them 0.
+    """
+
+    v: Units
+    bounds: Interval
+    hidden: Units
+    gaps: Units
+
+    def to(self, dtype: torch.dtype) -> Relaxed:
+        return Relaxed(
+            self.v.to(dtype),
+            self.bounds.map(lambda b: b.to(dtype)),
+            self.hidden.to(dtype),
+            self.gaps.to(dtype),
+        )
+
+    @cached_property
+    def forms(self) -> Units:
+        """Everything that is squared: v, and one = (t h + gap / t) / 2 and two = (t h - gap / t) / 2, the
+        difference of whose squares is h gap."""
+        t = self.balance
+        h, g = self.hidden.scaled(t / 2), self.gaps.scaled(1 / (2 * t))
+        return self.v.joined(h.plus(g)).joined(h.plus(g, -1))
+
+    @cached_property
+    def balance(self) -> Tensor:
+        """t, which makes both as long."""
+        long, gap = (u.slope.norm(dim=1).clamp(min=1e-12) for u in (self.hidden, self.gaps))
+        return (gap / long).sqrt()
+
+    def start(self, rows: Rows) -> Multipliers:
+        """Parabolas a little bent, as steep as the chord in the middle, no multipliers, p = 0."""
+        width = self.bounds.width
+        tilt = (self.bounds.upper / width).expand_as(rows.units).clone()
+        bend = torch.full_like(tilt, _BEND)
+        none = rows.units.new_zeros(len(rows.units), len(self.hidden.constant))
+        forms = self.forms.slope.abs()
+        weight = torch.cat([(rows.units.abs() * bend / width).mean(0), self.unit(rows).mean(0).repeat(2)])
+        scale = forms.T @ (weight * forms.sum(1))
+        scale = (scale + 1e-6 * scale.max() + 1e-30).log()
+        return Multipliers(
+            bend, tilt, none, none.clone(), none.clone(), scale, torch.zeros_like(rows.slope)
+        )
+
+    def unit(self, rows: Rows) -> Tensor:
+        """A usual size of the multipliers of products, (R, H)."""
+        size = rows.units.abs().sum(1, keepdim=True) / max(1, rows.units.shape[1])
+        return size / self.hidden.reach.clamp(min=1e-12).expand(len(rows.units), -1)
+
+    def squares(self, rows: Rows, m: Multipliers) -> Squares:
+        a, unit = rows.units, self.unit(rows)
+        bend = m.bend / self.bounds.width
+        tilt = m.tilt - 2 * bend * self.bounds.center
+        intercept = parabola_intercept(self.bounds, bend, tilt, a > 0)
+        on_v, product = a * tilt, m.product * unit
+        reach = self.hidden.reach
+        on_h, on_gap = (s.clamp(min=0) * unit * reach for s in (m.positive, m.above))
+        on_h, on_gap = on_h / self.balance, on_gap * self.balance
+        forms = self.forms
+        weight = torch.cat([a * bend, product, -product], 1)
+        on = torch.cat([on_v, on_h + on_gap, on_h - on_gap], 1)  # h = (one + two) / t, gap = (one - two) t
+        constant = rows.constant + (a * intercept).sum(1)
+        constant = constant + on @ forms.constant + weight @ forms.constant**2
+        most = self.bounds.magnitude
+        size = rows.size + (a.abs() * (bend.abs() * most + tilt.abs() + 1) * most).sum(1)
+        size = size + on.abs() @ forms.reach + weight.abs() @ forms.reach**2
+        lost = rows.lost + on.abs() @ forms.lost + 2 * (weight.abs() @ (forms.reach * forms.lost))
+        return Squares(constant, rows.slope, on + 2 * weight * forms.constant, weight, size, lost)
+
+
+def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -> Tensor:
+    """The least c with bend v^2 + tilt v + c >= relu(v) on the interval where `above`, else the largest
+    with <=: relu(v) minus the parabola is one on each side of 0, extreme at an end or at its vertex."""
+    zero = torch.zeros_like(x.lower)
+    extremes = []
+    for low, high, linear in ((x.lower, zero, -tilt), (zero, x.upper, 1 - tilt)):
+        # Only 0 is masked: on a wide interval even the smallest bend has its vertex inside.
+        vertex = linear.detach() / (2 * torch.where(bend == 0, 1, bend.detach()))
+        vertex = torch.minimum(torch.maximum(vertex, low), high)
+        extremes += [linear * v - bend * v * v for v in (low, high, vertex)]
+    values = torch.stack(extremes)
+    return torch.where(above, values.amax(0), values.amin(0))
+
+
+class Bounder:
+    """Upper bounds on rows over one `Relaxed`: searches in float32, proves in float64."""
+
+    def __init__(self, relaxed: Relaxed) -> None:
+        self._exact, self._fast = relaxed, relaxed.to(torch.float32)
+
+    def highest(
+        self, rows: Rows, steps: int, start: Multipliers | None = None
+    ) -> tuple[Tensor, Multipliers]:
+        """(R,): no |y| <= 1, with hidden units as they are, takes a row above; +inf where nothing was
+        proved. And the multipliers that were found, from those of `start` if there are any."""
+        found, basis = self._search(rows.to(torch.float32), steps, start)
+        return self._prove(rows, found.to(torch.float64), basis), found
+
+    def fits(self, m: Multipliers) -> bool:
+        """Whether a search can start from there: as many variables and products."""
+        columns, products = self._fast.v.slope.shape[1], len(self._fast.hidden.constant)
+        return m.point.shape[1] == columns and m.product.shape[1] == products
+
+    def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
+        """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
+        m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
+        generator = torch.Generator("cpu").manual_seed(0)
+        basis = torch.randn(_COLUMNS, len(forms), generator=generator, dtype=torch.float32, device="cpu")
+        top = Top(basis.to(forms).expand(len(rows.units), -1, -1))
+
+        def bound() -> Tensor:
+            squares = self._fast.squares(rows, m)
+            root = squares.weight.clamp(min=0).sqrt()
+            shape = m.scale.exp()
+            gram = (forms / shape) @ forms.T
+            values = top.follow(gram, root, 1)
+            soft = _SOFT * values.detach().amax(1, keepdim=True) + 1e-30
+            factor = soft[:, 0] * torch.logsumexp(values / soft, 1)
+            return -ceiling(squares, forms, factor[:, None] * shape, m.point)
+
+        def repair() -> None:
+            m.point.clamp_(-1, 1)
+            m.positive.clamp_(min=0)
+            m.above.clamp_(min=0)
+
+        groups = [(m.free(), _STEP if start is None else _WARM)]
+        for _ in ascend(bound, groups, steps, _LAST, repair, _BETAS):
+            pass
+        return m, top.basis
+
+    def _prove(self, rows: Rows, m: Multipliers, basis: Tensor) -> Tensor:
+        exact, forms = self._exact, self._exact.forms
+        squares, shape = exact.squares(rows, m), m.scale.exp()
+        half = forms.slope * m.scale.mul(-0.5).exp()
+        gram = half @ half.T
+        root = squares.weight.clamp(min=0).sqrt()
+        # An estimate may come from float32; what is proved does not rest on it.
+        with torch.no_grad():
+            found = Top(basis).follow(gram.to(basis), root.to(basis), _FINAL).amax(1).clamp(min=0)
+        factor = dominating(gram, root, found.to(gram), len(shape))
+        large = factor[:, None] * shape
+        value = ceiling(squares, forms.slope, large, m.point)
+        size = squares.size + 4 * large.sum(1) + 4 * (squares.weight.abs() @ forms.reach**2)
+        terms = 4 * (len(shape) + len(forms.constant) + rows.units.shape[1]) + 100
+        value = value + squares.lost + FLOAT64.gamma(terms) * size
+        return value.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
+
+
+class Top:
+    """The largest eigenvalues of root gram root, one a row, followed by power iteration as both change.
+
+    basis  (R, c, M): vectors to begin with.
+    """
+
+    def __init__(self, basis: Tensor) -> None:
+        self.basis = _orthonormal(basis)
+
+    def follow(self, gram: Tensor, root: Tensor, steps: int) -> Tensor:
+        """Lower bounds (R, c) on them, differentiable; gram (M, M), root (R, M)."""
+
+        def apply(v: Tensor) -> Tensor:
+            return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
+
+        with torch.no_grad():
+            for _ in range(steps):
+                self.basis = _orthonormal(apply(self.basis) + 1e-9 * self.basis)
+        return (self.basis * apply(self.basis)).sum(2)
+
+
+def _orthonormal(basis: Tensor) -> Tensor:
+    return torch.linalg.qr(basis.mT)[0].mT
+
+
+def dominating(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Tensor:
+    """Factors (R,) not below the largest eigenvalue of root H H^T root, gram = H H^T over n variables.
+
+    Each is proved by a Cholesky factorisation that runs to its end (Demmel 1989; Rump 2006, BIT 46), with
+    four times the room that its rounding, and that of gram, may take; else it is the trace.
+    """
+    trace = (root**2 * gram.diagonal()).sum(1)
+    factor = trace * (1 + 1e-9) + 1e-300
+    # Where the root is 0 so are row and column, and what is to be proved holds there.
+    size = max(1, int((root > 0).sum(1).amax()))
+    order = root.argsort(1, descending=True)[:, :size]
+    rows = torch.arange(len(root), dtype=torch.int64, device=root.device)
+    for part in rows.split(max(1, _VALUES // size**2)):
+        left, chosen = part, order[part]
+        scale = root[part].gather(1, chosen)
+        matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]
+        for more in _RAISE:
+            tried, most = more * found[left] + 1e-12 * trace[left], trace[left]
+            room = FLOAT64.gamma(n + 10) * most + FLOAT64.gamma(size + 2) * (size * tried + most)
+            matrix = matrices.clone()
+            matrix.diagonal(dim1=1, dim2=2).add_((tried - 4 * room)[:, None])
+            proved = torch.linalg.cholesky_ex(matrix)[1] == 0  # NaN fails
+            factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
+            left, matrices = left[~proved], matrices[~proved]
+            if len(left) == 0:
+                break
+    return factor
+
+
+def ceiling(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:
+    """The separable bound over |y| <= 1 for D = `large` and p = `point`, (R,)."""
+    moved = point @ forms.T
+    turned = q.slope - 2 * large * point + (q.on + 2 * q.weight * moved) @ forms
+    rest = (large * point**2).sum(1) - (q.weight * moved**2).sum(1)
+    return q.constant + large.sum(1) + rest + turned.abs().sum(1)

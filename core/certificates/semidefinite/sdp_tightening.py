@@ -1,0 +1,160 @@
+"""Bounds on the layers of a VAE by semidefinite relaxation, for a single l_inf ball.
+
+What linear bounds lose on hidden units are the chords of the ReLUs before them: the image cannot take all
+of these to where their chords are farthest off at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from core.bounds.intersect import cut, cut_units, open_units
+from core.bounds.interval import Interval, propagate
+from core.bounds.linear import unit_rows
+from core.bounds.rule_table import is_relu
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
+from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.semidefinite.layer_forms import (
+    Before,
+    Part,
+    decoder_part,
+    encoder_part,
+    posterior_forms,
+)
+from core.certificates.semidefinite.layer_relaxation import Multipliers
+
+# Iterations beyond which nothing is gained, steps of ascent for slopes, units that are searched at once.
+_ITERATIONS, _SLOPES, _CHUNK = 50, 5, 256
+# The most open ReLUs that are worth it, of an encoder and of all that lies before a decoder unit.
+_MOST, _WHOLE = 500, 700
+# Which share of the gaps below the chords of a decoder layer is looked at.
+_SHARE = 0.9
+
+
+def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> Iterator[LayerBounds]:
+    """Ever tighter bounds on mu, logvar and the inputs of the ReLUs that are not stable, the natural
+    parameters not yet tightened with them.
+
+    relaxation, bounds  of one ball, B = 1. iterations: as in core.certify; more than 50 change nothing.
+    An encoder with too many open ReLUs gets slopes of its own instead, as decoder units do in any case.
+    """
+    steps = min(iterations, _ITERATIONS)
+    whole = encoder_part(relaxation, bounds.encoder)
+    if whole.count(len(whole.network)) > _MOST:
+        bounds = relaxation.tighten_encoder(bounds, _SLOPES)
+    for sharper in _encoder(relaxation, bounds, 8 * steps // 5):
+        bounds = sharper
+        yield bounds
+    bounds = relaxation.tighten_decoder(bounds, _SLOPES)
+    yield bounds
+    yield from _decoder(relaxation, bounds, 4 * steps // 5)
+
+
+def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
+    network, known = relaxation.vae.encoder, [bounds.encoder[0]]
+    for index, layer in enumerate([*network, None]):
+        if index > 0:
+            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
+            known.append(cut(bounds.encoder[index], x))
+        relu = is_relu(layer)
+        if layer is not None and not relu:
+            continue
+        part, units = encoder_part(relaxation, known), open_units(known[-1], relu)
+        if not 0 < part.count(index) <= _MOST or len(units) == 0:
+            continue
+        before = Before(part, index)
+        for chosen in units.split(_CHUNK):
+            lower, minus_upper = before.lowest(_both(chosen, known[-1]), steps)[0].chunk(2)
+            found = Interval(lower[None], -minus_upper[None]).guarded()
+            known[-1] = cut_units(known[-1], chosen, found)
+            yield LayerBounds([*known, *bounds.encoder[index + 1 :]], bounds.decoder)
+    z = cut(bounds.decoder[0], latent_bounds(known[-1], relaxation.noise, relaxation.arithmetic))
+    yield LayerBounds(known, [z, *bounds.decoder[1:]])
+
+
+def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
+    network, known = relaxation.vae.decoder, [bounds.decoder[0]]
+    for index, layer in enumerate(network):
+        if index > 0:
+            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
+            known.append(cut(bounds.decoder[index], x))
+        if not is_relu(layer):
+            continue
+        now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
+        widest = _widest(known[-1])
+        if len(widest) == 0:
+            continue
+        views = Views(relaxation, now, index)
+        for units in widest.split(_CHUNK):
+            found: Multipliers | None = None
+            for draw in range(len(relaxation.noise)):
+                before = views.before(draw)
+                if before is None:
+                    continue
+                rows, constant = views.rows(units, draw)
+                values, found = before.lowest(rows, steps, found)
+                lower = torch.full_like(values.expand(len(relaxation.noise), -1), -torch.inf)
+                lower[draw] = values + constant
+                lower, minus_upper = lower.chunk(2, 1)
+                known[-1] = cut_units(known[-1], units, Interval(lower, -minus_upper).guarded())
+                yield LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
+
+
+class Views:
+    """What lies before a ReLU of the decoder, draw by draw.
+
+    Where no ReLU of the decoder is open before it, its units are linear bounds in mu and logvar, and the
+    encoder is what lies before them.
+    """
+
+    def __init__(self, relaxation: Relaxation, bounds: LayerBounds, index: int) -> None:
+        self._relaxation, self._bounds, self._index = relaxation, bounds, index
+        encoder = encoder_part(relaxation, bounds.encoder)
+        end = len(encoder.network)
+        self._deep = any(len(open_units(x, True)) > 0 for x in self._relus(bounds.decoder))
+        self._open, self._shared = encoder.count(end), None
+        self._decoders: list[Part] = []
+        if self._deep and self._open < _WHOLE:
+            posterior, self._known = posterior_forms(encoder), encoder.products(end)
+            draws = range(len(relaxation.noise))
+            self._decoders = [decoder_part(relaxation, bounds, posterior, draw) for draw in draws]
+        if not self._deep and 0 < self._open <= _MOST:
+            self._shared = Before(encoder, end)
+
+    def _relus(self, inputs: list[Interval]) -> list[Interval]:
+        layers = self._relaxation.vae.decoder[: self._index]
+        return [x for layer, x in zip(layers, inputs, strict=False) if is_relu(layer)]
+
+    def before(self, draw: int) -> Before | None:
+        """None where there is nothing to gain, or not at a cost that is worth it."""
+        if not self._decoders:
+            return self._shared
+        count = self._decoders[draw].count(self._index)
+        if count == 0 or self._open + count > _WHOLE:
+            return None
+        return Before(self._decoders[draw], self._index, self._known)
+
+    def rows(self, units: Tensor, draw: int) -> tuple[Tensor, Tensor]:
+        """Units of the layer's input and minus each of them, as rows for `before`; constants."""
+        if self._deep:
+            rows = _both(units, self._bounds.decoder[self._index])
+            return rows, rows.new_zeros(len(rows))
+        found = self._relaxation.units_to_posterior(self._index, units, self._bounds, Slopes())
+        return found[0][:, draw, None], found[1][:, draw]
+
+
+def _both(units: Tensor, x: Interval) -> Tensor:
+    rows = unit_rows(units, x)
+    return torch.cat([rows, -rows])
+
+
+def _widest(x: Interval) -> Tensor:
+    """The ReLUs with inputs x (S, ...) whose chords leave the largest gaps in the mean over the draws, the
+    largest first, until they make up nearly all of what is left open."""
+    gap = torch.where(x.width > 0, -x.lower * x.upper / x.width, 0).clamp(min=0).flatten(1).mean(0)
+    gap, order = gap.sort(descending=True)
+    return order[: int((gap.cumsum(0) < _SHARE * gap.sum()).sum())]

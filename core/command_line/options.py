@@ -1,0 +1,222 @@
+"""The options of the command line, each explained in a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.attacks import ATTACKS
+from core.bounds.ball import NORMS
+from core.bounds.rounding import ARITHMETICS
+from core.certificates.certificate import SIDES, STATES
+from core.certificates.methods import METHODS
+from core.data.samples import DATASETS
+from core.device import DEVICES
+from core.evaluation.suite.plan import SUITES
+from core.training.recipes import RECIPES
+from core.training.settings import INITS
+from core.vae.checkpoint import list_models
+from core.vae.config import ARCHITECTURES, LIKELIHOODS
+from core.vae.validate import TARGETS
+
+# As float reads them; argparse on its own takes -1e3 for an option.
+_NEGATIVE = re.compile(
+    r"-(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[-+]?[\d_]+)?$|-(inf|infinity|nan)$", re.IGNORECASE
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser for which every negative number is a value, -2.45e2 and -inf too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = _NEGATIVE
+
+
+Run = Callable[[argparse.Namespace], int | None]
+
+
+def parser(
+    train: Run, evaluate: Run, certify: Run, verify: Run, radius: Run, attack: Run
+) -> argparse.ArgumentParser:
+    """The parser; `run` of the parsed options is the function of the chosen command."""
+    parser = _Parser(
+        prog="python -m core",
+        description="Robust variational auto-encoders: train them, attack them, certify them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, text, fill, run in (
+        ("train", "train a VAE, plainly or provably robust", _add_train, train),
+        ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate, evaluate),
+        ("certify", "certify one image", _add_certify, certify),
+        ("verify", "compute a certificate that was written to a file again", _add_verify, verify),
+        ("radius", "largest ball in which a verdict on one image is proved", _add_radius, radius),
+        ("attack", "attack one image", _add_attack, attack),
+    ):
+        style = argparse.ArgumentDefaultsHelpFormatter
+        command = commands.add_parser(name, help=text, description=text, formatter_class=style)
+        command.set_defaults(run=run)
+        fill(command)
+    return parser
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--dataset", choices=tuple(DATASETS), default="mnist", help="images to train on")
+    add("--data", type=Path, default=Path("data"), help="folder of the data set, downloaded if absent")
+    add("--out", required=True, default=argparse.SUPPRESS, help="folder for the trained model")
+    add("--arch", choices=ARCHITECTURES, default="mlp", help="fully connected or convolutional")
+    add("--widths", type=int, nargs="+", help="hidden widths (conv: channels, channels, width)")
+    add("--latent", type=int, default=16, help="number of latent dimensions")
+    add("--likelihood", choices=LIKELIHOODS, default="bernoulli", help="what the decoder describes")
+    add("--sigma", type=float, default=0.2, help="standard deviation of the gaussian likelihood")
+    add("--eps", type=float, default=0.0, help="radius to be provably robust against; 0 trains plainly")
+    add("--target", choices=TARGETS, default="likelihood", help="what the robust term scores")
+    add("--recipe", choices=tuple(RECIPES), default="ibp", help="how the robust term is computed")
+    add("--kappa", type=float, default=0.2, help="weight of the clean ELBO against the robust one")
+    add(
+        "--share",
+        type=float,
+        default=0.5,
+        help="sabr: radius of the small box as a share of eps; mtl-ibp: weight of the bound",
+    )
+    add("--attack-steps", type=int, default=4, help="steps of the attack in sabr, mtl-ibp, adversarial")
+    add("--init", choices=INITS, default="default", help="first weights: torch's, or for interval training")
+    add("--regularise", type=float, default=0.0, help="nats for loose and uneven intervals in the ramp")
+    add("--beta", type=float, default=1.0, help="weight of the KL; 1 is the ELBO")
+    add("--kl-warmup", type=float, default=0.0, help="epochs over which that weight rises from 0")
+    add("--epochs", type=int, default=30, help="passes over the training images")
+    add("--warmup", type=float, default=1.0, help="epochs before eps leaves 0")
+    add("--ramp", type=float, default=10.0, help="epochs over which eps and kappa reach their values")
+    add("--batch", type=int, default=256, help="images a step, of all processes together")
+    add("--lr", type=float, default=1e-3, help="peak learning rate of Adam")
+    add("--seed", type=int, default=0, help="seed of weights, order and noise")
+    add("--device", choices=DEVICES, default="cpu", help="where to train; under torchrun a GPU a process")
+    add("--resume", action="store_true", help="go on with an interrupted training in --out")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--models", nargs="+", default=list_models(), help="shipped names or folders")
+    add("--eps", type=float, nargs="+", default=[0.0, 0.01, 0.05, 0.1], help="radii of the ball")
+    add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="what is scored")
+    add("--dataset", choices=tuple(DATASETS), default="mnist", help="test images to use")
+    add(
+        "--data",
+        type=Path,
+        help="folder of the whole data set; without it the shipped samples, for a suite the folder data",
+    )
+    add("--samples", type=int, help="number of images, from the first test image on; 100, of a suite all")
+    _add_draws(parser)
+    _add_search(parser)
+    add("--attack", choices=tuple(ATTACKS), default="pgd", help="attack method")
+    add("--certificate", choices=METHODS, default="ibp", help="certification method")
+    add("--device", choices=DEVICES, default="cpu", help="where to compute; under torchrun a GPU a process")
+    add("--out", help="CSV file for the rows, results.csv; of a suite the folder, runs/SUITE")
+    add("--summary", help="CSV file for the means that are printed at the end")
+    # What a suite decides itself, with the values that these options have where they are not given.
+    fixed = ("eps", "targets", "draws", "seed", "steps", "restarts", "attack", "certificate", "summary")
+    parser.set_defaults(fixed={name: parser.get_default(name) for name in fixed})
+    add("--suite", choices=tuple(SUITES), help="a full evaluation, resumable; the options below are for it")
+    add("--jobs", type=int, help="its worker processes; without it one a core, on a GPU one")
+    add("--results", help="folder for its tables and pictures; without it the one of --out")
+
+
+def _add_certify(parser: argparse.ArgumentParser) -> None:
+    _add_one_image(parser)
+    _add_eps(parser)
+    _add_proof(parser, "ibp")
+    parser.add_argument("--out", help="file for the certificate, JSON, see `verify`; - is standard output")
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("claim", type=Path, help="file that `certify --out` or the explorer wrote")
+    parser.add_argument("--model", help="folder of its weights, where they are not a shipped model's")
+    parser.add_argument(
+        "--independent",
+        action="store_true",
+        help="checked by a second program that shares no code with this one; exit code 0: holds, 1: does "
+        "not, 2: unreadable, 3: not covered",
+    )
+
+
+def _add_radius(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_one_image(parser)
+    add("--threshold", type=float, help="nats; without it the model's own 5 %% quantile of test images")
+    add("--most", type=float, help="largest radius to try; without it the whole pixel box")
+    add("--halvings", type=int, default=12, help="the radius is found to MOST / 2^HALVINGS")
+    _add_proof(parser, "crown")
+
+
+def _add_proof(parser: argparse.ArgumentParser, method: str) -> None:
+    add = parser.add_argument
+    add("--method", choices=METHODS, default=method, help="certification method, from fast to tight")
+    add("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
+    add("--side", choices=SIDES, default="lower", help="bound from below, or from above (outliers)")
+    add("--states", choices=STATES, default="draws", help="these draws, their expectation, or a fresh one")
+    add("--alpha", type=float, default=0.01, help="chance that expectation or coverage is wrong")
+    add("--delta", type=float, default=0.05, help="share of fresh draws that coverage leaves out")
+    add(
+        "--sample-draws",
+        type=int,
+        default=16_384,
+        help="noise draws that expectation and coverage take for themselves",
+    )
+    add(
+        "--iterations",
+        type=int,
+        default=50,
+        help="steps of alpha-crown, a quarter of those of quadratic, rounds of bab",
+    )
+    add("--seconds", type=float, default=math.inf, help="time for one image, from alpha-crown on")
+    add(
+        "--arithmetic",
+        choices=tuple(ARITHMETICS),
+        default="float64",
+        help="precision of the forward pass that the bound has to cover",
+    )
+
+
+def _add_attack(parser: argparse.ArgumentParser) -> None:
+    _add_one_image(parser)
+    _add_eps(parser)
+    _add_search(parser)
+    parser.add_argument("--method", choices=tuple(ATTACKS), default="pgd", help="attack method")
+    parser.add_argument("--norm", choices=NORMS, default="linf", help="norm that the radius is measured in")
+    parser.add_argument("--side", choices=SIDES, default="lower", help="upper: raise the ELBO")
+    parser.add_argument("--out", help="file for the attacked image: .npy exactly, .png rounded")
+
+
+def _add_one_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, default=argparse.SUPPRESS, help="shipped name or folder")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
+    source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
+    parser.set_defaults(image=None)
+    parser.add_argument(
+        "--as-is",
+        action="store_true",
+        help="take the whole of --image; else a digit is read as on the page: dark ink on light paper is "
+        "turned round, and what has not 28 x 28 pixels is centred",
+    )
+    parser.add_argument("--target", choices=TARGETS, default="likelihood", help="what is scored")
+    _add_draws(parser)
+
+
+def _add_eps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--eps", type=float, default=0.1, help="radius of the ball")
+
+
+def _add_draws(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--draws", type=int, default=1, help="noise draws, shared by all images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws and of random starts")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=40, help="gradient steps of an attack's restart")
+    parser.add_argument("--restarts", type=int, default=1, help="its starts, the first at the image")

@@ -1,0 +1,117 @@
+"""What was computed, as one table a model; the constant decoder's tables too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+from torch import Tensor
+
+from core.evaluation.evaluate import CONSTANT
+from core.evaluation.suite.log import Arrays
+from core.evaluation.suite.plan import COLUMNS, Entry, Job, Plan
+from core.training.baseline import fit_constant_decoder
+from core.vae.likelihood import make_likelihood
+
+# Clean values of other batches than an attack's can differ in the last bits.
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Table:
+    """A model's values, each (n,) nats of the first n images, by (target, eps) and column.
+
+    columns  "clean", "attacked_<method>", "certified_<method>"; at eps 0 there is clean only.
+    terms    clean, recon and kl.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    parts: dict[tuple[str, float], Arrays]
+    terms: Arrays
+
+    def gaps(self) -> list[dict[str, object]]:
+        """The certificates that were not computed: model, target, method, and at which eps."""
+        gaps: list[dict[str, object]] = []
+        targets = dict.fromkeys(target for target, _ in self.parts)
+        for target, column in product(targets, self.columns):
+            at = [eps for (t, eps), part in self.parts.items() if t == target and column not in part]
+            if missing := [eps for eps in at if eps > 0]:
+                method = column.removeprefix("certified_")
+                gaps.append({"model": self.name, "target": target, "method": method, "eps": missing})
+        return gaps
+
+    def violations(self) -> int:
+        """How often certified <= attacked <= clean does not hold."""
+        count = 0
+        for part in self.parts.values():
+            attacked = [column for name, column in part.items() if name.startswith("attacked")]
+            certified = [column for name, column in part.items() if name.startswith("certified")]
+            pairs = [(a, part["clean"] + _TOLERANCE) for a in attacked] + list(product(certified, attacked))
+            for lower, upper in pairs:
+                both = min(len(lower), len(upper))
+                count += int((~(lower[:both] <= upper[:both])).sum())
+        return count
+
+
+def model_table(plan: Plan, name: str, finished: dict[Job, Arrays]) -> Table:
+    """All values of a model; every one of its jobs is finished."""
+    suite = plan.suite
+    terms = _columns(plan, finished, name, "", 0.0, "clean")
+    clean = {"clean": terms["clean"]}
+    parts: dict[tuple[str, float], Arrays] = {}
+    for target in suite.targets:
+        parts[target, 0.0] = clean
+        for eps in suite.eps:
+            kinds = [_columns(plan, finished, name, target, eps, kind) for kind in ("full", "subset")]
+            parts[target, eps] = clean | kinds[0] | kinds[1]
+    return Table(name, ("clean", *COLUMNS["full"], *COLUMNS["subset"]), parts, terms)
+
+
+def _columns(
+    plan: Plan, finished: dict[Job, Arrays], name: str, target: str, eps: float, kind: str
+) -> Arrays:
+    """The blocks one after the other. A column that a block lacks was not computed."""
+    blocks = [finished[job] for job in plan.jobs if job[:4] == (name, target, eps, kind)]
+    columns = [c for c in COLUMNS[kind] if all(c in block for block in blocks)]
+    return {c: np.concatenate([block[c] for block in blocks]) for c in columns}
+
+
+def constant_tables(plan: Plan, x: Tensor, levels: Tensor) -> list[Table]:
+    """The best constant decoders for each target and eps, one table a likelihood among the models."""
+    kinds = list(dict.fromkeys(_kind(entry) for entry in plan.entries.values()))
+    names = [f"{CONSTANT}-{name}" for name, _ in kinds]
+    columns = ("clean", "attacked_closed-form", "certified_closed-form")
+    tables = []
+    for (likelihood, sigma), name in zip(kinds, names, strict=True):
+        constant = {
+            (target, eps): _constant(likelihood, sigma, x, levels, eps, target)
+            for target, eps in product(plan.suite.targets, (0.0, *plan.suite.eps))
+        }
+        full_name = name if names.count(name) == 1 else f"{name}-{sigma:g}"
+        tables.append(Table(full_name, columns, constant, {}))
+    return tables
+
+
+def own_constant(entry: Entry, x: Tensor, levels: Tensor) -> float:
+    """Mean certified ELBO of the constant decoder that was fitted for a model's own eps and target."""
+    part = _constant(*_kind(entry), x, levels, entry.training["eps"], entry.training["target"])
+    return fmean(part.get("certified_closed-form", part["clean"]).tolist())
+
+
+def _kind(entry: Entry) -> tuple[str, float]:
+    """Likelihood and its sigma, 0 where it has none."""
+    likelihood = entry.config["likelihood"]
+    return likelihood, entry.config["sigma"] if likelihood == "gaussian" else 0.0
+
+
+def _constant(likelihood: str, sigma: float, x: Tensor, levels: Tensor, eps: float, target: str) -> Arrays:
+    """Attack and certificate are one: the worst case in closed form."""
+    constant = fit_constant_decoder(levels, make_likelihood(likelihood, sigma), eps, target)
+    part = {"clean": constant.elbo(x.double()).numpy()}
+    if eps > 0:
+        worst = constant.lower(x.double(), eps, target).numpy()
+        part |= {"attacked_closed-form": worst, "certified_closed-form": worst}
+    return part

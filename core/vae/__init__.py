@@ -1,0 +1,1 @@
+"""The variational auto-encoder: configuration, networks, likelihoods, ELBO, folders, checks of inputs."""

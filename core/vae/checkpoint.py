@@ -1,0 +1,202 @@
+"""Checkpoints: a folder with weights.safetensors and config.json. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from core.data.files import write_bytes
+from core.data.samples import ASSETS
+from core.errors import CheckpointError, ConfigError, ModelNotFoundError
+from core.isolation import isolated
+from core.vae.config import MOST_WEIGHTS, VAEConfig
+from core.vae.model import VAE
+from core.vae.validate import check_vae
+
+FORMAT = 1
+WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+MODELS = ASSETS / "models"
+_MOST_NAME = 200
+_MOST_CONFIG_BYTES = 1_000_000
+_MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
+
+
+def list_models() -> list[str]:
+    """Names of the shipped models, sorted.
+
+    >>> "mnist-mlp-robust-0.1" in core.list_models()
+    True
+    """
+    if not MODELS.is_dir():
+        return []
+    return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG}"))
+
+
+def is_shipped(name: str) -> bool:
+    """Whether that is the name of a shipped model; no path is."""
+    single = 0 < len(name) <= _MOST_NAME and Path(name).name == name != ".."
+    return single and os.path.isfile(MODELS / name / CONFIG)
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a shipped model, or of a path. Raises ModelNotFoundError with near names."""
+    if not isinstance(name, str | Path):
+        raise ModelNotFoundError(
+            f"A {type(name).__name__} is no name of a model; give a shipped name, or the path of a folder."
+        )
+    if is_shipped(str(name)):
+        return MODELS / str(name)
+    if os.path.isdir(name):  # which takes any text: a path's own is_dir raises for names that are too long
+        return Path(name)
+    names = list_models()
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise ModelNotFoundError(
+        f"There is no model {str(name)!r}. {hint}Shipped: {', '.join(names) or 'none'}; "
+        "or give the path of a folder made by `python -m core train`."
+    )
+
+
+@isolated()
+def load_model(name: str | Path) -> VAE:
+    """A shipped model by name, or the model in a folder; in evaluation mode, on the CPU.
+
+    Raises ModelNotFoundError for an unknown name, CheckpointError for a folder that is incomplete,
+    damaged, too large, of another version or does not match its configuration.
+
+    >>> core.load_model("mnist-mlp-robust-0.1").config.shape
+    (1, 28, 28)
+    """
+    folder = find_model(name)
+    config = model_config(load_config(folder), folder)
+    with torch.device("meta"):  # sizes alone: no memory is taken on a configuration's word
+        vae = VAE(config)
+    _fill(vae, read_tensors(_weights_of(folder)), folder)
+    return vae.eval().requires_grad_(False)
+
+
+def load_config(name: str | Path) -> dict[str, Any]:
+    """The parsed config.json of a model; the same errors as `load_model`."""
+    path = find_model(name) / CONFIG
+    if not os.path.isfile(path):
+        raise CheckpointError(f"{path.parent} has no {CONFIG}; it is not a complete checkpoint.")
+    try:
+        if path.stat().st_size > _MOST_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is over 1 MB, which no configuration is.")
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise CheckpointError(f"{path} has no entry 'model'; it is not one of our configurations.")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {config.get('format')!r}; this version reads format {FORMAT}. "
+            "Train the model again, or load it with the version that wrote it."
+        )
+    return config
+
+
+def model_config(config: dict[str, Any], folder: Path) -> VAEConfig:
+    """The VAEConfig of a parsed config.json."""
+    try:
+        return VAEConfig.from_dict(config["model"])
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG} describes no model: {error}") from error
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of what a model computes: its weights and configuration. The errors of `load_model`."""
+    config = model_config(load_config(folder), folder)
+    known = json.dumps(config.to_dict(), sort_keys=True).encode()
+    try:
+        return hashlib.sha256(known + _weights_of(folder).read_bytes()).hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error.strerror}).") from error
+
+
+def _weights_of(folder: Path) -> Path:
+    """The file of a model's weights. Raises CheckpointError unless it is a file of a size that we read."""
+    path = folder / WEIGHTS
+    if not os.path.isfile(path):
+        raise CheckpointError(f"{folder} has no {WEIGHTS}; the checkpoint is incomplete.")
+    if path.stat().st_size > _MOST_WEIGHT_BYTES:
+        raise CheckpointError(
+            f"{path} is over {_MOST_WEIGHT_BYTES // 1_000_000} MB, larger than any model that is read here."
+        )
+    return path
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file. Raises CheckpointError if it is missing or damaged."""
+    if not path.is_file():
+        raise CheckpointError(f"{path.parent} has no {path.name}; the checkpoint is incomplete.")
+    try:
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or truncated ({error}); copy or train it again."
+        ) from error
+
+
+def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
+    wanted = vae.state_dict()
+    if missing := sorted(set(wanted) - set(weights)):
+        raise CheckpointError(f"{folder / WEIGHTS} lacks {', '.join(missing)}.")
+    if extra := sorted(set(weights) - set(wanted)):
+        raise CheckpointError(
+            f"{folder / WEIGHTS} holds {', '.join(extra)}, which the model in {CONFIG} has not."
+        )
+    for key, value in weights.items():
+        if value.shape != wanted[key].shape or value.dtype != wanted[key].dtype:
+            raise CheckpointError(
+                f"{folder / WEIGHTS}: {key} is {value.dtype} {tuple(value.shape)}, but {CONFIG} asks "
+                f"for {wanted[key].dtype} {tuple(wanted[key].shape)}."
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{folder / WEIGHTS}: {key} contains NaN or infinite values.")
+    vae.to_empty(device="cpu").load_state_dict(weights)
+
+
+def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
+    """Write a checkpoint. `record` is kept in config.json beside the model's own configuration.
+
+    Each file is replaced whole, so a kill leaves the old or the new one. Raises OutputError if the
+    folder cannot be written.
+    """
+    config = {
+        "format": FORMAT,
+        "model": check_vae(vae).config.to_dict(),
+        **record,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": version("torchvision"),
+            "safetensors": safetensors.__version__,
+        },
+    }
+    write_tensors(Path(folder) / WEIGHTS, dict(vae.state_dict()))
+    write_bytes(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text that `write_tensors` put beside the tensors."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a .safetensors file, whole or not at all."""
+    ready = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_bytes(path, safetensors.torch.save(ready, metadata))

@@ -1,0 +1,112 @@
+"""What a VAE is built from, as a validated value that goes into config.json."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+from core.errors import ConfigError
+from core.scalars import make_plain, real, whole
+
+ARCHITECTURES = ("mlp", "conv")
+LIKELIHOODS = ("bernoulli", "gaussian")
+SIZES = (28, 32)
+DEFAULT_WIDTHS = {"mlp": (512, 512), "conv": (16, 32, 128)}
+MOST_WEIGHTS = 50_000_000
+"""No model is larger (200 MB): what cannot be loaded is not trained, and a hostile file gets no memory."""
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Architecture and likelihood of a VAE.
+
+    arch        "mlp" (fully connected) or "conv" (two strided convolutions).
+    likelihood  "bernoulli" (decoder gives logits) or "gaussian" (decoder gives means).
+    channels    1 or 3.
+    size        28 or 32: images are (channels, size, size).
+    latent      number of latent dimensions k.
+    widths      mlp: the hidden widths of the encoder (the decoder mirrors them);
+                conv: (channels of conv 1, channels of conv 2, width of the fully connected layer).
+    sigma       standard deviation of the Gaussian likelihood; unused by Bernoulli.
+
+    Raises ConfigError for any value that cannot be built.
+    """
+
+    arch: str = "mlp"
+    likelihood: str = "bernoulli"
+    channels: int = 1
+    size: int = 28
+    latent: int = 16
+    widths: tuple[int, ...] = DEFAULT_WIDTHS["mlp"]
+    sigma: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "size", "latent"):
+            make_plain(self, name, whole)
+        make_plain(self, "sigma", real)
+        if self.arch not in ARCHITECTURES:
+            raise ConfigError(f"arch is {self.arch!r}; choose one of {', '.join(ARCHITECTURES)}.")
+        if self.likelihood not in LIKELIHOODS:
+            raise ConfigError(f"likelihood is {self.likelihood!r}; choose one of {', '.join(LIKELIHOODS)}.")
+        if whole(self.channels) is None or self.channels not in (1, 3):
+            raise ConfigError(f"channels is {self.channels!r}; it must be 1 or 3.")
+        if whole(self.size) is None or self.size not in SIZES:
+            raise ConfigError(f"size is {self.size!r}; it must be 28 or 32.")
+        if whole(self.latent) is None or not 1 <= self.latent <= 1024:
+            raise ConfigError(f"latent is {self.latent!r}; it must be a whole number in 1..1024.")
+        widths = self.widths
+        if not isinstance(widths, (tuple, list)) or not all(
+            whole(w) is not None and 1 <= w <= 8192 for w in widths
+        ):
+            raise ConfigError(f"widths is {widths!r}; it must be whole numbers in 1..8192.")
+        object.__setattr__(self, "widths", tuple(map(operator.index, widths)))
+        if self.arch == "conv" and len(widths) != 3:
+            raise ConfigError(f"widths is {widths!r}; conv needs three: conv 1, conv 2, fully connected.")
+        if not 1 <= len(widths) <= 8:
+            raise ConfigError(f"widths has {len(widths)} entries; it must have 1 to 8.")
+        if real(self.sigma) is None or not 1e-3 <= self.sigma <= 10:  # False for NaN too
+            raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
+        if self.weights > MOST_WEIGHTS:
+            raise ConfigError(
+                f"The model would have {self.weights:,} weights, more than {MOST_WEIGHTS:,}; "
+                "choose smaller widths."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (channels, height, width)."""
+        return (self.channels, self.size, self.size)
+
+    @property
+    def pixels(self) -> int:
+        """Number of values d in one image."""
+        return self.channels * self.size * self.size
+
+    @property
+    def weights(self) -> int:
+        """Number of weights and biases of both networks."""
+        if self.arch == "mlp":
+            encoder = (self.pixels, *self.widths, 2 * self.latent)
+            decoder = (self.latent, *reversed(self.widths), self.pixels)
+            return sum((a + 1) * b for sizes in (encoder, decoder) for a, b in pairwise(sizes))
+        first, second, hidden = self.widths
+        flat, kernel = second * (self.size // 4) ** 2, 4 * 4
+        convolutions = 2 * kernel * first * (self.channels + second) + 2 * first + second + self.channels
+        encoder, decoder = (flat, hidden, 2 * self.latent), (self.latent, hidden, flat)
+        return convolutions + sum((a + 1) * b for sizes in (encoder, decoder) for a, b in pairwise(sizes))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VAEConfig:
+        """Build from the "model" entry of a config.json; unknown or missing keys raise ConfigError."""
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - names):
+            raise ConfigError(f"The model configuration has unknown keys: {', '.join(unknown)}.")
+        if missing := sorted(names - set(values)):
+            raise ConfigError(f"The model configuration lacks: {', '.join(missing)}.")
+        return cls(**values)
