@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from core.certificates.certificate import Certificate, shown_bound, shown_radius
+from core.certificates.elbo_bounds.relaxation_parameters import slopes_of
 from core.certificates.methods import OPTIMISING
-from core.claims.witness import pack, slopes_of
+from core.claims.witness import pack
 from core.errors import ClaimError, InputError
 from core.evaluation.curve import Proof
 from core.isolation import isolated

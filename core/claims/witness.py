@@ -21,25 +21,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from core.bounds.rule_table import is_relu
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.errors import ClaimError
 from core.vae.model import VAE
 
 MOST = 700_000
 """Characters of a witness; a certificate that needs more has none, and is not checked independently."""
 _MOST_RAW = 16_000_000
-
-
-def slopes_of(slopes: Slopes | None) -> dict[str, Tensor]:
-    """The optimised slopes of one image by their names in the file, float32; none where there are none."""
-    if slopes is None or slopes.mix is None or slopes.mu is None or slopes.logvar is None:
-        return {}
-    found = {"mix": slopes.mix.flatten(1), "mu": slopes.mu[0], "logvar": slopes.logvar[0]}
-    for number, index in enumerate(sorted(slopes.encoder)):
-        found[f"encoder.{number}"] = slopes.encoder[index].flatten()
-    for number, index in enumerate(sorted(slopes.decoder)):
-        found[f"decoder.{number}"] = slopes.decoder[index].flatten(1)
-    return {name: value.detach().to("cpu", torch.float32) for name, value in found.items()}
 
 
 def pack(tensors: Mapping[str, Tensor]) -> str:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from core.attacks import Progress, attack
 from core.certificates.certificate import SIGN, Certificate
+from core.certificates.elbo_bounds.relaxation_parameters import slopes_of
 from core.certificates.prove import certify
-from core.claims.witness import slopes_of
 from core.errors import InputError
 from core.isolation import isolated
 from core.vae.elbo import elbo

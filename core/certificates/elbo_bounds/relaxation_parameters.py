@@ -125,3 +125,16 @@ def row_slopes(vae: VAE, part: str, index: int, rows: int, bounds: LayerBounds) 
     decoder = copies(relu_shares(vae.decoder, bounds.decoder, index), rows)
     sigma = torch.full_like(bounds.decoder[0].lower, 0.5).expand(rows, -1, -1).clone()
     return Slopes(encoder, decoder, sigma)
+
+
+def slopes_of(slopes: Slopes | None) -> dict[str, Tensor]:
+    """The optimised slopes of one image by their names in a witness (core.claims.witness), float32; none
+    where there are none."""
+    if slopes is None or slopes.mix is None or slopes.mu is None or slopes.logvar is None:
+        return {}
+    found = {"mix": slopes.mix.flatten(1), "mu": slopes.mu[0], "logvar": slopes.logvar[0]}
+    for number, index in enumerate(sorted(slopes.encoder)):
+        found[f"encoder.{number}"] = slopes.encoder[index].flatten()
+    for number, index in enumerate(sorted(slopes.decoder)):
+        found[f"decoder.{number}"] = slopes.decoder[index].flatten(1)
+    return {name: value.detach().to("cpu", torch.float32) for name, value in found.items()}
