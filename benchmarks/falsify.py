@@ -31,8 +31,9 @@ from tqdm import tqdm
 import core
 from core.attacks import ATTACKS
 from core.bounds.ball import Ball
-from core.certificates.certificate import SIDES, SIGN, Certificate
+from core.certificates.certificate import Certificate
 from core.vae.model import VAE
+from core.vae.threat import SIDES, SIGN
 from core.vae.validate import TARGETS
 
 EPS = {"linf": (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0), "l2": (0.05, 0.2, 0.5, 1.0, 3.0)}

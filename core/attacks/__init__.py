@@ -6,34 +6,32 @@ import torch
 from torch import Tensor
 
 from core.attacks.apgd import APGD
-from core.attacks.base import Attack, AttackResult, Progress, Watch
+from core.attacks.base import Attack, AttackResult, Progress, Search, Watch
 from core.attacks.chance import Random
 from core.attacks.gradient import FGSM, PGD
 from core.attacks.spg import SPG
 from core.attacks.strongest import Strongest
 from core.attacks.surrogate import Damage, Latent, Targeted
 from core.attacks.vertex import Vertex
-from core.bounds.ball import NORMS, Ball
-from core.certificates.certificate import SIDES
+from core.bounds.ball import Ball
 from core.errors import InputError
 from core.isolation import isolated
 from core.vae.model import VAE
+from core.vae.threat import Threat
 from core.vae.validate import (
     check_choice,
     check_count,
     check_dense,
-    check_eps,
     check_images,
     check_noise,
     check_seed,
-    check_target,
 )
 
 ATTACKS: dict[str, type[Attack]] = {
     kind.name: kind for kind in (FGSM, PGD, APGD, SPG, Vertex, Latent, Targeted, Damage, Random, Strongest)
 }
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "Watch", "attack"]
+__all__ = ["ATTACKS", "Attack", "AttackResult", "Progress", "Search", "Watch", "attack", "find_worst"]
 
 
 @isolated()
@@ -83,25 +81,38 @@ def attack(
     >>> bool((found.elbo < core.elbo(vae, x, noise).total).all())
     True
     """
-    check_choice("attack method", method, tuple(ATTACKS))
-    check_choice("norm", norm, NORMS)
-    check_choice("side", side, SIDES)
-    if side == "upper" and not ATTACKS[method].directed:
+    search = Search(method, steps, restarts, seed)
+    return find_worst(vae, x, noise, Threat(eps, target, norm, side), search, start, progress, watch)
+
+
+@isolated()
+def find_worst(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    threat: Threat,
+    search: Search,
+    start: Tensor | None = None,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> AttackResult:
+    """Attack images with what `attack` was asked as values."""
+    kind = ATTACKS[check_choice("attack method", search.method, tuple(ATTACKS))]
+    if threat.side == "upper" and not kind.directed:
         able = ", ".join(name for name, kind in ATTACKS.items() if kind.directed)
         raise InputError(
-            f"Attack {method!r} pursues another goal than the ELBO, and cannot be told to raise it; for "
-            f"side 'upper' choose one of {able}."
+            f"Attack {search.method!r} pursues another goal than the ELBO, and cannot be told to raise it; "
+            f"for side 'upper' choose one of {able}."
         )
-    check_target(target)
     x, noise = check_images(vae, x), check_noise(vae, noise)
-    ball = Ball(x, check_eps(eps, x, norm), norm)
-    optimiser = ATTACKS[method](
-        steps=check_count("steps", steps, 10_000),
-        restarts=check_count("restarts", restarts, 1_000),
-        seed=check_seed(seed),
-        side=side,
+    balls = threat.balls(x)
+    optimiser = kind(
+        steps=check_count("steps", search.steps, 10_000),
+        restarts=check_count("restarts", search.restarts, 1_000),
+        seed=check_seed(search.seed),
+        side=threat.side,
     )
-    return optimiser.run(vae, ball, noise, target, _check_start(start, ball), progress, watch)
+    return optimiser.run(vae, balls, noise, threat.target, _check_start(start, balls), progress, watch)
 
 
 def _check_start(start: Tensor | None, ball: Ball) -> Tensor:

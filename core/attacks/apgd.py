@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.attacks.base import Problem, Restarted, Search, choose, per_row
+from core.attacks.base import Problem, Proposals, Restarted, choose, per_row
 from core.attacks.gradient import steepest
 
 # Croce & Hein 2020, section 3.1 and algorithm 1: momentum, share of improving steps that is enough.
@@ -21,7 +21,7 @@ class APGD(Restarted):
 
     name = "apgd"
 
-    def descend(self, problem: Problem, start: Tensor) -> Search:
+    def descend(self, problem: Problem, start: Tensor) -> Proposals:
         ball, marks = problem.ball, checkpoints(self.steps)
         evaluation = yield start
         point, value, slope = evaluation.point, evaluation.value, evaluation.gradient()

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 Watch = Callable[[Evaluation], None]
 """Called with every evaluation, in order: points inside the ball, their ELBOs, and SIGN times these."""
 
-Search = Generator[Tensor, Evaluation, None]
+Proposals = Generator[Tensor, Evaluation, None]
 """Yields points (K * B, ...), K candidates an image; is sent their evaluation, projected onto the ball."""
 
 # Added to the seed for the fresh draws, so that they are not those of sample_noise(vae, draws, seed).
@@ -55,6 +55,19 @@ class AttackResult:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Which attack looks for the worst image, and how long; see `core.attack`.
+
+    method, steps, restarts, seed  as there.
+    """
+
+    method: str = "pgd"
+    steps: int = 40
+    restarts: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Problem:
     """What a search may look at.
 
@@ -78,7 +91,7 @@ class Problem:
 class Attack(ABC):
     """An optimiser over the ball. A subclass proposes points; this class owns everything else.
 
-    Whatever the side, a search looks for low values: those of SIGN * ELBO (certificate.SIGN).
+    Whatever the side, a search looks for low values: those of SIGN * ELBO (core.vae.threat.SIGN).
     """
 
     name: str
@@ -95,7 +108,7 @@ class Attack(ABC):
         """How many points an image `search` evaluates when it is given that many extra starts."""
 
     @abstractmethod
-    def search(self, problem: Problem) -> Search:
+    def search(self, problem: Problem) -> Proposals:
         """Propose points, x itself first; each `yield` returns the Evaluation of the projected points."""
 
     def run(
@@ -169,7 +182,7 @@ class Restarted(Attack):
     def evaluations(self, starts: int) -> int:
         return (self.steps + 1) * (self.restarts + starts)
 
-    def search(self, problem: Problem) -> Search:
+    def search(self, problem: Problem) -> Proposals:
         yield from self.descend(problem, problem.ball.center)
         for start in self.other_starts(problem, self.restarts - 1):
             yield from self.descend(problem, start)
@@ -182,7 +195,7 @@ class Restarted(Attack):
             yield problem.ball.random(generator)
 
     @abstractmethod
-    def descend(self, problem: Problem, start: Tensor) -> Search:
+    def descend(self, problem: Problem, start: Tensor) -> Proposals:
         """Propose steps + 1 points (B, C, H, W), the start first."""
 
 

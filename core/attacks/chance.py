@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from core.attacks.base import Attack, Problem, Search
+from core.attacks.base import Attack, Problem, Proposals
 
 
 class Random(Attack):
@@ -18,7 +18,7 @@ class Random(Attack):
     def evaluations(self, starts: int) -> int:
         return (self.steps + 1) * (self.restarts + starts)
 
-    def search(self, problem: Problem) -> Search:
+    def search(self, problem: Problem) -> Proposals:
         ball, starts = problem.ball, problem.starts
         yield ball.center
         for start in starts:  # noqa: UP028 (a tensor's iterator takes no evaluations)

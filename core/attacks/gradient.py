@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from core.attacks.base import Problem, Restarted, Search, per_row
+from core.attacks.base import Problem, Proposals, Restarted, per_row
 from core.attacks.objective import Evaluation
 from core.bounds.ball import Ball
 
@@ -17,7 +17,7 @@ class PGD(Restarted):
 
     name = "pgd"
 
-    def descend(self, problem: Problem, start: Tensor) -> Search:
+    def descend(self, problem: Problem, start: Tensor) -> Proposals:
         evaluation = yield start
         for step in range(self.steps):
             size = cosine_step(step, self.steps)

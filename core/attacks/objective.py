@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from core.certificates.certificate import SIGN
 from core.vae.elbo import elbo_terms
 from core.vae.model import VAE
+from core.vae.threat import SIGN
 from core.vae.validate import check_home
 
 Loss = Callable[[Tensor], Tensor]

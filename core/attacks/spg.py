@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.attacks.base import Problem, Restarted, Search, choose, per_row
+from core.attacks.base import Problem, Proposals, Restarted, choose, per_row
 
 # Birgin et al. 2000: values looked back on, share of the linear decrease that is asked for.
 MEMORY, DECREASE = 10, 1e-4
@@ -22,7 +22,7 @@ class SPG(Restarted):
 
     name = "spg"
 
-    def descend(self, problem: Problem, start: Tensor) -> Search:
+    def descend(self, problem: Problem, start: Tensor) -> Proposals:
         ball = problem.ball
         evaluation = yield start
         point, value, slope = evaluation.point, evaluation.value, evaluation.gradient()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.apgd import APGD
-from core.attacks.base import Attack, Problem, Search, choose, per_row
+from core.attacks.base import Attack, Problem, Proposals, choose, per_row
 from core.attacks.gradient import cosine_step, steepest
 from core.attacks.objective import Evaluation
 from core.attacks.spg import SPG
@@ -101,7 +101,7 @@ class Strongest(Attack):
         kinds = [kind for kind in SCOUTS if kind.directed or self.side == "lower"]
         return [kind(SCOUT, 1, self.seed, self.side) for kind in kinds]
 
-    def search(self, problem: Problem) -> Search:
+    def search(self, problem: Problem) -> Proposals:
         plan, x = self._plan(len(problem.starts)), problem.ball.center
         given = torch.cat([x[None], problem.starts])
         if plan.new == 0:
@@ -148,7 +148,7 @@ def _descend(problem: Problem, points: Tensor, steps: int, size: float, momentum
     return point.view(points.shape), value.view(points.shape[:2])
 
 
-def _follow(search: Search) -> Generator[Tensor, Evaluation, Tensor]:
+def _follow(search: Proposals) -> Generator[Tensor, Evaluation, Tensor]:
     """Let another attack search; the best point (B, C, H, W) it met."""
     points = next(search)
     evaluation = yield points

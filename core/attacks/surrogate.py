@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from core.attacks.base import Problem, Search
+from core.attacks.base import Problem, Proposals
 from core.attacks.gradient import PGD
 from core.attacks.objective import Evaluation
 from core.vae.elbo import sample_noise
@@ -26,7 +26,7 @@ class Surrogate(PGD):
     def evaluations(self, starts: int) -> int:
         return 1 + super().evaluations(starts)
 
-    def search(self, problem: Problem) -> Search:
+    def search(self, problem: Problem) -> Proposals:
         yield problem.ball.center
         for start in self.other_starts(problem, self.restarts):
             yield from self.descend(problem, start)

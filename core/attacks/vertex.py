@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.attacks.base import Problem, Restarted, Search, choose, per_row
+from core.attacks.base import Problem, Proposals, Restarted, choose, per_row
 
 
 class Vertex(Restarted):
@@ -18,7 +18,7 @@ class Vertex(Restarted):
 
     name = "vertex"
 
-    def descend(self, problem: Problem, start: Tensor) -> Search:
+    def descend(self, problem: Problem, start: Tensor) -> Proposals:
         evaluation = yield start
         point, value, slope = evaluation.point, evaluation.value, evaluation.gradient()
         share = torch.ones_like(value)

@@ -16,9 +16,6 @@ from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 _ENOUGH = Context(prec=400)  # digits of any float
 
 STATES = ("draws", "expectation", "coverage")
-SIGN = {"lower": 1, "upper": -1}
-"""What bounds, or attacks, SIGN * ELBO from below does so to the ELBO from that side."""
-SIDES = tuple(SIGN)
 
 
 @dataclass(frozen=True)

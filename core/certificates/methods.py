@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
-from core.bounds.rounding import proved
+from core.bounds.rounding import ARITHMETICS, proved
 from core.certificates.elbo_bounds.alpha import default_slopes, optimise
 from core.certificates.elbo_bounds.branching import Branching
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, used
-from core.certificates.elbo_bounds.robust_elbo import RobustELBO, interval_terms, separate_terms
 from core.certificates.semidefinite.build_quadratic import Joint
 from core.certificates.semidefinite.dual_ascent import Search
 from core.certificates.semidefinite.sdp_tightening import sharpened
+from core.certificates.stage import (
+    Stage,
+    better_stage,
+    interval_stage,
+    interval_stage_with_bounds,
+    plane_stage,
+)
 from core.vae.elbo import elbo_terms
+from core.vae.validate import check_choice, check_count, check_seconds
 
 Clock = Callable[[], float]
 """Seconds since some moment, as time.monotonic."""
-
-METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
-OPTIMISING = METHODS[3:]
-"""Those that get tighter with iterations."""
-FORMS = METHODS[4:]
-"""Those that take layers as affine forms, equal up to bounded errors (semidefinite.zonotope)."""
 
 # Optimisation steps between two bounds that are reported.
 REPORT = 10
@@ -36,110 +37,176 @@ REPORT = 10
 QUADRATIC = {"quadratic": 4, "bab": 6}
 # Steps between two proofs for the quadratic, each as dear as ten of them; no more than so large a value.
 _PROVE, _LARGEST = 50, 1e6
-# Planes at the likelihood that are tried before any optimisation.
-MIXES = (0.5, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A bound on weight * ELBO and what it rests on.
+class Method:
+    """One step from the bounds of the methods before it to a tighter one.
 
-    value      (B,) lower bound. method: the step that was just taken.
-    bounds     of every layer; None for "ibp" alone, where they would be many and nothing rests on them.
-    minimiser  (B, C, H, W): where the linear bound is attained; None for interval propagation.
-    margin     (B,) what the last step gave up for rounding.
-    slopes     those that were optimised, if the value is from them, as float32 can hold them.
+    run         takes that step: improves a `_Work` and yields where a bound can be reported.
+    reports     about how often it yields, for progress; takes the effort and the number of draws.
+    optimises   whether it gets tighter with iterations, and so starts only while there is time.
+    exact_forms whether it takes layers as affine forms, equal up to bounded errors (semidefinite.zonotope).
     """
 
-    value: Tensor
-    method: str
-    bounds: LayerBounds | None
-    minimiser: Tensor | None
-    margin: Tensor
-    slopes: Slopes | None = None
+    name: str
+    run: Callable[[_Work], Iterator[None]]
+    reports: Callable[[Effort, int], int]
+    optimises: bool = False
+    exact_forms: bool = False
 
 
-def stages(
-    relaxation: Relaxation, method: str, iterations: int, seconds: float, clock: Clock = time.monotonic
-) -> Iterator[Stage]:
+@dataclass
+class _Work:
+    """How far a run has come: the bounds of all layers, the slopes and the best stage so far.
+
+    end  when the time is over, on the effort's clock.
+    """
+
+    relaxation: Relaxation
+    effort: Effort
+    stage: Stage
+    bounds: LayerBounds
+    end: float
+    slopes: Slopes = field(default_factory=Slopes)
+
+    def late(self, end: float | None = None) -> bool:
+        return self.effort.clock() > (self.end if end is None else end)
+
+
+def stages(relaxation: Relaxation, effort: Effort) -> Iterator[Stage]:
     """Bounds for B balls, each at least as tight as the one before; the first needs no backward pass.
 
-    iterations  optimisation steps of alpha-crown, a quarter of those of quadratic, rounds of splits of bab.
-    seconds     the methods from alpha-crown on end when that many have passed since the second bound began.
-    clock       counts them.
+    The seconds of the effort count from when the second bound began; methods that optimise end with them.
     """
-    if method == "ibp":
-        exact, found = interval_worst(relaxation.exact()), interval_worst(relaxation)
-        yield _interval_stage(exact, found, relaxation.weight)
+    if effort.method == "ibp":
+        yield interval_stage(relaxation)
         return
-    stage, bounds = _intervals(relaxation)
+    stage, bounds = interval_stage_with_bounds(relaxation)
     yield stage
-    end = clock() + seconds  # not before: many balls may wait for their turn behind this yield
-    stage = _planes(stage, relaxation, bounds, "crown-ibp")
-    yield stage
-    if method == "crown-ibp":
-        return
-    bounds = relaxation.tighten(bounds)
-    stage = _planes(stage, relaxation, bounds, "crown")
-    yield stage
-    if method not in OPTIMISING:
-        return
-    slopes = default_slopes(relaxation, bounds)
-    for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, clock, "alpha-crown"):
-        stage = better
-        yield stage
-    if method == "alpha-crown" or clock() > end:
-        return
-    if _tame(relaxation, bounds):
-        half = (clock() + end) / 2
-        for sharper in sharpened(relaxation, bounds, iterations):
-            bounds = sharper
-            yield stage
-            if clock() > half:
-                break
-        bounds = relaxation.tighten_decoder(bounds)
-        slopes = default_slopes(relaxation, bounds)
-        for better in _alpha(stage, relaxation, bounds, slopes, iterations, end, clock, "quadratic"):
-            stage = better
-            yield stage
-        if method == "quadratic" or _far(relaxation, stage):
-            for better in _quadratic(
-                stage, relaxation, bounds, slopes, iterations * QUADRATIC[method], end, clock
-            ):
-                stage = better
-                yield stage
-    if method == "bab" and clock() < end:
-        for value in Branching(relaxation, bounds, slopes).run(iterations):
-            best = torch.maximum(stage.value, proved(value))
-            stage = Stage(best, "bab", bounds, stage.minimiser, stage.margin)
-            yield stage
-            if clock() > end:
-                return
+    # Not before: many balls may wait for their turn behind this yield.
+    work = _Work(relaxation, effort, stage, bounds, effort.clock() + effort.seconds)
+    for method in steps_to(effort.method)[1:]:
+        if method.optimises and method.name != OPTIMISING[0] and work.late():
+            return
+        for _ in method.run(work):
+            yield work.stage
 
 
-def _alpha(
-    stage: Stage,
-    relaxation: Relaxation,
-    bounds: LayerBounds,
-    slopes: Slopes,
-    iterations: int,
-    end: float,
-    clock: Clock,
-    method: str,
-) -> Iterator[Stage]:
-    """Optimises the slopes of the linear bound in place; bounds are from what float32 can hold of them,
-    which is what a certificate's witness holds."""
-    for done, _ in enumerate(optimise(relaxation.exact(), bounds, slopes, iterations), 1):
-        late = clock() > end
+def _take_planes(work: _Work) -> Iterator[None]:
+    """Linear bounds over the intervals of interval propagation."""
+    work.stage = plane_stage(work.stage, work.relaxation, work.bounds, "crown-ibp")
+    yield
+
+
+def _tighten_layers(work: _Work) -> Iterator[None]:
+    """Intervals by linear bounds of their own, layer by layer."""
+    work.bounds = work.relaxation.tighten(work.bounds)
+    work.stage = plane_stage(work.stage, work.relaxation, work.bounds, "crown")
+    yield
+
+
+def _optimise_slopes(work: _Work, name: str = "alpha-crown") -> Iterator[None]:
+    """The slopes of the linear bound; what counts is the bound from what float32 can hold of them, which
+    is what a certificate's witness holds."""
+    relaxation, bounds, iterations = work.relaxation, work.bounds, work.effort.iterations
+    work.slopes = default_slopes(relaxation, bounds)
+    for done, _ in enumerate(optimise(relaxation.exact(), bounds, work.slopes, iterations), 1):
+        late = work.late()
         if done % REPORT == 0 or done == iterations or late:
-            held = slopes.to(torch.float32).to(stage.value.dtype)
+            held = work.slopes.to(torch.float32).to(work.stage.value.dtype)
             assert held.mix is not None
-            found = _better(stage, relaxation, bounds, held, held.mix[None], method)
-            better = bool((found.value > stage.value).all())
-            stage = replace(found, slopes=used(held, bounds) if better else stage.slopes)
-            yield stage
+            found = better_stage(work.stage, relaxation, bounds, held, held.mix[None], name)
+            better = bool((found.value > work.stage.value).all())
+            work.stage = replace(found, slopes=used(held, bounds) if better else work.stage.slopes)
+            yield
         if late:
             return
+
+
+def _quadratic_step(work: _Work) -> Iterator[None]:
+    """Semidefinite bounds of the layers for half of the time, slopes over them, then the quadratic."""
+    relaxation, method = work.relaxation, work.effort.method
+    if not _tame(relaxation, work.bounds):
+        return
+    half = (work.effort.clock() + work.end) / 2
+    for sharper in sharpened(relaxation, work.bounds, work.effort.iterations):
+        work.bounds = sharper
+        yield
+        if work.late(half):
+            break
+    work.bounds = relaxation.tighten_decoder(work.bounds)
+    yield from _optimise_slopes(work, "quadratic")
+    if method == "quadratic" or _far(relaxation, work.stage):
+        yield from _optimise_quadratic(work)
+
+
+def _branch(work: _Work) -> Iterator[None]:
+    """Branch and bound on the posterior."""
+    for value in Branching(work.relaxation, work.bounds, work.slopes).run(work.effort.iterations):
+        best = torch.maximum(work.stage.value, proved(value))
+        work.stage = Stage(best, "bab", work.bounds, work.stage.minimiser, work.stage.margin)
+        yield
+        if work.late():
+            return
+
+
+def _reports(effort: Effort) -> int:
+    return -(-effort.iterations // REPORT)
+
+
+def _quadratic_reports(effort: Effort, draws: int) -> int:
+    """Of the encoder's layers, then two of the decoder's draw by draw, a chunk or two each; of the slopes;
+    of the quadratic."""
+    return 5 + 3 * draws + (1 + QUADRATIC[effort.method]) * _reports(effort) + 1
+
+
+TABLE = (
+    Method("ibp", lambda work: iter(()), lambda effort, draws: 1),
+    Method("crown-ibp", _take_planes, lambda effort, draws: 1),
+    Method("crown", _tighten_layers, lambda effort, draws: 1),
+    Method("alpha-crown", _optimise_slopes, lambda effort, draws: _reports(effort), optimises=True),
+    Method("quadratic", _quadratic_step, _quadratic_reports, optimises=True, exact_forms=True),
+    Method("bab", _branch, lambda effort, draws: effort.iterations, optimises=True, exact_forms=True),
+)
+"""From fast to tight; each starts from what the ones before it found."""
+METHODS = tuple(method.name for method in TABLE)
+OPTIMISING = tuple(method.name for method in TABLE if method.optimises)
+FORMS = tuple(method.name for method in TABLE if method.exact_forms)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a bound is computed, and for how long.
+
+    method      a name in METHODS. arithmetic: the one of the forward pass that it has to cover.
+    iterations  optimisation steps of alpha-crown, a quarter of those of quadratic, rounds of splits of bab.
+    seconds     for one image; clock counts them.
+
+    Raises InputError for what these cannot be.
+    """
+
+    method: str = "ibp"
+    arithmetic: str = "float64"
+    iterations: int = 50
+    seconds: float = math.inf
+    clock: Clock = time.monotonic
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, METHODS)
+        check_choice("arithmetic", self.arithmetic, tuple(ARITHMETICS))
+        object.__setattr__(self, "iterations", check_count("iterations", self.iterations))
+        object.__setattr__(self, "seconds", check_seconds(self.seconds))
+
+
+def steps_to(method: str) -> tuple[Method, ...]:
+    """The methods on the way to one, itself included."""
+    return TABLE[: METHODS.index(method) + 1]
+
+
+def reports(effort: Effort, draws: int) -> int:
+    """About how many bounds `stages` gives, for progress."""
+    return sum(method.reports(effort, draws) for method in steps_to(effort.method))
 
 
 def _far(relaxation: Relaxation, stage: Stage) -> bool:
@@ -161,82 +228,25 @@ def _tame(relaxation: Relaxation, bounds: LayerBounds) -> bool:
     return relaxation.ball.norm == "linf" and relaxation.weight > 0 and largest < _LARGEST
 
 
-def _quadratic(
-    stage: Stage,
-    relaxation: Relaxation,
-    bounds: LayerBounds,
-    slopes: Slopes,
-    steps: int,
-    end: float,
-    clock: Clock,
-) -> Iterator[Stage]:
+def _optimise_quadratic(work: _Work) -> Iterator[None]:
     """For a single ball: optimises the quadratic, proves what it has arrived at from time to time."""
-    point = relaxation.ball.center if stage.minimiser is None else stage.minimiser
-    search = Search(Joint(relaxation, bounds), point, slopes, steps)
+    relaxation, bounds = work.relaxation, work.bounds
+    steps = work.effort.iterations * QUADRATIC[work.effort.method]
+    point = relaxation.ball.center if work.stage.minimiser is None else work.stage.minimiser
+    search = Search(Joint(relaxation, bounds), point, work.slopes, steps)
 
-    def state() -> Stage:
+    def state(stage: Stage) -> Stage:
         value, margin = search.prove()
         better = value > stage.value
         margin = torch.where(better, margin, stage.margin)
         return Stage(torch.where(better, value, stage.value), "quadratic", bounds, stage.minimiser, margin)
 
     for done, _ in enumerate(search.run()):
-        if clock() > end:
+        if work.late():
             break
         if done > 0 and done % _PROVE == 0:
-            stage = state()
+            work.stage = state(work.stage)
         if done % REPORT == 0:
-            yield stage
-    stage = state()
-    yield stage
-
-
-def interval_worst(relaxation: Relaxation) -> RobustELBO:
-    """The worst case of each term by interval propagation alone."""
-    box, arithmetic = relaxation.ball.box, relaxation.arithmetic
-    return interval_terms(
-        relaxation.vae, box, relaxation.noise, relaxation.scored, relaxation.weight, arithmetic
-    )
-
-
-def _intervals(relaxation: Relaxation) -> tuple[Stage, LayerBounds]:
-    def terms(relaxed: Relaxation, bounds: LayerBounds) -> RobustELBO:
-        weight, arithmetic = relaxed.weight, relaxed.arithmetic
-        return separate_terms(relaxed.vae, bounds, relaxed.scored, weight, arithmetic)
-
-    exact, bounds = relaxation.exact(), relaxation.interval_bounds()
-    found = terms(relaxation, bounds)
-    return _interval_stage(terms(exact, exact.interval_bounds()), found, relaxation.weight, bounds), bounds
-
-
-def _interval_stage(
-    exact: RobustELBO, found: RobustELBO, weight: int, bounds: LayerBounds | None = None
-) -> Stage:
-    """What interval propagation proves, and what it gives up beside exact arithmetic."""
-    lower = proved(weight * found.total)
-    return Stage(lower, "ibp", bounds, None, _given_up(proved(weight * exact.total), lower))
-
-
-def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
-    return (exact - lower).nan_to_num(nan=torch.inf, posinf=torch.inf).clamp(min=0)
-
-
-def _planes(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
-    """The best of the planes with default slopes, per image."""
-    mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
-    return _better(stage, relaxation, bounds, Slopes(), mixes, method)
-
-
-def _better(
-    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
-) -> Stage:
-    """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
-    for slope, constant, lost in zip(*relaxation.planes(bounds, slopes, mixes), strict=True):
-        value = proved(relaxation.ball.lowest(slope[None])[0] + (constant - lost))
-        point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
-        better = value > stage.value
-        if stage.minimiser is not None:
-            point = torch.where(better[:, None, None, None], point, stage.minimiser)
-        margin = torch.where(better, lost.nan_to_num(nan=torch.inf), stage.margin)
-        stage = Stage(torch.where(better, value, stage.value), method, bounds, point, margin)
-    return stage
+            yield
+    work.stage = state(work.stage)
+    yield

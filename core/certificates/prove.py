@@ -12,27 +12,19 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.certificates.certificate import STATES, Certificate, conclude
+from core.certificates.certificate import Certificate, conclude
 from core.certificates.elbo_bounds.layer_bounds import LateIntervals, LayerInterval
 from core.certificates.elbo_bounds.robust_elbo import ROWS, separate_terms
 from core.certificates.guard import Guard
-from core.certificates.methods import (
-    METHODS,
-    OPTIMISING,
-    QUADRATIC,
-    REPORT,
-    Clock,
-    Stage,
-    interval_worst,
-    stages,
-)
-from core.certificates.noise_certificate import sampled_certificate
-from core.certificates.question import Problem, pose
+from core.certificates.methods import METHODS, Clock, Effort, reports, stages
+from core.certificates.noise_certificate import DRAWS, Guarantee, noise_certificate
+from core.certificates.question import Question, check_question
+from core.certificates.stage import Stage, interval_worst
 from core.device import plain_convolutions
 from core.errors import Cancelled
 from core.isolation import isolated, isolated_steps
 from core.vae.model import VAE
-from core.vae.validate import check_choice, check_count, check_seconds, check_seed
+from core.vae.threat import Threat
 
 # Images x draws that are relaxed together: several times as fast as one by one.
 _TOGETHER = 64
@@ -44,7 +36,6 @@ Progress = Callable[[int, int], None]
 
 
 @isolated()
-@plain_convolutions()
 def certify(
     vae: VAE,
     x: Tensor,
@@ -111,14 +102,26 @@ def certify(
     >>> proved.statement(0)[:60]
     "For every image x' with pixels in [0, 1] within 0.05 of this"
     """
-    check_choice("states", states, STATES)
-    problem = pose(
-        vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
-    )
-    if states != "draws":
-        sample = check_count("draws", draws), check_seed(seed)
-        return sampled_certificate(problem, states, alpha, delta, *sample, progress)
-    run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds))
+    threat, effort = Threat(eps, target, norm, side), Effort(method, arithmetic, iterations, seconds)
+    return prove(vae, x, noise, threat, effort, Guarantee(states, alpha, delta, draws, seed), progress)
+
+
+@isolated()
+@plain_convolutions()
+def prove(
+    vae: VAE,
+    x: Tensor,
+    noise: Tensor,
+    threat: Threat,
+    effort: Effort,
+    guarantee: Guarantee = DRAWS,
+    progress: Progress | None = None,
+) -> Certificate:
+    """Certify images with what `certify` was asked as values."""
+    question = check_question(vae, x, noise, threat, effort)
+    if guarantee.states != "draws":
+        return noise_certificate(question, guarantee, progress)
+    run = _Run(question)
     for _ in run.steps():
         try:
             if progress is not None:
@@ -159,10 +162,8 @@ def refine(
     True
     """
     with plain_convolutions():
-        problem = pose(
-            vae, x, noise, eps, target=target, method=method, norm=norm, side=side, arithmetic=arithmetic
-        )
-        run = _Run(problem, check_count("iterations", iterations), check_seconds(seconds), clock)
+        effort = Effort(method, arithmetic, iterations, seconds, clock)
+        run = _Run(check_question(vae, x, noise, Threat(eps, target, norm, side), effort))
         steps = run.steps()
     while True:
         with plain_convolutions():  # for the step alone: the caller's own work goes on between two
@@ -173,27 +174,17 @@ def refine(
 
 
 class _Run:
-    """All images of a problem, some at a time; keeps the last stage of each part."""
+    """All images of a question, some at a time; keeps the last stage of each part."""
 
-    def __init__(
-        self, problem: Problem, iterations: int, seconds: float, clock: Clock = time.monotonic
-    ) -> None:
-        self._problem, self._iterations, self._seconds, self._clock = problem, iterations, seconds, clock
-        method, count = problem.method, len(problem.eps)
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        count, draws = len(question.asked.eps), len(question.noise)
         # From crown on, images together would take more memory than they save time.
-        size = {"ibp": ROWS, "crown-ibp": max(1, _TOGETHER // len(problem.noise))}.get(method, 1)
+        together = {"ibp": ROWS, "crown-ibp": max(1, _TOGETHER // draws)}
+        size = together.get(question.effort.method, 1)
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
-        steps = {"ibp": 1, "crown-ibp": 2}.get(method, 3)
-        reports = -(-iterations // REPORT)
-        if method in OPTIMISING:
-            steps += reports
-        if method in ("quadratic", "bab"):
-            # Sharpening: the encoder's layers, then two of the decoder's draw by draw, a chunk or two each.
-            steps += 5 + 3 * len(problem.noise) + reports + QUADRATIC[method] * reports + 1
-        if method == "bab":
-            steps += iterations
-        self.done, self.total = 0, steps * len(self._parts)
-        self._guard = Guard(problem)
+        self.done, self.total = 0, reports(question.effort, draws) * len(self._parts)
+        self._guard = Guard(question)
         self._stages: list[Stage] = []
         self._values: list[dict[str, Tensor]] = []
 
@@ -210,7 +201,7 @@ class _Run:
             left.append(run if len(self._parts) == 1 else None)
         self.done = len(self._parts)
         yield
-        for index, run in enumerate(left if self._problem.method != "ibp" else []):
+        for index, run in enumerate(left if self._question.effort.method != "ibp" else []):
             done = len(left) + (index + 1) * (self.total // len(left) - 1)
             for stage in run or islice(self._stages_of(self._parts[index]), 1, None):
                 self._stages[index] = _without_intervals(stage)
@@ -220,14 +211,13 @@ class _Run:
             self.done = done
 
     def _stages_of(self, part: slice) -> Iterator[Stage]:
-        relaxation, method = self._problem.relaxation(part), self._problem.method
-        seconds = self._seconds * len(relaxation.ball.eps)
-        return stages(relaxation, method, self._iterations, seconds, self._clock)
+        relaxation, effort = self._question.relaxation(part), self._question.effort
+        return stages(relaxation, replace(effort, seconds=effort.seconds * len(relaxation.ball.eps)))
 
     def certificate(self) -> Certificate:
         """What is proved so far."""
-        problem, found = self._problem, list(self._stages)
-        likelihood, pixels = problem.vae.likelihood, problem.vae.config.pixels
+        question, found = self._question, list(self._stages)
+        threat, likelihood, pixels = question.threat, question.vae.likelihood, question.vae.config.pixels
         names = [name for name in METHODS if any(name in values for values in self._values)]
         by_method = {name: torch.cat([_up_to(name, v) for v in self._values]) for name in names}
         floor = likelihood.floor(pixels)
@@ -237,30 +227,30 @@ class _Run:
         minimiser = torch.cat(points) if len(points) == len(found) else None
         value = torch.cat([stage.value for stage in found])
         self._guard.check(value, minimiser, names[-1])
-        lower, upper, vacuous = conclude(value, problem.side, floor)
+        lower, upper, vacuous = conclude(value, threat.side, floor)
         return Certificate(
             lower=lower,
             upper=upper,
             vacuous=vacuous,
-            side=problem.side,
+            side=threat.side,
             recon=recon,
             kl=kl,
             margin=torch.cat([stage.margin for stage in found]),
             method=names[-1],
-            by_method={name: problem.weight * value for name, value in by_method.items()},
+            by_method={name: question.weight * value for name, value in by_method.items()},
             states="draws",
-            target=problem.target,
-            eps=problem.eps,
-            norm=problem.ball.norm,
-            draws=len(problem.noise),
-            arithmetic=problem.arithmetic,
+            target=threat.target,
+            eps=question.asked.eps,
+            norm=threat.norm,
+            draws=len(question.noise),
+            arithmetic=question.effort.arithmetic,
             intervals=LateIntervals(lambda: self._named(found)),
-            minimiser=None if minimiser is None else problem.asked.project(minimiser),
+            minimiser=None if minimiser is None else question.asked.project(minimiser),
             witness=tuple(stage.slopes for stage in found for _ in stage.value),
         )
 
     def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:
-        relaxation = self._problem.relaxation(part)
+        relaxation = self._question.relaxation(part)
         weight, arithmetic = relaxation.weight, relaxation.arithmetic
         if stage.bounds is None:
             terms = interval_worst(relaxation)
@@ -276,8 +266,8 @@ class _Run:
     def _named(self, found: list[Stage]) -> list[LayerInterval]:
         parts = []
         for part, stage in zip(self._parts, found, strict=True):
-            bounds = stage.bounds or self._problem.relaxation(part).interval_bounds()
-            parts.append(bounds.named(self._problem.vae))
+            bounds = stage.bounds or self._question.relaxation(part).interval_bounds()
+            parts.append(bounds.named(self._question.vae))
         return _joined(parts)
 
 

@@ -7,57 +7,48 @@ from typing import Any
 
 from torch import Tensor
 
-from core.bounds.ball import NORMS, Ball
+from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate
 from core.bounds.linear import pull, roundoff
-from core.bounds.rounding import ARITHMETICS
+from core.bounds.rounding import ARITHMETICS, Arithmetic
 from core.bounds.rule_table import ByKind
-from core.certificates.certificate import SIDES, SIGN
 from core.certificates.elbo_bounds.relaxation import Relaxation
-from core.certificates.methods import FORMS, METHODS
+from core.certificates.methods import FORMS, Effort
 from core.certificates.semidefinite.zonotope import has_exact_form
 from core.errors import UnsupportedLayerError
 from core.vae.consistency import check_agreement, check_structure
 from core.vae.elbo import as_double
 from core.vae.model import VAE
-from core.vae.validate import (
-    check_choice,
-    check_eps,
-    check_images,
-    check_noise,
-    check_target,
-    check_weights,
-)
+from core.vae.threat import Threat
+from core.vae.validate import check_images, check_noise, check_weights
 
 
 @dataclass(frozen=True)
-class Problem:
-    """B images, each with its ball, under S draws.
+class Question:
+    """What a certificate is asked: of B images, each with its ball, under S draws.
 
     vae    the model in float64. ball: covers what float32 rounding of x +- eps can reach.
     noise  (S, 1, k). clean: (B, C, H, W) for target "reconstruction", None for t = x'.
-    eps    (B,) as asked for.
+    asked  the balls (B,) that were asked for, which `ball` covers.
     """
 
     vae: VAE
     ball: Ball
     noise: Tensor
     clean: Tensor | None
-    eps: Tensor
-    target: str
-    method: str
-    side: str
-    arithmetic: str
+    asked: Ball
+    threat: Threat
+    effort: Effort
 
     @property
     def weight(self) -> int:
         """+1 where the ELBO is bounded from below, -1 where -ELBO is."""
-        return SIGN[self.side]
+        return self.threat.sign
 
     @property
-    def asked(self) -> Ball:
-        """The balls that were asked for, which `ball` covers."""
-        return Ball(self.ball.center, self.eps, self.ball.norm)
+    def arithmetic(self) -> Arithmetic:
+        """The one of the forward pass that the bound has to cover."""
+        return ARITHMETICS[self.effort.arithmetic]
 
     @property
     def scored(self) -> Interval:
@@ -69,7 +60,7 @@ class Problem:
         ball = Ball(self.ball.center[part], self.ball.eps[part], self.ball.norm)
         clean = None if self.clean is None else self.clean[part]
         draws = self.noise if noise is None else noise
-        return Relaxation(self.vae, ball, draws, clean, self.weight, ARITHMETICS[self.arithmetic])
+        return Relaxation(self.vae, ball, draws, clean, self.weight, self.arithmetic)
 
 
 def check_layers(vae: VAE, method: str) -> None:
@@ -92,6 +83,20 @@ def check_layers(vae: VAE, method: str) -> None:
             )
 
 
+def check_question(vae: VAE, x: Tensor, noise: Tensor, threat: Threat, effort: Effort) -> Question:
+    """What `core.certify` is asked, checked. Raises InputError, UnsupportedLayerError."""
+    check_structure(vae)
+    check_weights(vae, ARITHMETICS[effort.arithmetic].largest)
+    check_layers(vae, effort.method)
+    x, noise = check_images(vae, x), check_noise(vae, noise)
+    asked = threat.balls(x)
+    model = as_double(vae).requires_grad_(False)
+    check_agreement(model, x.double(), noise.double()[:1])
+    ball = asked.cover()
+    asked = Ball(ball.center, asked.eps, asked.norm)
+    return Question(model, ball, noise.double()[:, None], threat.scored(x.double()), asked, threat, effort)
+
+
 def pose(
     vae: VAE,
     x: Tensor,
@@ -103,20 +108,7 @@ def pose(
     norm: str,
     side: str,
     arithmetic: str,
-) -> Problem:
-    """Check the arguments of `core.certify`. Raises InputError, UnsupportedLayerError."""
-    check_choice("method", method, METHODS)
-    check_choice("norm", norm, NORMS)
-    check_choice("side", side, SIDES)
-    check_choice("arithmetic", arithmetic, tuple(ARITHMETICS))
-    check_target(target)
-    check_structure(vae)
-    check_weights(vae, ARITHMETICS[arithmetic].largest)
-    check_layers(vae, method)
-    x, noise = check_images(vae, x), check_noise(vae, noise)
-    radius = check_eps(eps, x, norm)
-    model = as_double(vae).requires_grad_(False)
-    check_agreement(model, x.double(), noise.double()[:1])
-    clean = None if target == "likelihood" else x.double()
-    ball = Ball(x, radius, norm).cover()
-    return Problem(model, ball, noise.double()[:, None], clean, radius, target, method, side, arithmetic)
+) -> Question:
+    """The same from keywords, as `core.certify` takes them."""
+    threat = Threat(eps, target, norm, side)
+    return check_question(vae, x, noise, threat, Effort(method, arithmetic))

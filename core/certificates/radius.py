@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from core.bounds.ball import NORMS
-from core.certificates.certificate import SIDES, Certificate, over_draws, shown_bound, shown_radius
+from core.certificates.certificate import Certificate, over_draws, shown_bound, shown_radius
 from core.certificates.noise.statistics import check_level
 from core.certificates.prove import certify
 from core.errors import Cancelled
 from core.isolation import isolated
 from core.vae.model import VAE
+from core.vae.threat import SIDES
 from core.vae.validate import (
     check_choice,
     check_count,

@@ -19,6 +19,7 @@ from torch import Tensor
 from core.certificates.certificate import Certificate, shown_bound, shown_radius
 from core.certificates.elbo_bounds.relaxation_parameters import slopes_of
 from core.certificates.methods import OPTIMISING
+from core.certificates.noise_certificate import DRAWS, Guarantee
 from core.claims.witness import pack
 from core.errors import ClaimError, InputError
 from core.evaluation.curve import Proof
@@ -26,6 +27,7 @@ from core.isolation import isolated
 from core.scalars import whole
 from core.vae.checkpoint import find_model, load_model, model_digest
 from core.vae.elbo import sample_noise
+from core.vae.threat import Draws, Threat
 from core.vae.validate import check_images
 
 FORMAT, _OLD = 3, 2
@@ -127,20 +129,11 @@ def claim_of_proof(
     model: str | Path,
     x: Tensor,
     proof: Proof,
-    *,
-    target: str,
-    norm: str,
-    draws: int,
-    seed: int,
-    states: str = "draws",
-    alpha: float = 0.0,
-    delta: float = 0.0,
-    sample: int = 0,
+    threat: Threat,
+    draws: Draws,
+    guarantee: Guarantee = DRAWS,
 ) -> Claim:
-    """The claim of one proof of a curve, see `make_claim`.
-
-    states, alpha, delta  what `certify` got; sample: how many `draws` it got for a proof on the noise.
-    """
+    """The claim of one proof of a curve, see `make_claim`; threat, draws, guarantee: what it was asked."""
     return _claim(
         model,
         x,
@@ -149,17 +142,17 @@ def claim_of_proof(
         margin=proof.margin,
         statement=proof.statement,
         method=proof.method,
-        target=target,
-        norm=norm,
-        draws=draws,
-        seed=seed,
+        target=threat.target,
+        norm=threat.norm,
+        draws=draws.count,
+        seed=draws.seed if guarantee.states == "draws" else guarantee.seed,
         iterations=proof.iterations,
         side=proof.side,
-        states=states,
+        states=guarantee.states,
         arithmetic="float64",
-        alpha=alpha,
-        delta=delta,
-        sample=sample,
+        alpha=guarantee.alpha,
+        delta=guarantee.delta,
+        sample=guarantee.draws,
         slopes=proof.witness,
     )
 

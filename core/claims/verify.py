@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from core.certificates.certificate import Certificate, shown_bound
-from core.certificates.methods import OPTIMISING
-from core.certificates.prove import certify
+from core.certificates.methods import OPTIMISING, Effort
+from core.certificates.noise_certificate import Guarantee
+from core.certificates.prove import prove
 from core.claims.claim import Claim, check_claim, check_name, make_claim, worded
 from core.claims.witness import check_witness, same_noise
 from core.errors import Cancelled, ClaimError
@@ -22,6 +23,7 @@ from core.isolation import isolated
 from core.vae.checkpoint import find_model, list_models, load_model, model_digest
 from core.vae.elbo import sample_noise
 from core.vae.model import VAE
+from core.vae.threat import Threat
 
 
 @dataclass(frozen=True)
@@ -165,23 +167,9 @@ def _noise(vae: VAE, claim: Claim) -> Tensor:
 def _again(
     vae: VAE, x: Tensor, noise: Tensor, claim: Claim, progress: Callable[[int, int], None]
 ) -> Certificate:
-    drawn, searched = claim.states == "draws", claim.method in OPTIMISING
+    searched = claim.method in OPTIMISING and claim.states == "draws"
     with _asked():
-        return certify(
-            vae,
-            x,
-            noise,
-            eps=claim.eps,
-            target=claim.target,
-            method=claim.method,
-            norm=claim.norm,
-            side=claim.side,
-            states=claim.states,
-            arithmetic=claim.arithmetic,
-            alpha=claim.alpha,
-            delta=claim.delta,
-            draws=1 if drawn else claim.sample,
-            seed=claim.seed,
-            iterations=claim.iterations if searched and drawn else 1,
-            progress=progress,
-        )
+        threat = Threat(claim.eps, claim.target, claim.norm, claim.side)
+        effort = Effort(claim.method, claim.arithmetic, claim.iterations if searched else 1)
+        guarantee = Guarantee(claim.states, claim.alpha, claim.delta, claim.sample, claim.seed)
+        return prove(vae, x, noise, threat, effort, guarantee, progress=progress)

@@ -12,7 +12,7 @@ from typing import Any
 from core.attacks import ATTACKS
 from core.bounds.ball import NORMS
 from core.bounds.rounding import ARITHMETICS
-from core.certificates.certificate import SIDES, STATES
+from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
 from core.data.samples import DATASETS
 from core.device import DEVICES
@@ -21,6 +21,7 @@ from core.training.recipes import RECIPES
 from core.training.settings import INITS
 from core.vae.checkpoint import list_models
 from core.vae.config import ARCHITECTURES, LIKELIHOODS
+from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 
 # As float reads them; argparse on its own takes -1e3 for an option.

@@ -16,14 +16,16 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from core.attacks import Progress, attack
-from core.certificates.certificate import SIGN, Certificate
+from core.attacks import Progress, Search, find_worst
+from core.certificates.certificate import Certificate
 from core.certificates.elbo_bounds.relaxation_parameters import slopes_of
-from core.certificates.prove import certify
+from core.certificates.methods import Effort
+from core.certificates.prove import prove
 from core.errors import InputError
 from core.isolation import isolated
 from core.vae.elbo import elbo
 from core.vae.model import VAE
+from core.vae.threat import SIGN, Threat
 from core.vae.validate import check_grid, check_images, check_threshold
 
 
@@ -242,26 +244,14 @@ def elbo_curve(
         raise InputError(f"A curve is of one image, not {len(x)}.")
     eps = check_grid(eps, x, norm)
     copies = x.expand(len(eps), -1, -1, -1)
-    found = attack(
-        vae,
-        copies,
-        noise,
-        eps=eps,
-        target=target,
-        norm=norm,
-        side=side,
-        method=method,
-        steps=steps,
-        restarts=restarts,
-        seed=seed,
-        progress=progress,
-    )
-    proved = certify(vae, copies, noise, eps=eps, target=target, norm=norm, side=side, method=certificate)
-    attained, index = (SIGN[side] * found.elbo).cummin(0)
+    threat, search = Threat(eps, target, norm, side), Search(method, steps, restarts, seed)
+    found = find_worst(vae, copies, noise, threat, search, progress=progress)
+    proved = prove(vae, copies, noise, threat, Effort(certificate))
+    attained, index = (threat.sign * found.elbo).cummin(0)
     return Curve(
         eps=found.eps,
         clean=elbo(vae, x, noise).total.item(),
-        attained=SIGN[side] * attained,
+        attained=threat.sign * attained,
         x_adv=found.x_adv[index],
         proofs=proofs_of(proved),
         side=side,

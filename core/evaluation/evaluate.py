@@ -16,8 +16,9 @@ from typing import Any, TextIO, TypeVar
 import torch
 from torch import Tensor
 
-from core.attacks import attack as run_attack
-from core.certificates.prove import certify
+from core.attacks import Search, find_worst
+from core.certificates.methods import Effort
+from core.certificates.prove import prove
 from core.data.files import check_file, open_stream, streams, writing
 from core.device import find_device
 from core.errors import InputError
@@ -26,6 +27,7 @@ from core.training.baseline import fit_constant_decoder
 from core.vae.checkpoint import find_model, load_model
 from core.vae.elbo import elbo, sample_noise
 from core.vae.likelihood import Likelihood
+from core.vae.threat import Threat
 from core.vae.validate import TARGETS, check_images, check_labels
 
 CONSTANT = "constant-decoder"
@@ -102,7 +104,7 @@ def evaluate(
     loaded = {key: load_model(name).to(place) for key, name in zip(named, models, strict=True)}
     for vae in loaded.values():
         check_images(vae, x)
-    common = {"draws": draws, "seed": seed}
+    common, search = {"draws": draws, "seed": seed}, Search(attack, steps, restarts, seed)
     if levels is not None:
         for likelihood in {vae.config.likelihood: vae.likelihood for vae in loaded.values()}.items():
             yield from _constant_rows(likelihood, x, y, levels, eps, targets, common)
@@ -113,14 +115,13 @@ def evaluate(
         for target, radius, start in product(targets, eps, range(0, len(x), BATCH)):
             part = slice(start, start + BATCH)
             began = time.perf_counter()
-            question: dict[str, Any] = {"eps": radius, "target": target}
-            search = {"method": attack, "steps": steps, "restarts": restarts, "seed": seed}
-            found = run_attack(vae, x[part], noise, **question, **search)
-            proved = certify(vae, x[part], noise, **question, method=certificate)
+            threat = Threat(radius, target)
+            found = find_worst(vae, x[part], noise, threat, search)
+            proved = prove(vae, x[part], noise, threat, Effort(certificate))
             seconds = (time.perf_counter() - began) / len(x[part])
-            threat = {"model": name, **question, "seconds": seconds} | common
+            asked = {"model": name, "eps": radius, "target": target, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}
-            yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **threat, **methods)
+            yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **asked, **methods)
 
 
 def _each_once(models: Sequence[str | Path]) -> list[str | Path]:

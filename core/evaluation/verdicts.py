@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.attacks import attack
-from core.certificates.prove import certify
+from core.attacks import Search, find_worst
+from core.certificates.methods import Effort
+from core.certificates.prove import prove
 from core.evaluation.curve import Verdict
 from core.isolation import isolated
 from core.vae.elbo import elbo
 from core.vae.model import VAE
+from core.vae.threat import Threat
 from core.vae.validate import check_grid, check_images, check_threshold
 
 CERTIFIED, OPEN, BROKEN = "certified", "open", "broken"
@@ -77,25 +79,13 @@ def find_verdicts(
     grid = check_grid(eps, x, norm)
     halvings = math.ceil(math.log2(len(grid) + 1))
 
-    def prove(which: Tensor, at: Tensor) -> Tensor:
-        return certify(
-            vae, x[which], noise, eps=grid[at], target=target, norm=norm, method=certificate
-        ).lower
+    threat, search = Threat(grid, target, norm), Search(method, steps, restarts, seed)
 
-    def search(which: Tensor, at: Tensor) -> Tensor:
-        found = attack(
-            vae,
-            x[which],
-            noise,
-            eps=grid[at],
-            target=target,
-            norm=norm,
-            method=method,
-            steps=steps,
-            restarts=restarts,
-            seed=seed,
-            progress=told,
-        )
+    def proved(which: Tensor, at: Tensor) -> Tensor:
+        return prove(vae, x[which], noise, threat.at(grid[at]), Effort(certificate)).lower
+
+    def attained(which: Tensor, at: Tensor) -> Tensor:
+        found = find_worst(vae, x[which], noise, threat.at(grid[at]), search, progress=told)
         return found.elbo.nan_to_num(nan=math.inf)  # what is no number was not reached
 
     done = 0
@@ -123,8 +113,8 @@ def find_verdicts(
             done += 1
         return above, value_above, below, value_below
 
-    safe, bound, _, _ = bisect(prove)
-    _, _, broken, attained = bisect(search)
+    safe, bound, _, _ = bisect(proved)
+    _, _, broken, lowest = bisect(attained)
     radii, clean = grid.tolist(), elbo(vae, x, noise).total.tolist()
     return tuple(
         Finding(
@@ -136,7 +126,7 @@ def find_verdicts(
             ),
             clean[i],
             float(bound[i]),
-            float(attained[i]),
+            float(lowest[i]),
         )
         for i, (s, b) in enumerate(zip(safe.tolist(), broken.tolist(), strict=True))
     )

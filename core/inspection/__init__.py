@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.attacks import Progress, attack
+from core.attacks import Progress, Search, find_worst
 from core.attacks.objective import Evaluation
 from core.bounds.ball import Ball
 from core.certificates.certificate import conclude
@@ -17,8 +17,9 @@ from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.elbo_bounds.robust_elbo import separate_terms
-from core.certificates.methods import MIXES, REPORT, Stage, stages
-from core.certificates.question import pose
+from core.certificates.methods import REPORT, Effort, stages
+from core.certificates.question import check_question
+from core.certificates.stage import MIXES, Stage
 from core.device import plain_convolutions
 from core.errors import InputError
 from core.inspection.layers import Layer, Units, describe_layers, layer_names
@@ -26,6 +27,7 @@ from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
 from core.isolation import isolated
 from core.vae.elbo import elbo
 from core.vae.model import VAE
+from core.vae.threat import Threat
 from core.vae.validate import check_count, check_images, check_seed
 
 METHODS = ("ibp", "crown")
@@ -124,43 +126,26 @@ def inspect_layers(
     >>> found.layers[0].name
     'input'
     """
-    problem = pose(
-        vae,
-        x,
-        noise,
-        eps,
-        target=target,
-        method="alpha-crown",
-        norm=norm,
-        side="lower",
-        arithmetic="float64",
-    )
+    threat = Threat(eps, target, norm)
+    question = check_question(vae, x, noise, threat, Effort("alpha-crown"))
     x = check_images(vae, x)
     if len(x) != 1:
         raise InputError(f"inspect_layers looks at one image; the batch has {len(x)}.")
     check_count("samples", samples, 1_000)
     tick = _Ticks(progress, steps + 1 + 3 + check_count("iterations", iterations, 10_000))
     evaluations = list[Evaluation]()
-    found = attack(
-        vae,
-        x,
-        noise,
-        eps=eps,
-        target=target,
-        norm=norm,
-        steps=steps,
-        seed=seed,
-        progress=lambda done, total: tick(),
-        watch=evaluations.append,
+    search = Search(steps=steps, seed=seed)
+    found = find_worst(
+        vae, x, noise, threat, search, progress=lambda done, total: tick(), watch=evaluations.append
     )
-    relaxation, known = problem.relaxation(), dict[str, Stage]()
-    for stage in stages(relaxation, "crown", 0, torch.inf):
+    relaxation, known = question.relaxation(), dict[str, Stage]()
+    for stage in stages(relaxation, Effort("crown")):
         known[stage.method] = stage
         tick()
     bounds = {method: _bounds(known[method]) for method in METHODS}
-    ball = Ball(x, problem.eps, norm)
+    ball = threat.balls(x)
     points = torch.cat([x, found.x_adv, *_samples(ball, samples, check_seed(seed))]).double()
-    likelihood, scored = problem.vae.likelihood, None if target == "likelihood" else x
+    likelihood, scored = question.vae.likelihood, threat.scored(x)
     clean, attained = elbo(vae, x, noise), elbo(vae, found.x_adv, noise, scored)
     floor = likelihood.floor(vae.config.pixels)
     separate = {method: _separate(relaxation, bounds[method]) for method in METHODS}

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from core.attacks import ATTACKS as ALL_ATTACKS
 from core.bounds.ball import NORMS
-from core.certificates.certificate import SIDES, STATES
+from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
+from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.addresses.reader import Message, Reader

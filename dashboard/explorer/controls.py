@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.certificates.certificate import SIDES
 from core.certificates.methods import METHODS
+from core.vae.threat import SIDES
 from dashboard.addresses import sync
 from dashboard.addresses.digit import own_name
 from dashboard.addresses.explorer import (

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from streamlit.delta_generator import DeltaGenerator
 
-from core.certificates.certificate import SIGN
 from core.certificates.methods import METHODS
 from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, Opinion
 from core.evaluation.curve import Curve, Proof
+from core.vae.threat import SIGN
 from dashboard.explorer import loss_bars
 from dashboard.shared.result import Result
 from dashboard.shared.text import (

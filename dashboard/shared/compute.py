@@ -19,6 +19,7 @@ import streamlit as st
 import torch
 
 import core
+from core.certificates.noise_certificate import Guarantee
 from core.claims.claim import claim_of_proof
 from core.claims.opinion import Opinion, second_opinion
 from core.errors import CoreError
@@ -30,6 +31,7 @@ from core.vae.checkpoint import load_config
 from core.vae.config import ARCHITECTURES
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
+from core.vae.threat import Draws, Threat
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import Settings
@@ -233,18 +235,14 @@ def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, 
 
 def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
     """The certificate of a proof as a file, see core.claims.claim. No cache: it is called after the run."""
+    s = settings
     return claim_of_proof(
         models.folder(name),
         digit.image(),
         proof,
-        target=settings.target,
-        norm=settings.norm,
-        draws=settings.draws,
-        seed=settings.seed,
-        states=states,
-        alpha=ALPHA,
-        delta=DELTA,
-        sample=SAMPLE,
+        Threat(proof.eps, s.target, s.norm, s.side),
+        Draws(s.draws, s.seed),
+        Guarantee(states, ALPHA, DELTA, SAMPLE, s.seed),
     ).to_json()
 
 

@@ -12,9 +12,9 @@ import core
 from core.attacks import ATTACKS
 from core.attacks.base import AttackResult
 from core.attacks.objective import Evaluation, Objective
-from core.certificates.certificate import SIDES, SIGN
 from core.errors import InputError
 from core.vae.model import VAE
+from core.vae.threat import SIDES, SIGN
 from tests.conftest import make_images, make_vae
 
 UPWARD = tuple(name for name, kind in ATTACKS.items() if kind.directed)

@@ -16,7 +16,7 @@ import core
 from core.bounds.ball import Ball
 from core.bounds.rounding import EXACT
 from core.certificates.elbo_bounds.relaxation import Relaxation
-from core.certificates.methods import METHODS, stages
+from core.certificates.methods import METHODS, Effort, stages
 from core.errors import UnsupportedModelError
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
@@ -101,7 +101,7 @@ def test_a_bound_that_is_computed_in_float32_is_beaten_and_ours_is_not(method: s
         eps = 0.0 if method == "ibp" else 1e-6
         ball = Ball(x, torch.full((2,), eps), "linf")
         naive = Relaxation(vae, ball, noise[:, None], None, 1, EXACT)
-        *_, last = stages(naive, method, 3, math.inf)
+        *_, last = stages(naive, Effort(method, iterations=3))
         found = core.attack(vae, x, noise, eps=eps, steps=20)
         own = torch.tensor(float32_elbo(vae, found.x_adv, noise, found.x_adv, "forward"))
         beaten += int((last.value > found.elbo).sum()) + int((last.value > own).sum())

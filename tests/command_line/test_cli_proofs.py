@@ -195,13 +195,13 @@ def test_ctrl_c_during_verify_is_no_verdict(
     assert main([*argv, "--iterations", "5", "--out", str(file)]) == 0
     capsys.readouterr()
     asked: list[int] = []
-    again = verify.certify
+    again = verify.prove
 
     def counted(*args: Any, **options: Any) -> Any:
-        asked.append(options["iterations"])
+        asked.append(args[4].iterations)
         return pressed(again, 1)(*args, **options)
 
-    monkeypatch.setattr(verify, "certify", counted)
+    monkeypatch.setattr(verify, "prove", counted)
     assert main(["verify", str(file), "--model", model]) == 130
     out = capsys.readouterr()
     assert out.out == ""
@@ -217,6 +217,6 @@ def test_what_is_proved_when_verify_is_stopped_counts(
     file = tmp_path / "certificate.json"
     argv = ["certify", "--model", model, "--index", "0", "--eps", "0.01"]
     assert main([*argv, "--out", str(file)]) == 0
-    monkeypatch.setattr(verify, "certify", pressed(verify.certify, 0))
+    monkeypatch.setattr(verify, "prove", pressed(verify.prove, 0))
     assert main(["verify", str(file), "--model", model]) == 0
     assert "Holds." in capsys.readouterr().out

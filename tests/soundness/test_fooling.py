@@ -15,11 +15,11 @@ from torch import Tensor
 import core
 from core.attacks import ATTACKS
 from core.bounds.ball import NORMS, Ball
-from core.certificates.certificate import SIDES
-from core.certificates.methods import METHODS, stages
+from core.certificates.methods import METHODS, Effort, stages
 from core.certificates.question import pose
 from core.vae.elbo import score
 from core.vae.model import VAE
+from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 from tests.conftest import zero_vae
 
@@ -62,7 +62,7 @@ def naive(question: Question, eps: float, target: str) -> Bounds:
     for side in SIDES:
         how: dict[str, Any] = {"norm": q.norm, "side": side, "target": target}
         problem = pose(q.vae, q.x, NOISE, eps, method="alpha-crown", arithmetic="float64", **how)
-        all_stages = stages(problem.relaxation().exact(), problem.method, 1, float("inf"))
+        all_stages = stages(problem.relaxation().exact(), Effort("alpha-crown", iterations=1))
         found.append({stage.method: problem.weight * stage.value.item() for stage in all_stages})
     return {method: (lower, found[1][method]) for method, lower in found[0].items()}
 

@@ -18,12 +18,13 @@ from benchmarks.grid import Question, Tally, run
 from core.bounds.ball import NORMS as KNOWN_NORMS
 from core.bounds.interval import propagate
 from core.bounds.rounding import ARITHMETICS
-from core.certificates.certificate import SIDES, STATES
+from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
 from core.certificates.semidefinite.zonotope import has_exact_form
 from core.vae import likelihood
 from core.vae.config import ARCHITECTURES
 from core.vae.config import LIKELIHOODS as KNOWN_LIKELIHOODS
+from core.vae.threat import SIDES
 from core.vae.validate import TARGETS as KNOWN_TARGETS
 
 NAMES = list(NETWORKS)

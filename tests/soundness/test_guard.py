@@ -12,10 +12,11 @@ from torch import Tensor, nn
 import core
 from core.certificates import noise_certificate as sampled
 from core.certificates import prove
-from core.certificates.certificate import SIDES
-from core.certificates.methods import METHODS, Stage
+from core.certificates.methods import METHODS
 from core.certificates.prove import certify
+from core.certificates.stage import Stage
 from core.errors import UnsoundBoundError
+from core.vae.threat import SIDES
 from tests.conftest import make_images, make_vae
 
 Monkeypatch = pytest.MonkeyPatch

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from core.certificates.certificate import SIGN
 from core.evaluation.curve import Curve
+from core.vae.threat import SIGN
 from dashboard.explorer.stage import text
 from dashboard.shared.result import Result
 from dashboard.shared.text import METHOD_NAMES, nats, proved_nats, signed

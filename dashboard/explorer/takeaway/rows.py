@@ -10,9 +10,9 @@ from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from typing import Any
 
-from core.certificates.certificate import SIGN
 from core.evaluation.curve import Curve, Proof, stays
 from core.vae.checkpoint import model_digest
+from core.vae.threat import SIGN
 from dashboard.addresses import models
 from dashboard.addresses.explorer import State
 from dashboard.shared.compute import SAMPLE

@@ -11,7 +11,7 @@ from torch import Tensor
 import core
 from core.bounds.ball import Ball
 from core.bounds.interval import affine
-from core.certificates.methods import METHODS, stages
+from core.certificates.methods import METHODS, Effort, stages
 from core.certificates.question import pose
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
@@ -182,11 +182,11 @@ def test_the_time_of_an_image_begins_with_its_own_work() -> None:
     given = {"target": "likelihood", "norm": "linf", "side": "lower", "arithmetic": "float64"}
     relaxation = pose(vae, x, noise, 0.1, method="alpha-crown", **given).relaxation()
     with torch.no_grad():
-        run = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0])
+        run = stages(relaxation, Effort("alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0]))
         assert next(run).method == "ibp"
         now[0] = 100.0  # other images had their turn
         assert [stage.method for stage in run].count("alpha-crown") == 3
-        late = stages(relaxation, "alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0])
+        late = stages(relaxation, Effort("alpha-crown", iterations=30, seconds=1.0, clock=lambda: now[0]))
         assert [next(late).method for _ in range(3)] == ["ibp", "crown-ibp", "crown"]
         now[0] = 102.0
         assert [stage.method for stage in late].count("alpha-crown") == 1

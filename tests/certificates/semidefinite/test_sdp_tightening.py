@@ -9,14 +9,14 @@ from torch import Tensor
 import core
 from core.bounds.interval import Interval
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.question import Problem, pose
+from core.certificates.question import Question, pose
 from core.certificates.semidefinite.sdp_tightening import sharpened
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
 
-def question(vae: VAE, x: Tensor, eps: float, arithmetic: str = "float64") -> Problem:
+def question(vae: VAE, x: Tensor, eps: float, arithmetic: str = "float64") -> Question:
     noise = core.sample_noise(vae, 2)
     return pose(
         vae,
@@ -32,7 +32,7 @@ def question(vae: VAE, x: Tensor, eps: float, arithmetic: str = "float64") -> Pr
 
 
 @torch.no_grad()
-def outside(problem: Problem, bounds: LayerBounds, vae: VAE, points: Tensor) -> float:
+def outside(problem: Question, bounds: LayerBounds, vae: VAE, points: Tensor) -> float:
     """By how much the layers of `vae` leave their bounds at the points (K, C, H, W), at most."""
     worst = -torch.inf
 
@@ -55,7 +55,7 @@ def outside(problem: Problem, bounds: LayerBounds, vae: VAE, points: Tensor) -> 
     return worst
 
 
-def extreme_points(problem: Problem, count: int) -> Tensor:
+def extreme_points(problem: Question, count: int) -> Tensor:
     """Corners of the ball in which directions of the posterior are extreme, others, and points inside."""
     box, generator = problem.ball.box, torch.Generator().manual_seed(0)
     x = problem.ball.center.repeat(count, 1, 1, 1).requires_grad_(True)
