@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import field, fields
+from typing import Any
+
+from core.errors import ConfigError
 
 
 def whole(value: object) -> int | None:
@@ -29,3 +33,34 @@ def make_plain(values: object, name: str, kind: Callable[[object], float | None]
     """Replace a field of a frozen dataclass by the same number as Python has it, if it is of that kind."""
     if (number := kind(getattr(values, name))) is not None:
         object.__setattr__(values, name, number)
+
+
+def setting(
+    default: Any,
+    help: str,
+    choices: Sequence[str] = (),
+    limits: tuple[Callable[[object], float | None], float, float] | None = None,
+    **more: Any,
+) -> Any:
+    """Describe a field of a frozen dataclass: its default, its help, and the values that it takes.
+
+    choices or limits  words; or the kind of number, `whole` or `real`, with the least and the largest.
+    more               what the dataclass itself wants to know of it, in the field's metadata.
+    """
+    metadata = {"help": help, "choices": tuple(choices), "limits": limits, **more}
+    return field(default=default, metadata=metadata)
+
+
+def check_settings(values: Any) -> None:
+    """Make every number of a dataclass plain. Raises ConfigError for a value that it does not take."""
+    for known in fields(values):
+        name, choices, limits = known.name, known.metadata.get("choices"), known.metadata.get("limits")
+        if choices and (value := getattr(values, name)) not in choices:
+            raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+        if limits:
+            kind, low, high = limits
+            make_plain(values, name, kind)
+            value = getattr(values, name)
+            if kind(value) is None or not low <= value <= high:  # False for NaN too
+                what = "whole number" if kind is whole else "number"
+                raise ConfigError(f"{name} is {value!r}; it must be a {what} in {low:g}..{high:g}.")

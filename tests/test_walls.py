@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = ("explorer", "inspector", "compare", "lessons", "present", "own", "results")
 CORE = (
-    ("errors", "scalars"),
-    ("device",),
+    ("errors",),
+    ("device", "scalars"),
     ("isolation",),
     ("bounds", "data"),
     ("vae",),

@@ -23,7 +23,7 @@ from core.certificates.radius import certified_radius
 from core.claims.claim import MOST_BYTES, make_claim, read_claim
 from core.claims.opinion import UNREADABLE, second_opinion
 from core.claims.verify import verify_claim
-from core.command_line.options import parser
+from core.command_line.options import parser, settings_of
 from core.command_line.terminal import lenient_printing
 from core.data.files import check_file, is_stdout, read_bytes, streams, write_bytes
 from core.data.samples import SHAPES, check_image_file, load_image, load_samples, load_test, save_image
@@ -63,34 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     channels, size = SHAPES[options.dataset]
-    settings = TrainSettings(
-        dataset=options.dataset,
-        model=VAEConfig(
-            arch=options.arch,
-            likelihood=options.likelihood,
-            channels=channels,
-            size=size,
-            latent=options.latent,
-            widths=tuple(options.widths or DEFAULT_WIDTHS[options.arch]),
-            sigma=options.sigma,
-        ),
-        eps=options.eps,
-        target=options.target,
-        recipe=options.recipe,
-        kappa=options.kappa,
-        share=options.share,
-        attack_steps=options.attack_steps,
-        init=options.init,
-        regularise=options.regularise,
-        beta=options.beta,
-        kl_warmup=options.kl_warmup,
-        epochs=options.epochs,
-        warmup=options.warmup,
-        ramp=options.ramp,
-        batch=options.batch,
-        lr=options.lr,
-        seed=options.seed,
-    )
+    widths = tuple(options.widths or DEFAULT_WIDTHS[options.arch])
+    model = settings_of(VAEConfig, options, channels=channels, size=size, widths=widths)
+    settings = settings_of(TrainSettings, options, model=model)
     with tqdm(unit="step", disable=None) as bar:
 
         def on_epoch(report: EpochReport) -> None:

@@ -6,8 +6,9 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.attacks import ATTACKS
 from core.bounds.ball import NORMS
@@ -17,10 +18,10 @@ from core.certificates.methods import METHODS
 from core.data.samples import DATASETS
 from core.device import DEVICES
 from core.evaluation.suite.plan import SUITES
-from core.training.recipes import RECIPES
-from core.training.settings import INITS
+from core.scalars import whole
+from core.training.settings import TrainSettings
 from core.vae.checkpoint import list_models
-from core.vae.config import ARCHITECTURES, LIKELIHOODS
+from core.vae.config import VAEConfig
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 
@@ -39,6 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 Run = Callable[[argparse.Namespace], int | None]
+Described = TypeVar("Described", VAEConfig, TrainSettings)
 
 
 def parser(
@@ -67,37 +69,30 @@ def parser(
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--dataset", choices=tuple(DATASETS), default="mnist", help="images to train on")
     add("--data", type=Path, default=Path("data"), help="folder of the data set, downloaded if absent")
     add("--out", required=True, default=argparse.SUPPRESS, help="folder for the trained model")
-    add("--arch", choices=ARCHITECTURES, default="mlp", help="fully connected or convolutional")
+    _add_settings(parser, VAEConfig)
     add("--widths", type=int, nargs="+", help="hidden widths (conv: channels, channels, width)")
-    add("--latent", type=int, default=16, help="number of latent dimensions")
-    add("--likelihood", choices=LIKELIHOODS, default="bernoulli", help="what the decoder describes")
-    add("--sigma", type=float, default=0.2, help="standard deviation of the gaussian likelihood")
-    add("--eps", type=float, default=0.0, help="radius to be provably robust against; 0 trains plainly")
-    add("--target", choices=TARGETS, default="likelihood", help="what the robust term scores")
-    add("--recipe", choices=tuple(RECIPES), default="ibp", help="how the robust term is computed")
-    add("--kappa", type=float, default=0.2, help="weight of the clean ELBO against the robust one")
-    add(
-        "--share",
-        type=float,
-        default=0.5,
-        help="sabr: radius of the small box as a share of eps; mtl-ibp: weight of the bound",
-    )
-    add("--attack-steps", type=int, default=4, help="steps of the attack in sabr, mtl-ibp, adversarial")
-    add("--init", choices=INITS, default="default", help="first weights: torch's, or for interval training")
-    add("--regularise", type=float, default=0.0, help="nats for loose and uneven intervals in the ramp")
-    add("--beta", type=float, default=1.0, help="weight of the KL; 1 is the ELBO")
-    add("--kl-warmup", type=float, default=0.0, help="epochs over which that weight rises from 0")
-    add("--epochs", type=int, default=30, help="passes over the training images")
-    add("--warmup", type=float, default=1.0, help="epochs before eps leaves 0")
-    add("--ramp", type=float, default=10.0, help="epochs over which eps and kappa reach their values")
-    add("--batch", type=int, default=256, help="images a step, of all processes together")
-    add("--lr", type=float, default=1e-3, help="peak learning rate of Adam")
-    add("--seed", type=int, default=0, help="seed of weights, order and noise")
+    _add_settings(parser, TrainSettings)
     add("--device", choices=DEVICES, default="cpu", help="where to train; under torchrun a GPU a process")
     add("--resume", action="store_true", help="go on with an interrupted training in --out")
+
+
+def _add_settings(parser: argparse.ArgumentParser, kind: type[VAEConfig | TrainSettings]) -> None:
+    """An option for each field that describes itself; what it takes is checked with its dataclass."""
+    for known in fields(kind):
+        if (text := known.metadata.get("help")) is not None:
+            limits, choices = known.metadata["limits"], known.metadata["choices"]
+            number = None if limits is None else int if limits[0] is whole else float
+            name = f"--{known.name.replace('_', '-')}"
+            takes: dict[str, Any] = {"choices": choices} if number is None else {"type": number}
+            parser.add_argument(name, default=known.default, help=text, **takes)
+
+
+def settings_of(kind: type[Described], options: argparse.Namespace, **more: Any) -> Described:
+    """The dataclass that the options of `_add_settings` describe."""
+    names = [known.name for known in fields(kind) if "help" in known.metadata]
+    return kind(**{name: getattr(options, name) for name in names}, **more)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

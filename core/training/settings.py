@@ -6,96 +6,66 @@ from dataclasses import dataclass, field, fields
 
 from core.data.samples import SHAPES
 from core.errors import ConfigError
-from core.scalars import make_plain, real, whole
+from core.scalars import check_settings, real, setting, whole
 from core.training.recipes import RECIPES
 from core.vae.config import VAEConfig
 from core.vae.validate import TARGETS
 
 INITS = ("default", "ibp")
-_CHOICES = {"target": TARGETS, "recipe": tuple(RECIPES), "init": INITS, "dataset": tuple(SHAPES)}
-_LIMITS = {
-    "eps": (real, 0, 1),
-    "kappa": (real, 0, 1),
-    "share": (real, 0, 1),
-    "attack_steps": (whole, 1, 1000),
-    "regularise": (real, 0, 1e6),
-    "beta": (real, 0, 1e3),
-    "kl_warmup": (real, 0, 10_000),
-    "epochs": (whole, 1, 10_000),
-    "warmup": (real, 0, 10_000),
-    "ramp": (real, 0, 10_000),
-    "batch": (whole, 1, 100_000),
-    "lr": (real, 1e-8, 1),
-    "seed": (whole, 0, 2**31),
-}
-# Only robust training has them.
-_ROBUST = ("target", "recipe", "kappa", "warmup", "ramp")
-# Left out of the command where they are what they are by default.
-_RARE = ("share", "attack_steps", "init", "regularise", "beta", "kl_warmup")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything that decides what a training produces, on one kind of machine.
+    """Everything that decides what a training produces, on one kind of machine: `model`, what is trained,
+    and what each field's help says.
 
-    dataset  one of core.data.samples.DATASETS.
-    model    what is trained.
-    eps      radius to be robust against; 0 trains the plain ELBO.
-    target   "likelihood" or "reconstruction": what the robust term scores.
-    recipe   one of core.training.recipes.RECIPES: how the robust term is computed.
-    kappa    weight of the clean ELBO against the robust term, in [0, 1].
-    share    recipe "sabr": radius of the small box, as a share of eps; "mtl-ibp": weight of the bound
-             against what is attained.
-    attack_steps  gradient steps of the attack in recipes that have one.
-    init     "default", torch's, or "ibp", the one of Shi et al. 2021.
-    regularise  weight, in nats, of their regularisers, which fade while eps is ramped; 0 is none.
-    beta     weight of the KL: 1 trains the ELBO, more a beta-VAE.
-    kl_warmup  epochs over which the weight of the KL rises to beta, against posterior collapse.
-    epochs   passes over the training images.
-    warmup   epochs before eps leaves 0.
-    ramp     epochs over which eps and kappa go to their final values.
-    batch    images a step, of all workers together.
-    lr       peak learning rate of Adam.
-    seed     of weights, order and noise.
+    Fields that are `rare` are left out of the command where they have their default; those that are
+    `robust` only robust training has.
 
     Raises ConfigError for values that cannot be trained with.
     """
 
-    dataset: str = "mnist"
+    dataset: str = setting("mnist", "images to train on", tuple(SHAPES))
     model: VAEConfig = field(default_factory=VAEConfig)
-    eps: float = 0.0
-    target: str = "likelihood"
-    recipe: str = "ibp"
-    kappa: float = 0.2
-    share: float = 0.5
-    attack_steps: int = 4
-    init: str = "default"
-    regularise: float = 0.0
-    beta: float = 1.0
-    kl_warmup: float = 0.0
-    epochs: int = 30
-    warmup: float = 1.0
-    ramp: float = 10.0
-    batch: int = 256
-    lr: float = 1e-3
-    seed: int = 0
+    eps: float = setting(0.0, "radius to be provably robust against; 0 trains plainly", limits=(real, 0, 1))
+    target: str = setting("likelihood", "what the robust term scores", TARGETS, robust=True)
+    recipe: str = setting("ibp", "how the robust term is computed", tuple(RECIPES), robust=True)
+    kappa: float = setting(
+        0.2, "weight of the clean ELBO against the robust one", limits=(real, 0, 1), robust=True
+    )
+    share: float = setting(
+        0.5,
+        "sabr: radius of the small box as a share of eps; mtl-ibp: weight of the bound",
+        limits=(real, 0, 1),
+        rare=True,
+    )
+    attack_steps: int = setting(
+        4, "steps of the attack in sabr, mtl-ibp, adversarial", limits=(whole, 1, 1000), rare=True
+    )
+    init: str = setting("default", "first weights: torch's, or for interval training", INITS, rare=True)
+    regularise: float = setting(
+        0.0, "nats for loose and uneven intervals in the ramp", limits=(real, 0, 1e6), rare=True
+    )
+    beta: float = setting(1.0, "weight of the KL; 1 is the ELBO", limits=(real, 0, 1e3), rare=True)
+    kl_warmup: float = setting(
+        0.0, "epochs over which that weight rises from 0", limits=(real, 0, 10_000), rare=True
+    )
+    epochs: int = setting(30, "passes over the training images", limits=(whole, 1, 10_000))
+    warmup: float = setting(1.0, "epochs before eps leaves 0", limits=(real, 0, 10_000), robust=True)
+    ramp: float = setting(
+        10.0, "epochs over which eps and kappa reach their values", limits=(real, 0, 10_000), robust=True
+    )
+    batch: int = setting(256, "images a step, of all processes together", limits=(whole, 1, 100_000))
+    lr: float = setting(1e-3, "peak learning rate of Adam", limits=(real, 1e-8, 1))
+    seed: int = setting(0, "seed of weights, order and noise", limits=(whole, 0, 2**31))
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+        check_settings(self)
         if (self.model.channels, self.model.size) != SHAPES[self.dataset]:
             raise ConfigError(
                 f"{self.dataset} has {SHAPES[self.dataset][0]} channels of size "
                 f"{SHAPES[self.dataset][1]}, but the model is built for {self.model.shape}."
             )
-        for name, (kind, low, high) in _LIMITS.items():
-            make_plain(self, name, kind)
-            value = getattr(self, name)
-            if kind(value) is None or not low <= value <= high:  # False for NaN too
-                what = "whole number" if kind is whole else "number"
-                raise ConfigError(f"{name} is {value!r}; it must be a {what} in {low:g}..{high:g}.")
         if self.recipe == "crown-ibp" and self.eps > 0 and (self.beta != 1 or self.kl_warmup > 0):
             raise ConfigError(
                 "recipe crown-ibp bounds the ELBO as a whole: leave beta at 1 and kl_warmup at 0."
@@ -120,9 +90,9 @@ class TrainSettings:
             options["sigma"] = model.sigma
         options["eps"] = self.eps
         if self.eps > 0:
-            options |= {name: getattr(self, name) for name in _ROBUST}
-        usual = {field.name: field.default for field in fields(self)}
-        options |= {name: getattr(self, name) for name in _RARE if getattr(self, name) != usual[name]}
+            options |= {f.name: getattr(self, f.name) for f in fields(self) if "robust" in f.metadata}
+        rare = [f for f in fields(self) if "rare" in f.metadata]
+        options |= {f.name: value for f in rare if (value := getattr(self, f.name)) != f.default}
         options |= {name: getattr(self, name) for name in ("epochs", "batch", "lr", "seed")}
         return "python -m core train " + " ".join(
             f"--{k.replace('_', '-')} {v}" for k, v in options.items()

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.errors import ConfigError
-from core.scalars import make_plain, real, whole
+from core.scalars import check_settings, make_plain, real, setting, whole
 
 ARCHITECTURES = ("mlp", "conv")
 LIKELIHOODS = ("bernoulli", "gaussian")
@@ -35,28 +35,21 @@ class VAEConfig:
     Raises ConfigError for any value that cannot be built.
     """
 
-    arch: str = "mlp"
-    likelihood: str = "bernoulli"
+    arch: str = setting("mlp", "fully connected or convolutional", ARCHITECTURES)
+    likelihood: str = setting("bernoulli", "what the decoder describes", LIKELIHOODS)
     channels: int = 1
     size: int = 28
-    latent: int = 16
+    latent: int = setting(16, "number of latent dimensions", limits=(whole, 1, 1024))
     widths: tuple[int, ...] = DEFAULT_WIDTHS["mlp"]
-    sigma: float = 0.2
+    sigma: float = setting(0.2, "standard deviation of the gaussian likelihood", limits=(real, 1e-3, 10))
 
     def __post_init__(self) -> None:
-        for name in ("channels", "size", "latent"):
+        for name, allowed in {"channels": (1, 3), "size": SIZES}.items():
             make_plain(self, name, whole)
-        make_plain(self, "sigma", real)
-        if self.arch not in ARCHITECTURES:
-            raise ConfigError(f"arch is {self.arch!r}; choose one of {', '.join(ARCHITECTURES)}.")
-        if self.likelihood not in LIKELIHOODS:
-            raise ConfigError(f"likelihood is {self.likelihood!r}; choose one of {', '.join(LIKELIHOODS)}.")
-        if whole(self.channels) is None or self.channels not in (1, 3):
-            raise ConfigError(f"channels is {self.channels!r}; it must be 1 or 3.")
-        if whole(self.size) is None or self.size not in SIZES:
-            raise ConfigError(f"size is {self.size!r}; it must be 28 or 32.")
-        if whole(self.latent) is None or not 1 <= self.latent <= 1024:
-            raise ConfigError(f"latent is {self.latent!r}; it must be a whole number in 1..1024.")
+            if (value := whole(getattr(self, name))) is None or value not in allowed:
+                shown = " or ".join(map(str, allowed))
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be {shown}.")
+        check_settings(self)
         widths = self.widths
         if not isinstance(widths, (tuple, list)) or not all(
             whole(w) is not None and 1 <= w <= 8192 for w in widths
@@ -67,8 +60,6 @@ class VAEConfig:
             raise ConfigError(f"widths is {widths!r}; conv needs three: conv 1, conv 2, fully connected.")
         if not 1 <= len(widths) <= 8:
             raise ConfigError(f"widths has {len(widths)} entries; it must have 1 to 8.")
-        if real(self.sigma) is None or not 1e-3 <= self.sigma <= 10:  # False for NaN too
-            raise ConfigError(f"sigma is {self.sigma!r}; it must be a number in 0.001..10.")
         if self.weights > MOST_WEIGHTS:
             raise ConfigError(
                 f"The model would have {self.weights:,} weights, more than {MOST_WEIGHTS:,}; "
