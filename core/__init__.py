@@ -17,10 +17,13 @@ from core.data.samples import load_samples
 from core.evaluation.curve import elbo_curve
 from core.evaluation.evaluate import evaluate
 from core.evaluation.suite import run_suite
+from core.former_names import register
 from core.inspection import inspect_layers
 from core.training.train import train
 from core.vae.checkpoint import list_models, load_model
 from core.vae.elbo import elbo, sample_noise
+
+register()
 
 __all__ = [
     "attack",

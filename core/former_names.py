@@ -1,0 +1,42 @@
+"""Modules by the names that they had before core had wings: scripts that import them by these go on."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+_SAME = {
+    "vae": "model config likelihood latent elbo checkpoint validate consistency",
+    "bounds": "ball",
+    "data": "files",
+    "certificates": "prove methods certificate radius guard",
+    "certificates.elbo_bounds": "relaxation alpha ascent branching",
+    "certificates.noise": "expectation statistics",
+    "training": "train settings objective recipes fast_ibp schedule resume metrics baseline workers",
+    "evaluation": "evaluate curve verdicts results results_files",
+    "inspection": "lessons",
+    "claims": "claim verify",
+}
+_OTHER = {
+    "picture": "data.pictures",
+    "fit": "data.digits",
+    "plain": "scalars",
+    "problem": "certificates.question",
+    "layers": "certificates.elbo_bounds.layer_bounds",
+    "robust": "certificates.elbo_bounds.robust_elbo",
+    "slopes": "certificates.elbo_bounds.relaxation_parameters",
+    "shells": "certificates.noise.truncation",
+    "sampled": "certificates.noise_certificate",
+    "bounds.cuts": "bounds.intersect",
+    "bounds.passage": "bounds.backward",
+    "bounds.compact": "bounds.dead_units",
+    "bounds.kinds": "bounds.rule_table",
+    "bounds.forms": "certificates.semidefinite.zonotope",
+}
+
+
+def register() -> None:
+    """Make `from core.model import VAE` and its like find the modules where they are now."""
+    same = {name: f"{wing}.{name}" for wing, names in _SAME.items() for name in names.split()}
+    for former, now in (same | _OTHER).items():
+        sys.modules[f"core.{former}"] = import_module(f"core.{now}")
