@@ -16,13 +16,12 @@ from core.data.samples import load_dataset
 from core.errors import CoreError, OutputError
 from core.isolation import isolated
 from core.training import schedule
+from core.training.distributed import Workers, restarts, workers
 from core.training.fast_ibp import initialise
 from core.training.metrics import model_metrics
 from core.training.objective import Objective, Part, Step
-from core.training.processes import restarts
 from core.training.resume import RESUME, record, restore_state, save_state
 from core.training.settings import TrainSettings
-from core.training.workers import Workers, workers
 from core.vae.checkpoint import CONFIG, save_model
 from core.vae.model import VAE, fresh_vae
 

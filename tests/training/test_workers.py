@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import core
 from core.errors import InputError
+from core.training.distributed import Workers, workers
 from core.training.resume import RESUME
-from core.training.workers import Workers, workers
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ["--widths", "12", "8", "--latent", "3", "--eps", "0.1", "--kappa", "0.3", "--lr", "0.005"]

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from core.data.samples import load_test
 from core.errors import InputError
 from core.evaluation.suite.run import run_suite
-from core.training.processes import this_rank
+from core.training.distributed import this_rank
 from core.vae.validate import check_count
 
 

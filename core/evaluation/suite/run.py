@@ -16,7 +16,7 @@ from core.evaluation.suite.merge import write_results
 from core.evaluation.suite.plan import SUITES, Data, Job, Plan, Suite, make_plan
 from core.evaluation.suite.pool import cores, one_thread, outcomes
 from core.isolation import isolated
-from core.training.processes import this_rank, wait_for_all
+from core.training.distributed import this_rank, wait_for_all
 from core.vae.validate import check_choice, check_count
 
 Progress = Callable[[float, float], None]
