@@ -21,7 +21,7 @@ from core.bounds.ball import Ball
 from core.bounds.interval import Interval
 from core.bounds.rounding import EXACT
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
-from core.training.objective import Objective, Part, Step, clean_rows
+from core.training.objective import BatchShare, ScheduleStep, TrainingObjective, clean_rows
 from core.training.recipes import plain_score
 from core.training.settings import TrainSettings
 from core.vae.config import DEFAULT_WIDTHS, VAEConfig
@@ -67,12 +67,12 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def losses(vae: VAE, kappa: float) -> dict[str, Loss]:
     """What is compared, each a function of images (B, C, H, W) and noise (1, B, k)."""
-    objective = Objective(vae, TrainSettings(model=vae.config, eps=EPS))
+    objective = TrainingObjective(vae, TrainSettings(model=vae.config, eps=EPS))
 
     def ours(weight: float) -> Loss:
         def loss(x: Tensor, noise: Tensor) -> Tensor:
-            part = Part(x, noise, x[:, :0], first=0, total=len(x))
-            return objective(part, Step(eps=EPS, kappa=weight, beta=1.0))[0]
+            part = BatchShare(x, noise, x[:, :0], first=0, total=len(x))
+            return objective(part, ScheduleStep(eps=EPS, kappa=weight, beta=1.0))[0]
 
         return loss
 

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.evaluation.results import CLOSED_FORM, Entry, Mean, Results
+from core.evaluation.results import CLOSED_FORM, Mean, ModelRow, Results
 from core.evaluation.results_files import RESULTS, read_results
 from core.vae.config import LIKELIHOODS
 from core.vae.validate import TARGETS
@@ -30,7 +30,7 @@ def rows(results: Results) -> Iterator[tuple[str, ...]]:
             yield entry.model, question, f"{eps:g}", *_values(results, entry, question, eps)
 
 
-def _values(results: Results, entry: Entry, target: str, eps: float) -> list[str]:
+def _values(results: Results, entry: ModelRow, target: str, eps: float) -> list[str]:
     images = results.suite.images
     decoder, closed = results.decoder(entry.likelihood, target, images)
     lines = (

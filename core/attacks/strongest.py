@@ -42,7 +42,7 @@ Descent = Generator[Tensor, Evaluation, Elite]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Budget:
     """How a budget is spent: starts beside the given ones and the scouts, rounds, steps of the last polish.
 
     new == 0: the budget is too small for that.
@@ -72,7 +72,7 @@ class Strongest(Attack):
     name = "strongest"
     precise = True
 
-    def _plan(self, starts: int) -> Plan:
+    def _plan(self, starts: int) -> Budget:
         budget = BUDGET * self.steps * self.restarts
         scouts = len(self._scouts())
         given = 1 + starts + scouts
@@ -81,9 +81,9 @@ class Strongest(Attack):
         first = scouts * SCOUT + new // 2 + count * FIRST[1] + KEPT[0] * KEPT[1]
         left = budget - first - sum(best * steps for best, steps, _ in POLISH) - JUMPS
         if left < 0:
-            return Plan(0, 0, budget)
+            return Budget(0, 0, budget)
         each = KICKS // 2 + FRESH // 2 + (KICKS + FRESH) * SHORT
-        return Plan(new, left // each, POLISH[-1][1] + left % each)
+        return Budget(new, left // each, POLISH[-1][1] + left % each)
 
     def evaluations(self, starts: int) -> int:
         plan = self._plan(starts)

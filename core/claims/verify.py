@@ -27,7 +27,7 @@ from core.vae.threat import Threat
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """Whether a claim holds; the bound that was computed again, in nats; and a sentence that says so."""
 
     holds: bool
@@ -38,7 +38,7 @@ class Verdict:
 @isolated()
 def verify_claim(
     claim: Claim, model: str | Path | None = None, progress: Callable[[int, int], None] | None = None
-) -> Verdict:
+) -> Verification:
     """Compute the bound again, from the claim alone and the weights.
 
     model     folder with the weights, where they are not those of a shipped model.
@@ -70,7 +70,7 @@ def verify_claim(
     folder = find_model(claim.model if model is None else model)
     check_name(claim, folder.name)
     if model_digest(folder) != claim.weights:
-        return Verdict(
+        return Verification(
             False, math.nan, f"Not verified: {folder.name} has other weights than were certified."
         )
     vae, stopped = load_model(folder), False
@@ -87,7 +87,7 @@ def verify_claim(
     x, noise, bound, short = _image(vae, claim), _noise(vae, claim), math.nan, ""
     drawn = claim.states == "draws" and claim.witness
     if drawn and not same_noise(check_witness(claim.witness, vae, claim.draws), noise):
-        return Verdict(
+        return Verification(
             False, math.nan, "Not verified: the certificate's witness has other noise than its seed gives."
         )
     for iterations in dict.fromkeys((claim.iterations, 2 * claim.iterations)):
@@ -96,13 +96,13 @@ def verify_claim(
         if bound >= claim.bound if claim.side == "lower" else bound <= claim.bound:
             wrong = _differs(claim, _expected(claim, folder, x, proved))
             said = "Holds." if wrong is None else f"Not verified: {wrong}"
-            return Verdict(wrong is None, bound, f"{said} {proved.statement()}")
+            return Verification(wrong is None, bound, f"{said} {proved.statement()}")
         if stopped:
             raise Cancelled(
                 "The check was stopped before it had an answer: that says nothing of the certificate."
             )
         short = "vacuous" if proved.vacuous[0] else f"{shown_bound(bound, claim.side)} nats"
-    return Verdict(
+    return Verification(
         False, bound, f"Not verified: {claim.bound:.2f} nats are claimed, {short} is what can be proved."
     )
 

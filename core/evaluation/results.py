@@ -28,7 +28,7 @@ _WORD = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True)
-class Suite:
+class SuiteRecord:
     """How the results were made.
 
     images, subset  all images, and how many of them the slow methods were run on.
@@ -118,7 +118,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelRow:
     """One model: how it was trained, and its clean terms over all test images, in nats.
 
     eps, target  what it was trained against. constant: the constant decoder there.
@@ -165,8 +165,8 @@ class Results:
     """All that was evaluated. `entries` and `means` are in the order of the files."""
 
     folder: Path
-    suite: Suite
-    entries: tuple[Entry, ...]
+    suite: SuiteRecord
+    entries: tuple[ModelRow, ...]
     means: tuple[Mean, ...]
 
     @cached_property
@@ -246,7 +246,7 @@ class Results:
     def radii(self) -> tuple[float, ...]:
         return tuple(sorted({mean.eps for mean in self.means}))
 
-    def entry(self, model: str) -> Entry:
+    def entry(self, model: str) -> ModelRow:
         return next(entry for entry in self.entries if entry.model == model)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from core.data.samples import ASSETS
 from core.errors import DataError
 from core.evaluation.evaluate import CONSTANT
-from core.evaluation.results import Entry, Mean, Results, Suite
+from core.evaluation.results import Mean, ModelRow, Results, SuiteRecord
 from core.vae import checkpoint
 from core.vae.config import LIKELIHOODS
 
@@ -47,7 +47,7 @@ def read_results(folder: Path | str) -> Results:
     if not folder.is_dir():
         raise DataError(f"There are no results in {folder} yet. Compute them with `{COMMAND}`.")
     suite = _read_suite(folder / SUITE)
-    entries, means = _read_rows(folder / TABLE, Entry), _read_rows(folder / SUMMARY, Mean)
+    entries, means = _read_rows(folder / TABLE, ModelRow), _read_rows(folder / SUMMARY, Mean)
     names = [entry.model for entry in entries]
     if len(set(names)) < len(names):
         raise DataError(f"{folder / TABLE} names a model twice. {_AGAIN}")
@@ -59,7 +59,7 @@ def read_results(folder: Path | str) -> Results:
     return Results(folder, suite, entries, means)
 
 
-def _read_suite(path: Path) -> Suite:
+def _read_suite(path: Path) -> SuiteRecord:
     try:
         values = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
@@ -68,13 +68,13 @@ def _read_suite(path: Path) -> Suite:
         found = values.get("format") if isinstance(values, dict) else None
         raise DataError(f"{path} has format {str(found)[:20]}; this version reads {FORMAT}. {_AGAIN}")
     try:
-        known = {field.name: values[field.name] for field in fields(Suite) if field.name != "skipped"}
+        known = {field.name: values[field.name] for field in fields(SuiteRecord) if field.name != "skipped"}
         skipped = (
             (str(gap["model"]), str(gap["target"]), str(gap["method"]), float(f"{float(eps):.12g}"))
             for gap in values.get("not_computed", [])
             for eps in gap["eps"]
         )
-        return Suite(**known, skipped=frozenset(skipped))
+        return SuiteRecord(**known, skipped=frozenset(skipped))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({str(error)[:200]}). {_AGAIN}") from error
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from core.training.fast_ibp import growth
-from core.training.recipes import RECIPES, Threat, plain_score
+from core.training.recipes import RECIPES, Batch, plain_score
 from core.training.settings import TrainSettings
 from core.vae.model import VAE
 
 
 @dataclass(frozen=True)
-class Step:
+class ScheduleStep:
     """Where a step stands in its schedules: radius, weight of the clean ELBO, weight of the KL."""
 
     eps: float
@@ -23,7 +23,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchShare:
     """The share of a batch that one worker has.
 
     x (B, C, H, W), noise (1, B, k), jitter (B, C, H, W) or (B, 0); images first, first + 1, ... of a
@@ -37,7 +37,7 @@ class Part:
     total: int
 
 
-class Objective(nn.Module):
+class TrainingObjective(nn.Module):
     """A module around the VAE, so that DistributedDataParallel finds the weights.
 
     Each image of a batch plays one part, spread evenly over it: a share kappa is scored clean, the others
@@ -50,7 +50,7 @@ class Objective(nn.Module):
         self.vae = vae
         self._settings = settings
 
-    def forward(self, part: Part, step: Step) -> tuple[Tensor, Tensor]:
+    def forward(self, part: BatchShare, step: ScheduleStep) -> tuple[Tensor, Tensor]:
         """The part's share of the loss, a sum over its images divided by `total`; and what it adds to
         (clean sum, clean count, robust sum, robust count), in nats, detached."""
         rows = clean_rows(part.first, len(part.x), step.kappa).to(part.x.device)
@@ -61,14 +61,16 @@ class Objective(nn.Module):
             sums[2:] = sums[:2]
         return -gain / part.total, sums
 
-    def _scored(self, part: Part, order: Tensor, clean: int, step: Step) -> tuple[Tensor, Tensor]:
+    def _scored(
+        self, part: BatchShare, order: Tensor, clean: int, step: ScheduleStep
+    ) -> tuple[Tensor, Tensor]:
         """What the images add to the objective, regularisers included, and their scores, in this order:
         so many clean ones first."""
         s, x, noise = self._settings, part.x[order], part.noise[:, order]
         if clean == len(x):  # also a worker without images, which has gradients too: zeros
             score = plain_score(self.vae, x, noise, x, step.beta)
             return score.sum(), score
-        threat = Threat(
+        batch = Batch(
             x=x,
             noise=noise,
             jitter=part.jitter[order],
@@ -79,7 +81,7 @@ class Objective(nn.Module):
             share=s.share,
             steps=s.attack_steps,
         )
-        score = RECIPES[s.recipe](self.vae, threat)
+        score = RECIPES[s.recipe](self.vae, batch)
         gain = score.value.sum()
         if s.regularise > 0 and step.eps < s.eps and score.bounds is not None:
             fade = s.regularise * (1 - step.eps / s.eps)

@@ -23,7 +23,7 @@ from core.vae.model import VAE
 
 
 @dataclass(frozen=True)
-class Threat:
+class Batch:
     """A batch and what may happen to it.
 
     x, noise, jitter  images (B, C, H, W); draws (1, B, k); uniform numbers in [0, 1), shape of x.
@@ -74,51 +74,51 @@ def plain_score(vae: VAE, x: Tensor, noise: Tensor, t: Tensor, beta: float) -> T
     return recon - beta * kl
 
 
-def _ibp(vae: VAE, threat: Threat) -> Score:
+def _ibp(vae: VAE, batch: Batch) -> Score:
     """The paper's: the bound by interval propagation over the whole ball (arXiv 2004.10608, section 3)."""
-    return _interval(vae, threat, threat.ball.box)
+    return _interval(vae, batch, batch.ball.box)
 
 
-def _crown_ibp(vae: VAE, threat: Threat) -> Score:
+def _crown_ibp(vae: VAE, batch: Batch) -> Score:
     """One backward pass of linear bounds over the intervals (Zhang et al. 2020, arXiv 1906.06316)."""
-    clean, noise = threat.x[: threat.clean], threat.noise[:, threat.clean :]
-    t = None if threat.target == "likelihood" else threat.ball.center
-    relaxation = Relaxation(vae, threat.ball, noise, t, weight=1, arithmetic=EXACT)
+    clean, noise = batch.x[: batch.clean], batch.noise[:, batch.clean :]
+    t = None if batch.target == "likelihood" else batch.ball.center
+    relaxation = Relaxation(vae, batch.ball, noise, t, weight=1, arithmetic=EXACT)
     bounds = relaxation.interval_bounds()
-    plain = plain_score(vae, clean, threat.noise[:, : threat.clean], clean, threat.beta)
+    plain = plain_score(vae, clean, batch.noise[:, : batch.clean], clean, batch.beta)
     return Score(torch.cat([plain, relaxation.bound(bounds, Slopes())]), bounds)
 
 
-def _sabr(vae: VAE, threat: Threat) -> Score:
+def _sabr(vae: VAE, batch: Batch) -> Score:
     """The interval bound over a small box around an attacked point (Müller et al. 2023, arXiv
     2210.04871): radius share * eps, moved so that it lies in the ball."""
-    box, reach = threat.ball.box, threat.share * threat.eps
-    point = attacked(vae, threat)
+    box, reach = batch.ball.box, batch.share * batch.eps
+    point = attacked(vae, batch)
     center = torch.minimum(torch.maximum(point, box.lower + reach), box.upper - reach)
     small = Interval(torch.maximum(center - reach, box.lower), torch.minimum(center + reach, box.upper))
-    return _interval(vae, threat, small)
+    return _interval(vae, batch, small)
 
 
-def _mtl_ibp(vae: VAE, threat: Threat) -> Score:
+def _mtl_ibp(vae: VAE, batch: Batch) -> Score:
     """share of the interval bound, the rest attained by an attack (De Palma et al. 2024, arXiv
     2305.13991)."""
-    bound = _ibp(vae, threat)
-    value = threat.share * bound.value + (1 - threat.share) * _adversarial(vae, threat).value
+    bound = _ibp(vae, batch)
+    value = batch.share * bound.value + (1 - batch.share) * _adversarial(vae, batch).value
     return Score(value, bound.bounds)
 
 
-def _adversarial(vae: VAE, threat: Threat) -> Score:
+def _adversarial(vae: VAE, batch: Batch) -> Score:
     """What an attack attains (Madry et al. 2018): no proof is trained for."""
-    return _at(vae, threat, attacked(vae, threat))
+    return _at(vae, batch, attacked(vae, batch))
 
 
-def _noise(vae: VAE, threat: Threat) -> Score:
+def _noise(vae: VAE, batch: Batch) -> Score:
     """A random point of the ball in place of the worst one."""
-    box = threat.ball.box
-    return _at(vae, threat, box.lower + threat.jitter[threat.clean :] * box.width)
+    box = batch.ball.box
+    return _at(vae, batch, box.lower + batch.jitter[batch.clean :] * box.width)
 
 
-Recipe = Callable[[VAE, Threat], Score]
+Recipe = Callable[[VAE, Batch], Score]
 RECIPES: dict[str, Recipe] = {
     "ibp": _ibp,
     "crown-ibp": _crown_ibp,
@@ -129,31 +129,31 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def _interval(vae: VAE, threat: Threat, box: Interval) -> Score:
+def _interval(vae: VAE, batch: Batch, box: Interval) -> Score:
     """The interval bound over a box for each of the other images."""
-    x = Interval(threat.behind_clean(box.lower), threat.behind_clean(box.upper), points=threat.clean)
-    bounds = interval_bounds(vae, x, threat.noise)
-    t = x if threat.target == "likelihood" else Interval(threat.x, threat.x)
+    x = Interval(batch.behind_clean(box.lower), batch.behind_clean(box.upper), points=batch.clean)
+    bounds = interval_bounds(vae, x, batch.noise)
+    t = x if batch.target == "likelihood" else Interval(batch.x, batch.x)
     terms = separate_terms(vae, bounds, t)
-    return Score(terms.recon - threat.beta * terms.kl, bounds)
+    return Score(terms.recon - batch.beta * terms.kl, bounds)
 
 
-def _at(vae: VAE, threat: Threat, point: Tensor) -> Score:
+def _at(vae: VAE, batch: Batch, point: Tensor) -> Score:
     """What is attained at a point for each of the other images."""
-    x = threat.behind_clean(point)
-    return Score(plain_score(vae, x, threat.noise, threat.scored(x), threat.beta))
+    x = batch.behind_clean(point)
+    return Score(plain_score(vae, x, batch.noise, batch.scored(x), batch.beta))
 
 
-def attacked(vae: VAE, threat: Threat) -> Tensor:
+def attacked(vae: VAE, batch: Batch) -> Tensor:
     """A low point of each ball by a few signed gradient steps from its centre. Unlike core.attacks it
     neither scores nor keeps the best in float64: a step of training has no time for it."""
-    ball, noise = threat.ball, threat.noise[:, threat.clean :]
-    x, length = ball.center, 2.5 * threat.eps / threat.steps
-    for _ in range(threat.steps):
+    ball, noise = batch.ball, batch.noise[:, batch.clean :]
+    x, length = ball.center, 2.5 * batch.eps / batch.steps
+    for _ in range(batch.steps):
         x = x.detach().requires_grad_()
         with torch.enable_grad():
-            t = x if threat.target == "likelihood" else ball.center
-            total = plain_score(vae, x, noise, t, threat.beta).sum()
+            t = x if batch.target == "likelihood" else ball.center
+            total = plain_score(vae, x, noise, t, batch.beta).sum()
         (gradient,) = torch.autograd.grad(total, x)
         x = ball.project(x.detach() - length * gradient.sign())
     return x

@@ -19,7 +19,7 @@ from core.training import schedule
 from core.training.distributed import Workers, restarts, workers
 from core.training.fast_ibp import initialise
 from core.training.metrics import model_metrics
-from core.training.objective import Objective, Part, Step
+from core.training.objective import BatchShare, ScheduleStep, TrainingObjective
 from core.training.resume import RESUME, record, restore_state, save_state
 from core.training.settings import TrainSettings
 from core.vae.checkpoint import CONFIG, save_model
@@ -92,7 +92,7 @@ def train(
         group.wait()  # all have read what the first one is about to write
         if first == 0 and group.first:
             save_state(vae, optimiser, settings, out, epoch=0)
-        objective: nn.Module = Objective(vae, settings)
+        objective: nn.Module = TrainingObjective(vae, settings)
         if group.size > 1:
             objective = DistributedDataParallel(objective)
         for epoch in range(first, settings.epochs):
@@ -144,7 +144,7 @@ def _epoch(
     generator = torch.Generator("cpu").manual_seed(settings.seed * 1_000_003 + epoch)
     order = torch.randperm(len(x), generator=generator, dtype=torch.int64, device="cpu")
     batches = order.split(settings.batch)
-    sums, now = torch.zeros(4, dtype=torch.float64, device="cpu"), Step(0.0, 1.0, settings.beta)
+    sums, now = torch.zeros(4, dtype=torch.float64, device="cpu"), ScheduleStep(0.0, 1.0, settings.beta)
     for index, images in enumerate(batches):
         at = epoch + index / len(batches)
         now = _step(settings, at)
@@ -173,19 +173,19 @@ def _epoch(
     )
 
 
-def _step(settings: TrainSettings, at: float) -> Step:
+def _step(settings: TrainSettings, at: float) -> ScheduleStep:
     """The schedules at a point of the training, in epochs."""
     beta = settings.beta * schedule.ramp(at, 0, settings.kl_warmup)
     if settings.eps == 0:
-        return Step(0.0, 1.0, beta)
+        return ScheduleStep(0.0, 1.0, beta)
     when = settings.warmup, settings.ramp
     eps = schedule.eps_at(at, settings.eps, *when)
-    return Step(eps, schedule.kappa_at(at, settings.kappa, *when), beta)
+    return ScheduleStep(eps, schedule.kappa_at(at, settings.kappa, *when), beta)
 
 
 def _part(
     x: Tensor, images: Tensor, settings: TrainSettings, generator: torch.Generator, group: Workers
-) -> Part:
+) -> BatchShare:
     """This worker's share of a batch, with the numbers that it would have in one process."""
     mine = group.share(len(images))
     count, latent, shape = len(images), settings.model.latent, settings.model.shape
@@ -193,4 +193,4 @@ def _part(
     noise = torch.randn(1, count, latent, generator=generator, dtype=torch.float32, device="cpu")
     jitter = torch.rand(size, generator=generator, dtype=torch.float32, device="cpu")
     noise, jitter = noise[:, mine].to(x.device), jitter[mine].to(x.device)
-    return Part(x[images[mine].to(x.device)], noise, jitter, mine.start, len(images))
+    return BatchShare(x[images[mine].to(x.device)], noise, jitter, mine.start, len(images))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.evaluation.results import STANDARD, Entry, Results
+from core.evaluation.results import STANDARD, ModelRow, Results
 from core.vae.validate import TARGETS
 from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State, default_state, to_params
 from dashboard.addresses.reader import Message, Reader
@@ -58,7 +58,7 @@ def usual(results: Results, names: Sequence[str]) -> tuple[str, ...]:
     entries = [results.entry(name) for name in names]
     # The largest eps first, convolutional before fully connected, the paper's recipe before others.
     entries.sort(key=lambda entry: (-entry.eps, entry.arch != "conv", entry.recipe != "ibp"))
-    wanted: tuple[Callable[[Entry], bool], ...] = (
+    wanted: tuple[Callable[[ModelRow], bool], ...] = (
         lambda entry: entry.kind == STANDARD,
         lambda entry: entry.robust and entry.target == TARGETS[0],
         lambda entry: entry.robust and entry.target == TARGETS[1],

@@ -15,8 +15,8 @@ from torch import Tensor
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval
 from core.certificates.elbo_bounds.robust_elbo import robust_elbo
-from core.training.objective import Objective, Part, Step, clean_rows
-from core.training.recipes import RECIPES, Threat, attacked
+from core.training.objective import BatchShare, ScheduleStep, TrainingObjective, clean_rows
+from core.training.recipes import RECIPES, Batch, attacked
 from core.training.settings import TrainSettings
 from core.vae.elbo import elbo_terms
 from core.vae.model import VAE
@@ -25,20 +25,20 @@ from tests.conftest import make_images, make_vae
 EPS = 0.05
 
 
-def problem(arch: str = "mlp", likelihood: str = "bernoulli", count: int = 6) -> tuple[VAE, Part]:
+def problem(arch: str = "mlp", likelihood: str = "bernoulli", count: int = 6) -> tuple[VAE, BatchShare]:
     vae = make_vae(arch, likelihood, seed=4).double().requires_grad_(True)
     generator = torch.Generator().manual_seed(1)
     x = make_images(vae, count).double()
     noise = torch.randn(1, count, vae.config.latent, generator=generator).double()
     jitter = torch.rand(x.shape, generator=generator).double()
-    return vae, Part(x, noise, jitter, first=0, total=count)
+    return vae, BatchShare(x, noise, jitter, first=0, total=count)
 
 
-def threat(part: Part, target: str, share: float = 0.5) -> Threat:
-    return Threat(part.x, part.noise, part.jitter, 0, EPS, target, beta=1.0, share=share, steps=3)
+def threat(part: BatchShare, target: str, share: float = 0.5) -> Batch:
+    return Batch(part.x, part.noise, part.jitter, 0, EPS, target, beta=1.0, share=share, steps=3)
 
 
-def scores(recipe: str, vae: VAE, part: Part, target: str, share: float = 0.5) -> Tensor:
+def scores(recipe: str, vae: VAE, part: BatchShare, target: str, share: float = 0.5) -> Tensor:
     return RECIPES[recipe](vae, threat(part, target, share)).value.detach()
 
 
@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_value(recipe: str, arch: str, likelihood: s
     vae, part = problem(arch, likelihood)
     regularise = 10.0 if recipe == "ibp" else 0.0
     settings = TrainSettings(model=vae.config, eps=0.1, recipe=recipe, target=target, regularise=regularise)
-    objective, step = Objective(vae, settings), Step(EPS, kappa=0.4, beta=1.0)
+    objective, step = TrainingObjective(vae, settings), ScheduleStep(EPS, kappa=0.4, beta=1.0)
     loss, _ = objective(part, step)
     loss.backward()
     generator = torch.Generator().manual_seed(2)
@@ -72,8 +72,8 @@ def test_the_gradient_is_that_of_the_value(recipe: str, arch: str, likelihood: s
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_the_mix_of_clean_and_robust(target: str) -> None:
     vae, part = problem(count=10)
-    objective = Objective(vae, TrainSettings(model=vae.config, eps=0.1, target=target))
-    loss, sums = objective(part, Step(EPS, kappa=0.3, beta=1.0))
+    objective = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1, target=target))
+    loss, sums = objective(part, ScheduleStep(EPS, kappa=0.3, beta=1.0))
     clean = clean_rows(0, 10, 0.3)
     recon, kl = elbo_terms(vae, part.x, part.noise, part.x)
     box = Ball(part.x, torch.full((10,), EPS)).box
@@ -87,11 +87,11 @@ def test_the_mix_of_clean_and_robust(target: str) -> None:
 
 def test_without_a_robust_part_both_means_are_the_clean_one() -> None:
     vae, part = problem()
-    loss, sums = Objective(vae, TrainSettings(model=vae.config))(part, Step(0.0, 1.0, 1.0))
+    loss, sums = TrainingObjective(vae, TrainSettings(model=vae.config))(part, ScheduleStep(0.0, 1.0, 1.0))
     recon, kl = elbo_terms(vae, part.x, part.noise, part.x)
     torch.testing.assert_close(loss, -(recon - kl).mean())
     assert sums[:2].tolist() == sums[2:].tolist()
-    heavy, _ = Objective(vae, TrainSettings(model=vae.config))(part, Step(0.0, 1.0, 4.0))
+    heavy, _ = TrainingObjective(vae, TrainSettings(model=vae.config))(part, ScheduleStep(0.0, 1.0, 4.0))
     torch.testing.assert_close(heavy, -(recon - 4 * kl).mean())
 
 
@@ -153,11 +153,11 @@ def test_the_attack_stays_in_the_ball_and_goes_down() -> None:
 
 def test_regularisers_fade_with_the_ramp() -> None:
     vae, part = problem()
-    plain = Objective(vae, TrainSettings(model=vae.config, eps=0.1))
-    strict = Objective(vae, TrainSettings(model=vae.config, eps=0.1, regularise=30.0))
+    plain = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1))
+    strict = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1, regularise=30.0))
 
     def extra(eps: float) -> float:
-        step = Step(eps, kappa=0.0, beta=1.0)
+        step = ScheduleStep(eps, kappa=0.0, beta=1.0)
         return (strict(part, step)[0] - plain(part, step)[0]).item()
 
     assert extra(0.1) == 0

@@ -17,7 +17,7 @@ import core
 from core.command_line import cli
 from core.data.samples import load_dataset
 from core.errors import CoreError, DataError, OutputError
-from core.training.objective import Objective
+from core.training.objective import TrainingObjective
 from core.training.settings import TrainSettings
 from core.training.train import EpochReport
 from core.vae.config import VAEConfig
@@ -100,13 +100,13 @@ def test_record_beside_the_weights(settings: TrainSettings, mnist: Path, tmp_pat
 def test_every_epoch_sees_every_image_once_in_another_order_with_other_noise(
     mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, seen = Objective.forward, []
+    forward, seen = TrainingObjective.forward, []
 
-    def watched(self: Objective, part: Any, step: Any) -> Any:
+    def watched(self: TrainingObjective, part: Any, step: Any) -> Any:
         seen.append((part.x, part.noise))
         return forward(self, part, step)
 
-    monkeypatch.setattr(Objective, "forward", watched)
+    monkeypatch.setattr(TrainingObjective, "forward", watched)
     core.train(PLAIN, tmp_path / "a", data=mnist)
     core.train(replace(PLAIN, seed=1), tmp_path / "b", data=mnist)
     x, _ = load_dataset("mnist", "train", mnist)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.attacks import attack
 from core.data.samples import save_image
-from core.evaluation.suite.plan import Entry
+from core.evaluation.suite.plan import SuiteModel
 from core.vae.elbo import sample_noise
 from core.vae.model import VAE
 
@@ -24,7 +24,7 @@ def prior_grid(vae: VAE) -> Tensor:
     return _grid(_mean(vae, sample_noise(vae, SIDE * SIDE, seed=0)), SIDE)
 
 
-def reconstruction_grid(vae: VAE, x: Tensor, y: Tensor, entry: Entry, steps: int) -> Tensor:
+def reconstruction_grid(vae: VAE, x: Tensor, y: Tensor, entry: SuiteModel, steps: int) -> Tensor:
     """Four rows: the first image x (N, C, H, W) of each class y (N,), its reconstruction from the posterior
     mean, the image attacked by pgd at the radius and target of the training, and the reconstruction of
     that. -> (C, 4 H, classes * W) in [0, 1].
@@ -39,7 +39,7 @@ def reconstruction_grid(vae: VAE, x: Tensor, y: Tensor, entry: Entry, steps: int
     return _grid(torch.cat(seen), len(digits))
 
 
-def write_grids(vae: VAE, x: Tensor, y: Tensor, entry: Entry, steps: int, folder: Path) -> None:
+def write_grids(vae: VAE, x: Tensor, y: Tensor, entry: SuiteModel, steps: int, folder: Path) -> None:
     """<model>-prior.png and <model>-reconstructions.png."""
     save_image(prior_grid(vae)[None], folder / f"{entry.name}-prior.png")
     grid = reconstruction_grid(vae, x, y, entry, steps)

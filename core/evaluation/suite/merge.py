@@ -30,7 +30,7 @@ from core.data.files import write_bytes
 from core.evaluation.suite.bootstrap import interval, resamples
 from core.evaluation.suite.grids import write_grids
 from core.evaluation.suite.log import Arrays
-from core.evaluation.suite.plan import Data, Entry, Job, Plan
+from core.evaluation.suite.plan import Data, Job, Plan, SuiteModel
 from core.evaluation.suite.tables import Table, constant_tables, model_table, own_constant
 from core.evaluation.suite.work import load_entry
 from core.training.metrics import CERTIFIED, active_units
@@ -113,7 +113,7 @@ def _summary(plan: Plan, tables: Iterable[Table]) -> Iterator[list[object]]:
                 yield [*threat, quantity, method, *stated, mean, low, high, vacuous]
 
 
-def _model_row(table: Table, entry: Entry) -> dict[str, object]:
+def _model_row(table: Table, entry: SuiteModel) -> dict[str, object]:
     training = entry.training
     return {
         "model": entry.name,

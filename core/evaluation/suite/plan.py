@@ -82,7 +82,7 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
+class SuiteModel:
     """A model: its weights' sha256, its VAEConfig as a dict, what config.json says of its training."""
 
     name: str
@@ -102,7 +102,7 @@ class Plan:
     suite: Suite
     device: str
     dataset: str
-    entries: dict[str, Entry]
+    entries: dict[str, SuiteModel]
     images: int
     header: dict[str, Any]
     jobs: dict[Job, int]
@@ -121,7 +121,7 @@ def make_plan(
 ) -> Plan:
     """Raises the errors of `load_model`, InputError for images that a model cannot take."""
     check_labels(x, y)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, SuiteModel] = {}
     for model in models:
         entry = _entry(model, x)
         if entries.get(entry.name, entry).folder != entry.folder:
@@ -139,7 +139,7 @@ def make_plan(
     return Plan(suite, device, dataset, entries, len(x), json.loads(json.dumps(header)), jobs)
 
 
-def _entry(model: str | Path, x: Tensor) -> Entry:
+def _entry(model: str | Path, x: Tensor) -> SuiteModel:
     folder = find_model(model).resolve()
     config = load_config(folder)
     check_images(load_model(folder), x)
@@ -149,7 +149,7 @@ def _entry(model: str | Path, x: Tensor) -> Entry:
             f"{folder} does not say in its config.json how it was trained ({', '.join(_TRAINING)}); "
             "train it with this version, or leave it out."
         )
-    return Entry(folder.name, folder, weights_digest(folder), config["model"], training)
+    return SuiteModel(folder.name, folder, weights_digest(folder), config["model"], training)
 
 
 def weights_digest(folder: Path) -> str:

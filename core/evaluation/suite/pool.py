@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from core.errors import CheckpointError, ModelNotFoundError, WorkerError
-from core.evaluation.suite.plan import Entry, Job, Plan, Suite
+from core.evaluation.suite.plan import Job, Plan, Suite, SuiteModel
 from core.evaluation.suite.work import Images, Values, Worker
 
 Outcome = tuple[Job, Values | CheckpointError | ModelNotFoundError]
@@ -101,7 +101,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _start(suite: Suite, entries: dict[str, Entry], device: str, end: Connection) -> None:
+def _start(suite: Suite, entries: dict[str, SuiteModel], device: str, end: Connection) -> None:
     """Prepares a worker process."""
     global _worker
     threading.Thread(target=_follow, args=(end,), daemon=True).start()

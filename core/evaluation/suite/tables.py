@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.suite.log import Arrays
-from core.evaluation.suite.plan import COLUMNS, Entry, Job, Plan
+from core.evaluation.suite.plan import COLUMNS, Job, Plan, SuiteModel
 from core.training.baseline import fit_constant_decoder
 from core.vae.likelihood import make_likelihood
 
@@ -95,13 +95,13 @@ def constant_tables(plan: Plan, x: Tensor, levels: Tensor) -> list[Table]:
     return tables
 
 
-def own_constant(entry: Entry, x: Tensor, levels: Tensor) -> float:
+def own_constant(entry: SuiteModel, x: Tensor, levels: Tensor) -> float:
     """Mean certified ELBO of the constant decoder that was fitted for a model's own eps and target."""
     part = _constant(*_kind(entry), x, levels, entry.training["eps"], entry.training["target"])
     return fmean(part.get("certified_closed-form", part["clean"]).tolist())
 
 
-def _kind(entry: Entry) -> tuple[str, float]:
+def _kind(entry: SuiteModel) -> tuple[str, float]:
     """Likelihood and its sigma, 0 where it has none."""
     likelihood = entry.config["likelihood"]
     return likelihood, entry.config["sigma"] if likelihood == "gaussian" else 0.0

@@ -13,7 +13,7 @@ from core.certificates.certificate import Certificate, conclude
 from core.certificates.prove import certify
 from core.device import find_device
 from core.errors import CheckpointError
-from core.evaluation.suite.plan import Entry, Job, Suite, weights_digest
+from core.evaluation.suite.plan import Job, Suite, SuiteModel, weights_digest
 from core.vae.checkpoint import load_model
 from core.vae.elbo import elbo, sample_noise
 from core.vae.model import VAE
@@ -36,7 +36,7 @@ class Worker:
     Keeps the model of its last job, and which certificates say anything of it.
     """
 
-    def __init__(self, suite: Suite, entries: dict[str, Entry], device: str) -> None:
+    def __init__(self, suite: Suite, entries: dict[str, SuiteModel], device: str) -> None:
         self._suite, self._entries, self._device = suite, entries, find_device(device)
         self._loaded: tuple[str, VAE] | None = None
         self._says: dict[tuple[Job, str], bool] = {}
@@ -88,7 +88,7 @@ class Worker:
         return self._loaded[1]
 
 
-def load_entry(entry: Entry) -> VAE:
+def load_entry(entry: SuiteModel) -> VAE:
     """The model that the plan was made for. Raises CheckpointError if it has other weights by now."""
     if weights_digest(entry.folder) != entry.digest:
         raise CheckpointError(f"{entry.folder} was changed while it was evaluated.")
