@@ -31,7 +31,7 @@ import core
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.guard import Guard
 from core.claims import checker
-from core.claims.claim import make_claim
+from core.claims.making import make_claim
 from core.vae.checkpoint import list_models
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")

@@ -11,7 +11,8 @@ proved = core.certify(vae, x[:8], noise, eps=0.1).lower     # proved <= found <=
 from core.attacks import attack
 from core.certificates.prove import certify, refine
 from core.certificates.radius import certified_radius
-from core.claims.claim import make_claim, read_claim
+from core.claims.claim import read_claim
+from core.claims.making import make_claim
 from core.claims.verify import verify_claim
 from core.data.samples import load_samples
 from core.evaluation.curve import elbo_curve

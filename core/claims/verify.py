@@ -16,7 +16,8 @@ from core.certificates.certificate import Certificate, shown_bound
 from core.certificates.methods import OPTIMISING, Effort
 from core.certificates.noise_certificate import Guarantee
 from core.certificates.prove import prove
-from core.claims.claim import Claim, check_claim, check_name, make_claim, worded
+from core.claims.claim import Claim, check_claim, check_name
+from core.claims.making import make_claim, worded
 from core.claims.witness import check_witness, same_noise
 from core.errors import Cancelled, ClaimError
 from core.isolation import isolated

@@ -20,7 +20,8 @@ from core.attacks import attack
 from core.certificates.certificate import over_draws, shown_bound, shown_radius
 from core.certificates.prove import certify
 from core.certificates.radius import certified_radius
-from core.claims.claim import MOST_BYTES, make_claim, read_claim
+from core.claims.claim import MOST_BYTES, read_claim
+from core.claims.making import make_claim
 from core.claims.opinion import UNREADABLE, second_opinion
 from core.claims.verify import verify_claim
 from core.command_line.options import parser, settings_of

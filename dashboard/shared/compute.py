@@ -20,7 +20,7 @@ import torch
 
 import core
 from core.certificates.noise_certificate import Guarantee
-from core.claims.claim import claim_of_proof
+from core.claims.making import claim_of_proof
 from core.claims.opinion import Opinion, second_opinion
 from core.errors import CoreError
 from core.evaluation import results_files

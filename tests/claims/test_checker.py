@@ -33,7 +33,8 @@ from benchmarks import second_opinion as second_opinion_benchmark
 from core.bounds.ball import Ball
 from core.certificates.certificate import Certificate
 from core.claims import checker
-from core.claims.claim import Claim, make_claim, read_claim, worded
+from core.claims.claim import Claim, read_claim
+from core.claims.making import make_claim, worded
 from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, UNREADABLE, second_opinion
 from core.claims.verify import verify_claim
 from core.claims.witness import pack, unpack

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 import core
-from core.claims.claim import FORMAT, MOST_BYTES, Claim, make_claim, read_claim, worded
+from core.claims.claim import FORMAT, MOST_BYTES, Claim, read_claim
+from core.claims.making import make_claim, worded
 from core.claims.verify import verify_claim
 from core.command_line.cli import main
 from core.errors import ClaimError, InputError

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 import core
-from core.claims.claim import Claim, make_claim, read_claim
+from core.claims.claim import Claim, read_claim
+from core.claims.making import make_claim
 from core.command_line import cli
 from core.command_line.cli import main
 from core.errors import CoreError, InputError, ModelNotFoundError
