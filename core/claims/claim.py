@@ -1,4 +1,4 @@
-"""A certificate of one image as a file: its fields, its checksum, and reading what anyone may have written."""
+"""A certificate of one image as a file: its fields, its checksum, and how what anyone wrote is read."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ def test_a_stronger_result_at_another_radius_counts(monkeypatch: pytest.MonkeyPa
         replace(proved, lower=values[1], vacuous=values[1].isinf()),
     )
     module = importlib.import_module("core.evaluation.curve")
-    monkeypatch.setattr(module, "attack", lambda *args, **kwargs: found)
-    monkeypatch.setattr(module, "certify", lambda *args, **kwargs: proved)
+    monkeypatch.setattr(module, "find_worst", lambda *args, **kwargs: found)
+    monkeypatch.setattr(module, "prove", lambda *args, **kwargs: proved)
     curve = core.elbo_curve(vae, x, noise, eps)
     assert curve.attained.tolist() == [-1, -5, -5, -6]
     assert curve.x_adv[:, 0, 0, 0].tolist() == [0, 1, 1, 3]
