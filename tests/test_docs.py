@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import re
 import subprocess
 import sys
@@ -78,6 +79,28 @@ def test_links_and_commands_lead_somewhere(page: Path) -> None:
     for module in modules:
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def resolve(name: str) -> object:
+    """The module, or what is in it, that a dotted name names. Raises AttributeError or ImportError."""
+    module, _, rest = name.partition(".")
+    found: object = importlib.import_module(module)
+    for part in rest.split(".") if rest else []:
+        module += f".{part}"
+        if not hasattr(found, part):
+            importlib.import_module(module)
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_files_and_names_in_the_text_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    houses = "core|dashboard|benchmarks|tests"
+    for path in re.findall(rf"`((?:{houses})/[\w./]*)`", text):
+        assert "NAME" in path or (ROOT / path).exists(), path
+    for name in re.findall(r"`(core(?:\.\w+)+)[(`]", text):
+        resolve(name)
 
 
 def test_readme_is_short_and_names_every_page() -> None:
