@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval
-from core.bounds.linear import inner, roundoff, unit_rows
+from core.bounds.linear import roundoff, rows_roundoff, unit_rows
 from core.bounds.relaxations import chord_share, half_exp_form, relu_form
 from core.bounds.rounding import ELEMENTARY, FLOAT64, Arithmetic
 from core.bounds.rule_table import is_relu
@@ -75,15 +75,16 @@ class Part:
             v, units = self.units(index), self.open[index]
             slope, radius = relu_form(self.bounds(index), self._shares[index].flatten()[units])
             errors = torch.cat([torch.zeros_like(v.slope), torch.diag(radius)], 1)
-            error = Units(errors, radius, v.lost + self.relu_roundoff(index).flatten()[units])
+            error = Units(errors, radius, v.lost + self._relu_roundoff(index)[units])
             hidden = hidden.joined(v.scaled(slope).plus(error))
             gaps = gaps.joined(v.scaled(slope - 1).plus(error))
         return hidden, gaps
 
-    def relu_roundoff(self, index: int) -> Tensor:
+    def _relu_roundoff(self, index: int) -> Tensor:
+        """How far rounding can move each output of a ReLU, flat."""
         layer, x = self.network[index], self.inputs[index]
-        rounding = roundoff(layer, x, self.arithmetic) if self.arithmetic.rounds else None
-        return torch.zeros_like(x.lower) if rounding is None else rounding
+        moved = roundoff(layer, x, self.arithmetic) if self.arithmetic.rounds else None
+        return torch.zeros_like(x.lower).flatten() if moved is None else moved.flatten()
 
 
 def encoder_part(relaxation: Relaxation, inputs: list[Interval]) -> Part:
@@ -163,13 +164,11 @@ class Before:
         constant = lost = rows.new_zeros(len(rows), 1)
         for index in reversed(range(last + 1, self._count)):
             layer, x = part.network[index], part.inputs[index]
-            rounding = roundoff(layer, x, part.arithmetic) if part.arithmetic.rounds else None
-            if rounding is not None:
-                lost = lost + inner(rows.abs(), rounding)
+            lost = lost + rows_roundoff(layer, rows, x, part.arithmetic)
             rows, more = exact_pull(layer, rows, x)
             constant = constant + more
         x, rows = part.inputs[last], rows.expand(-1, 1, *part.inputs[last].lower.shape[1:])
-        lost = lost + inner(rows.abs(), part.relu_roundoff(last))
+        lost = lost + rows_roundoff(part.network[last], rows, x, part.arithmetic)
         active = part.forms(last, torch.where(x.lower >= 0, rows, 0))
         size = active.reach + constant[:, 0].abs()
         return Rows(

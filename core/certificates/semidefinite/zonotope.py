@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
-from core.bounds.linear import inner, pull, roundoff
+from core.bounds.linear import pull, rows_roundoff
 from core.bounds.relaxations import relu_form
 from core.bounds.rounding import Arithmetic
 from core.bounds.rule_table import is_relu, is_reshape
@@ -68,9 +68,7 @@ def pull_forms(
     errors = [rows.new_zeros(len(rows), count, 0)]
     for index in reversed(range(len(network))):
         layer, x = network[index], inputs[index]
-        rounding = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
-        if rounding is not None:
-            lost = lost + inner(rows.abs(), rounding)
+        lost = lost + rows_roundoff(layer, rows, x, arithmetic)
         if is_relu(layer):
             slope, radius = relu_form(x, shares[index])
             reach = (rows * radius).flatten(2)
