@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.bounds.rounding import FLOAT64
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -55,32 +53,6 @@ class Arrow:
         """Sums of the absolute entries of the rows: a diagonal that dominates."""
         mixed = self.mixed.abs()
         return Pair(self.shared.abs().sum(1) + mixed.sum((0, 2)), self.own.abs().sum(2) + mixed.sum(1))
-
-
-def dominates(scale: Pair, factor: Tensor, form: Arrow, rounding: Tensor) -> bool:
-    """Whether factor * diag(scale) - Q is positive semidefinite, proved by a Cholesky factorisation.
-
-    scale > 0. rounding: by how much the entries of Q may be off, as a norm after scaling, both sides, by
-    1 / sqrt(scale). If the factorisation of a symmetric A of size N runs to its end, in any order of
-    summation, the smallest eigenvalue of A is above -gamma(N + 1) / (1 - gamma(N + 1)) trace(A) (Demmel
-    1989; Rump 2006, BIT 46): A is taken smaller than what is to be proved by four times as much.
-    The draws are eliminated first, which leaves every zero of the arrow a zero.
-    """
-    shared, own = scale.shared.rsqrt(), scale.own.rsqrt()
-    size = len(shared) + own.numel()
-    trace = size * factor + (form.shared.diagonal() * shared**2).abs().sum()
-    trace = trace + (form.own.diagonal(dim1=1, dim2=2) * own**2).abs().sum()
-    left = factor - rounding - 4 * FLOAT64.gamma(size + 2) * trace
-    corner = -own[:, :, None] * form.own * own[:, None]
-    corner.diagonal(dim1=1, dim2=2).add_(left)
-    lower, failed = torch.linalg.cholesky_ex(corner)
-    if not bool(torch.isfinite(left)) or bool(failed.any()):
-        return False
-    mixed = -own[:, :, None] * form.mixed.transpose(1, 2) * shared
-    mixed = torch.linalg.solve_triangular(lower, mixed, upper=False)
-    rest = -shared[:, None] * form.shared * shared - (mixed.transpose(1, 2) @ mixed).sum(0)
-    rest.diagonal().add_(left)
-    return int(torch.linalg.cholesky_ex(rest)[1]) == 0
 
 
 def separable_minimum(linear: Tensor, bend: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ Everything is free but D's size, which is the largest eigenvalue of a matrix as 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ from torch import Tensor
 from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64
 from core.certificates.elbo_bounds.ascent import ascend
+from core.certificates.semidefinite.dominance import (
+    PowerIteration,
+    dominating_factors,
+    random_vectors,
+    soft_maximum,
+)
 
 # Adam's step, what is left of it at the last one, and its memory: short, since a row has few steps.
 _STEP, _LAST, _BETAS = 0.4, 0.15, (0.7, 0.95)
@@ -32,12 +38,8 @@ _STEP, _LAST, _BETAS = 0.4, 0.15, (0.7, 0.95)
 _WARM = 0.2
 # Parabolas to begin with: bend, and tilt where nothing is known of the unit.
 _BEND, _TILT = 0.3, 0.5
-# Vectors that follow the largest eigenvalues, and how far their soft maximum reaches.
-_COLUMNS, _SOFT = 4, 0.02
-# Power iterations before the proof, and by what the eigenvalue that was found is raised until it succeeds.
-_FINAL, _RAISE = 30, (1.001, 1.01, 1.05, 1.2, 2.0)
-# Values that the matrices which are factorised at once may hold: bounds the memory.
-_VALUES = 600_000
+# Vectors that follow the largest eigenvalues, and power iterations before the proof.
+_COLUMNS, _FINAL = 4, 30
 
 
 @dataclass(frozen=True)
@@ -264,18 +266,15 @@ class Bounder:
     def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
         """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
         m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
-        generator = torch.Generator("cpu").manual_seed(0)
-        basis = torch.randn(_COLUMNS, len(forms), generator=generator, dtype=torch.float32, device="cpu")
-        top = Top(basis.to(forms).expand(len(rows.units), -1, -1))
+        basis = random_vectors(_COLUMNS, len(forms), like=forms)
+        top = PowerIteration(basis.expand(len(rows.units), -1, -1), indefinite=False)
 
         def bound() -> Tensor:
             squares = self._fast.squares(rows, m)
             root = squares.weight.clamp(min=0).sqrt()
             shape = m.scale.exp()
             gram = (forms / shape) @ forms.T
-            values = top.follow(gram, root, 1)
-            soft = _SOFT * values.detach().amax(1, keepdim=True) + 1e-30
-            factor = soft[:, 0] * torch.logsumexp(values / soft, 1)
+            factor = soft_maximum(top.follow(partial(_scaled, gram, root), 1))
             return -ceiling(squares, forms, factor[:, None] * shape, m.point)
 
         def repair() -> None:
@@ -296,8 +295,9 @@ class Bounder:
         root = squares.weight.clamp(min=0).sqrt()
         # An estimate may come from float32; what is proved does not rest on it.
         with torch.no_grad():
-            found = Top(basis).follow(gram.to(basis), root.to(basis), _FINAL).amax(1).clamp(min=0)
-        factor = dominating(gram, root, found.to(gram), len(shape))
+            top = PowerIteration(basis, indefinite=False)
+            found = top.follow(partial(_scaled, gram.to(basis), root.to(basis)), _FINAL).amax(1)
+        factor = dominating_factors(gram, root, found.clamp(min=0).to(gram), len(shape))
         large = factor[:, None] * shape
         value = ceiling(squares, forms.slope, large, m.point)
         size = squares.size + 4 * large.sum(1) + 4 * (squares.weight.abs() @ forms.reach**2)
@@ -306,58 +306,9 @@ class Bounder:
         return value.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
 
 
-class Top:
-    """The largest eigenvalues of root gram root, one a row, followed by power iteration as both change.
-
-    basis  (R, c, M): vectors to begin with.
-    """
-
-    def __init__(self, basis: Tensor) -> None:
-        self.basis = _orthonormal(basis)
-
-    def follow(self, gram: Tensor, root: Tensor, steps: int) -> Tensor:
-        """Lower bounds (R, c) on them, differentiable; gram (M, M), root (R, M)."""
-
-        def apply(v: Tensor) -> Tensor:
-            return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
-
-        with torch.no_grad():
-            for _ in range(steps):
-                self.basis = _orthonormal(apply(self.basis) + 1e-9 * self.basis)
-        return (self.basis * apply(self.basis)).sum(2)
-
-
-def _orthonormal(basis: Tensor) -> Tensor:
-    return torch.linalg.qr(basis.mT)[0].mT
-
-
-def dominating(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Tensor:
-    """Factors (R,) not below the largest eigenvalue of root H H^T root, gram = H H^T over n variables.
-
-    Each is proved by a Cholesky factorisation that runs to its end (Demmel 1989; Rump 2006, BIT 46), with
-    four times the room that its rounding, and that of gram, may take; else it is the trace.
-    """
-    trace = (root**2 * gram.diagonal()).sum(1)
-    factor = trace * (1 + 1e-9) + 1e-300
-    # Where the root is 0 so are row and column, and what is to be proved holds there.
-    size = max(1, int((root > 0).sum(1).amax()))
-    order = root.argsort(1, descending=True)[:, :size]
-    rows = torch.arange(len(root), dtype=torch.int64, device=root.device)
-    for part in rows.split(max(1, _VALUES // size**2)):
-        left, chosen = part, order[part]
-        scale = root[part].gather(1, chosen)
-        matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]
-        for more in _RAISE:
-            tried, most = more * found[left] + 1e-12 * trace[left], trace[left]
-            room = FLOAT64.gamma(n + 10) * most + FLOAT64.gamma(size + 2) * (size * tried + most)
-            matrix = matrices.clone()
-            matrix.diagonal(dim1=1, dim2=2).add_((tried - 4 * room)[:, None])
-            proved = torch.linalg.cholesky_ex(matrix)[1] == 0  # NaN fails
-            factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
-            left, matrices = left[~proved], matrices[~proved]
-            if len(left) == 0:
-                break
-    return factor
+def _scaled(gram: Tensor, root: Tensor, v: Tensor) -> Tensor:
+    """Rows v (R, c, M) times root gram root; gram (M, M), root (R, M)."""
+    return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
 
 
 def ceiling(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:

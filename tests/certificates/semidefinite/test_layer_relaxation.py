@@ -15,7 +15,6 @@ from core.certificates.semidefinite.layer_relaxation import (
     Relaxed,
     Rows,
     Units,
-    dominating,
     parabola_intercept,
 )
 
@@ -160,28 +159,6 @@ def test_optimised_bounds_are_near_the_truth_and_nearer_than_chords() -> None:
         truth += layers.value(layers.inputs(2000)).amax(0).sum().item()
     assert truth <= proved
     assert proved - truth < (chords - truth) / 2
-
-
-@given(seed=st.integers(0, 10_000), guess=st.sampled_from([0.0, 0.5, 0.999, 1.0, 3.0]))
-def test_factor_dominates_whatever_was_found(seed: int, guess: float) -> None:
-    g = torch.Generator().manual_seed(seed)
-    half, root = normal(g, 7, 12), normal(g, 4, 7).relu()
-    gram = half @ half.T
-    values = torch.linalg.eigvalsh(root[:, :, None] * gram * root[:, None]).amax(1)
-    factor = dominating(gram, root, guess * values, 12)
-    assert (factor >= values * (1 - 1e-12)).all()
-    assert (factor <= (root**2 * gram.diagonal()).sum(1) * (1 + 1e-6) + 1e-290).all()
-    if guess == 1.0:
-        assert (factor <= 1.01 * values + 1e-12).all()
-
-
-@pytest.mark.parametrize("hole", [torch.nan, torch.inf])
-def test_factor_of_what_is_no_number_is_none(hole: float) -> None:
-    half = normal(torch.Generator().manual_seed(0), 5, 9)
-    half[2, 3] = hole
-    root, guess = torch.ones(2, 5).double(), torch.ones(2).double()
-    factor = dominating(half @ half.T, root, guess, 9)
-    assert not (factor < torch.inf).any()
 
 
 def test_numbers_out_of_range_bound_nothing() -> None:
