@@ -1,4 +1,4 @@
-"""The way back through a network over given bounds, prepared once for all rows that take it."""
+"""A backward pass of linear bounds through a whole network, prepared once for all rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.bounds.rounding import Arithmetic
 from core.bounds.rule_table import is_reshape
 
 
-class Passage:
+class BackwardPass:
     """Pulls linear functions of the output of the first `count` layers back to the network's input.
 
     inputs[i] bounds the input of layer i, (N, ...), inputs[count] the output. `shares` below are the
@@ -24,16 +24,10 @@ class Passage:
     def __init__(
         self, network: Sequence[nn.Module], inputs: Sequence[Interval], count: int, arithmetic: Arithmetic
     ) -> None:
-        self._bounds = inputs[: count + 1]
         small = compact(network[:count], inputs[:count])
         self._layers, self._kept = small.layers, small.kept
         self._inputs = [*small.inputs, inputs[count]]
         self._lost = self._roundoffs(arithmetic) if arithmetic.rounds else {}
-
-    def leads_through(self, inputs: Sequence[Interval], count: int) -> bool:
-        """Whether it was prepared for these very bounds."""
-        same = zip(inputs[:count], self._bounds[:-1], strict=False)
-        return count == len(self._layers) and all(x is y for x, y in same)
 
     def _roundoffs(self, arithmetic: Arithmetic) -> dict[int, Tensor]:
         """How far rounding can move each output of a layer, (N, ...).

@@ -18,7 +18,7 @@ from core.bounds.linear import inner, pull
 from core.bounds.rounding import proved
 from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.inspection.layers import values_of
 from core.vae.latent import kl_divergence
@@ -51,7 +51,7 @@ def linear_losses(
 
     None where the bound is not finite: there is nothing to divide.
     """
-    slope, constant, lost = relaxation.planes(bounds, slopes, mixes)
+    slope, constant, lost = LinearBounds(relaxation, bounds).planes(slopes, mixes)
     values = proved((relaxation.ball.lowest(slope) + constant - lost)[:, 0])
     best = int(values.argmax())
     if not bool(values[best].isfinite()):
@@ -83,7 +83,7 @@ def _walk(
     on_mu, scale = rows.sum(1), (rows * noise).sum(1)
     mu, logvar = (x.lower for x in seen.posterior)
     kl = kl_divergence(mu, logvar)
-    back, more, _ = relaxation.exact().pull_posterior(on_mu, scale, bounds, slopes)
+    back, more, _ = LinearBounds(relaxation.exact(), bounds).pull_posterior(on_mu, scale, slopes)
     held = inner(on_mu, mu) + inner(scale, (logvar / 2).exp()) - weight * kl
     parts[CODE] = (held - inner(back, seen.encoder[-1].lower) - more).sum().item()
     _through("encoder", vae.encoder, back, bounds.encoder, seen.encoder, slopes.encoder, parts)

@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from core.bounds.intersect import cut, cut_units, open_units
-from core.bounds.interval import Interval, propagate
+from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64, proved
-from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.alpha import optimise
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 
 # Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
@@ -93,7 +92,7 @@ class Branching:
     def run(self, rounds: int) -> Iterator[Tensor]:
         """Yields the bound (1,) after each round of splits, never lower than before."""
         posterior = self._bounds.encoder[-1]
-        floor = self._root.bound(self._bounds, self._slopes)
+        floor = LinearBounds(self._root, self._bounds).bound(self._slopes)
         leaves = self._evaluate(posterior, self._slopes, floor)
         for _ in range(rounds):
             order = leaves.value.argsort()
@@ -106,15 +105,11 @@ class Branching:
             yield leaves.value.min()[None]
 
     def _linear_forms(self) -> dict[int, Form]:
-        network, forms = self._root.vae.decoder, {}
-        for index, layer in enumerate([*network, None]):
-            if layer is not None and not is_relu(layer):
-                continue
-            x = self._bounds.decoder[index]
-            units = open_units(x, layer is not None)
+        linear, forms = LinearBounds(self._root, self._bounds), {}
+        for index in linear.decoder.stops:
+            units = open_units(self._bounds.decoder[index], index < len(linear.decoder.network))
             if len(units) > 0:
-                rows = self._root.units_to_posterior(index, units, self._bounds, Slopes())
-                forms[index] = Form(units, *rows)
+                forms[index] = Form(units, *DecoderUnits(linear, index).to_posterior(units, Slopes()))
         return forms
 
     def _leaf_bounds(self, posterior: Interval) -> LayerBounds:
@@ -122,14 +117,13 @@ class Branching:
         root, count = self._root, len(posterior.lower)
         encoder = [x.map(lambda v: v.expand(count, *v.shape[1:])) for x in self._bounds.encoder[:-1]]
         known = [x.map(lambda v: self._per_draw(v, count)) for x in self._bounds.decoder]
+        bounds = LayerBounds([*encoder, posterior], known)
         decoder = [cut(known[0], latent_bounds(posterior, root.noise, root.arithmetic))]
-        for index, layer in enumerate(root.vae.decoder, 1):
-            x = cut(known[index], propagate(layer, decoder[-1], root.arithmetic))
+        for index in bounds.halves(root.vae)[1].walk(decoder, root.arithmetic):
             if index in self._forms:
                 form = self._forms[index]
-                x = cut_units(x, form.units, form.over(posterior, root))
-            decoder.append(x)
-        return LayerBounds([*encoder, posterior], decoder)
+                decoder[-1] = cut_units(decoder[-1], form.units, form.over(posterior, root))
+        return LayerBounds(bounds.encoder, decoder)
 
     def _per_draw(self, v: Tensor, count: int) -> Tensor:
         """(S, ...) -> (S * M, ...)."""
@@ -141,7 +135,7 @@ class Branching:
         fast = self._fast.copies(count)
         for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
             pass
-        value = proved(self._root.copies(count).bound(bounds, slopes.to(torch.float64)))
+        value = proved(LinearBounds(self._root.copies(count), bounds).bound(slopes.to(torch.float64)))
         cost = self._cost(bounds, box)
         return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 

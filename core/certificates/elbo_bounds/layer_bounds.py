@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.bounds.interval import Interval, propagate_through
+from core.bounds.intersect import cut
+from core.bounds.interval import Interval, propagate, propagate_through
+from core.bounds.relaxations import relu_share
 from core.bounds.rounding import EXACT, Arithmetic
+from core.bounds.rule_table import is_relu
 from core.vae.latent import reparameterise_interval
 from core.vae.model import VAE
 
@@ -43,6 +46,45 @@ class LateIntervals(Sequence[LayerInterval]):
 
 
 @dataclass(frozen=True)
+class Half:
+    """The encoder or the decoder, with bounds on each of its values: inputs[i], (N, ...), on the input of
+    layer i, the last one on the output. They may end early, where no more is looked at."""
+
+    part: str
+    network: nn.Sequential
+    inputs: list[Interval]
+
+    @property
+    def relus(self) -> list[int]:
+        """The ReLUs whose inputs are bounded."""
+        layers = zip(self.network, self.inputs, strict=False)
+        return [index for index, (layer, _) in enumerate(layers) if is_relu(layer)]
+
+    @property
+    def stops(self) -> list[int]:
+        """The values that are worth bounds of their own: inputs of ReLUs, and the output."""
+        return [*self.relus, len(self.network)]
+
+    def walk(self, known: list[Interval], arithmetic: Arithmetic) -> Iterator[int]:
+        """Extend `known`, bounds on the input of layer 0, by interval propagation, each cut with `inputs`.
+
+        Yields the index of each value in `stops` when its bounds are the last of `known`: put better ones
+        in their place, and what follows is propagated from those.
+        """
+        for index in range(len(self.network) + 1):
+            if index > 0:
+                x = propagate(self.network[index - 1], known[-1], arithmetic)
+                known.append(cut(self.inputs[index], x))
+            if index in self.stops:
+                yield index
+
+    def relu_slopes(self, layers: int | None = None) -> dict[int, Tensor]:
+        """Default slopes of the lines below the ReLUs among the first layers."""
+        end = len(self.network) if layers is None else layers
+        return {index: relu_share(self.inputs[index]) for index in self.relus if index < end}
+
+
+@dataclass(frozen=True)
 class LayerBounds:
     """Bounds for B balls and S draws.
 
@@ -59,6 +101,10 @@ class LayerBounds:
             [x.map(lambda v: v.to(dtype)) for x in xs] for xs in (self.encoder, self.decoder)
         )
         return LayerBounds(encoder, decoder)
+
+    def halves(self, vae: VAE) -> tuple[Half, Half]:
+        """Encoder and decoder of the VAE that these are bounds of."""
+        return Half("encoder", vae.encoder, self.encoder), Half("decoder", vae.decoder, self.decoder)
 
     @property
     def posterior(self) -> tuple[Interval, Interval]:

@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.bounds.relaxations import relu_lower, relu_share
-from core.bounds.rule_table import is_relu
+from core.bounds.relaxations import relu_lower
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.vae.model import VAE
 
 
 @dataclass
@@ -47,6 +45,11 @@ class Slopes:
     def tensors(self) -> list[Tensor]:
         rest = (self.mu, self.logvar, self.tie)
         return [*self.shares(), *(v for v in rest if v is not None)]
+
+    def repair(self) -> None:
+        """Put those back into [0, 1] that an optimiser has moved out of it."""
+        for share in self.shares():
+            share.clamp_(0, 1)
 
     def to(self, dtype: torch.dtype) -> Slopes:
         return mapped(lambda v: v.to(dtype), lambda v: v.to(dtype), self)
@@ -90,12 +93,9 @@ def _by_draw(v: Tensor, draws: int) -> Tensor:
     return v.unflatten(0, (draws, -1))
 
 
-def relu_shares(
-    network: nn.Sequential, inputs: list[Interval], layers: int | None = None
-) -> dict[int, Tensor]:
-    """Default slopes of the ReLUs among the first layers; inputs[i] bounds the input of layer i."""
-    relus = [index for index, layer in enumerate(network[:layers]) if is_relu(layer)]
-    return {index: relu_share(inputs[index]) for index in relus}
+def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:
+    """Copies of slopes for each of so many rows."""
+    return {at: share.expand(rows, *share.shape).clone() for at, share in shares.items()}
 
 
 def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
@@ -110,21 +110,6 @@ def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
         encoder=crossing(slopes.encoder, bounds.encoder),
         decoder=crossing(slopes.decoder, bounds.decoder),
     )
-
-
-def row_slopes(vae: VAE, part: str, index: int, rows: int, bounds: LayerBounds) -> Slopes:
-    """Default slopes for rows that start at the input of a layer, each row with its own."""
-
-    def copies(shares: dict[int, Tensor], count: int) -> dict[int, Tensor]:
-        return {at: share.expand(count, *share.shape).clone() for at, share in shares.items()}
-
-    if part == "encoder":
-        return Slopes(copies(relu_shares(vae.encoder, bounds.encoder, index), rows))
-    # Encoder bounds do not depend on the draw: there, draws become rows.
-    encoder = copies(relu_shares(vae.encoder, bounds.encoder), rows * bounds.draws)
-    decoder = copies(relu_shares(vae.decoder, bounds.decoder, index), rows)
-    sigma = torch.full_like(bounds.decoder[0].lower, 0.5).expand(rows, -1, -1).clone()
-    return Slopes(encoder, decoder, sigma)
 
 
 def slopes_of(slopes: Slopes | None) -> dict[str, Tensor]:

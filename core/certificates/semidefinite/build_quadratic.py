@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.bounds.relaxations import chord_share, chord_slope, half_exp_form
 from core.bounds.rounding import FLOAT64
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.semidefinite.arrowhead import Pair
@@ -106,7 +106,8 @@ class Joint:
     def system(self, choices: Choices) -> System:
         r, vae, (_, logvar) = self._relaxation, self._relaxation.vae, self._bounds.posterior
         k, noise = vae.config.latent, r.noise[:, 0]
-        first = self._forms(vae.encoder, 2 * k, self._bounds.encoder, choices.encoder)
+        encoder, decoder = self._bounds.halves(vae)
+        first = self._forms(encoder, 2 * k, choices.encoder)
         rows, none = first.slope[:, 0].flatten(1), noise.new_zeros(2 * k, k)
         posterior = rows @ self._middle + first.constant[:, 0]
         spread = torch.cat([rows * self._radius, first.errors[:, 0], none], 1)
@@ -115,7 +116,7 @@ class Joint:
         lift = spread[:k] + (noise * slope)[..., None] * spread[k:]
         lift = torch.cat([lift[..., :-k], own], 2)
         z = posterior[:k] + noise * (slope * posterior[k:] + middle)
-        second = self._forms(vae.decoder, self._pixels, self._bounds.decoder, choices.decoder)
+        second = self._forms(decoder, self._pixels, choices.decoder)
         decode, errors = second.slope.transpose(0, 1), second.errors.transpose(0, 1)
         natural = (decode @ z[..., None])[..., 0] + second.constant.T
         lost = second.lost.T
@@ -127,13 +128,11 @@ class Joint:
             lost = lost + r.latent_roundoff(second.slope, self._bounds).T
         return System(posterior, spread, lift, decode, errors, natural, lost, first.lost[:, 0])
 
-    def _forms(
-        self, network: nn.Sequential, count: int, inputs: list[Interval], shares: dict[int, Tensor]
-    ) -> Forms:
-        output = inputs[-1].lower
+    def _forms(self, half: Half, count: int, shares: dict[int, Tensor]) -> Forms:
+        output = half.inputs[-1].lower
         rows = torch.eye(count, dtype=output.dtype, device=output.device)
         rows = rows.view(count, 1, *output.shape[1:])
-        return pull_forms(network, rows, inputs, shares, self._relaxation.arithmetic)
+        return pull_forms(half.network, rows, half.inputs, shares, self._relaxation.arithmetic)
 
     def quadratic(self, s: System, choices: Choices) -> Quadratic:
         r, (mu, logvar) = self._relaxation, self._bounds.posterior

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from core.bounds.intersect import cut, cut_units, open_units
-from core.bounds.interval import Interval, propagate
+from core.bounds.interval import Interval
 from core.bounds.linear import unit_rows
-from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.semidefinite.layer_forms import (
     Before,
@@ -55,15 +54,10 @@ def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> I
 
 
 def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
-    network, known = relaxation.vae.encoder, [bounds.encoder[0]]
-    for index, layer in enumerate([*network, None]):
-        if index > 0:
-            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
-            known.append(cut(bounds.encoder[index], x))
-        relu = is_relu(layer)
-        if layer is not None and not relu:
-            continue
-        part, units = encoder_part(relaxation, known), open_units(known[-1], relu)
+    half, known = bounds.halves(relaxation.vae)[0], [bounds.encoder[0]]
+    for index in half.walk(known, relaxation.arithmetic):
+        units = open_units(known[-1], index < len(half.network))
+        part = encoder_part(relaxation, known)
         if not 0 < part.count(index) <= _MOST or len(units) == 0:
             continue
         before = Before(part, index)
@@ -77,13 +71,10 @@ def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
 
 
 def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
-    network, known = relaxation.vae.decoder, [bounds.decoder[0]]
-    for index, layer in enumerate(network):
-        if index > 0:
-            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
-            known.append(cut(bounds.decoder[index], x))
-        if not is_relu(layer):
-            continue
+    half, known = bounds.halves(relaxation.vae)[1], [bounds.decoder[0]]
+    for index in half.walk(known, relaxation.arithmetic):
+        if index == len(half.network):
+            return  # the natural parameters get linear bounds only
         now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
         widest = _widest(known[-1])
         if len(widest) == 0:
@@ -112,22 +103,21 @@ class Views:
     """
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, index: int) -> None:
-        self._relaxation, self._bounds, self._index = relaxation, bounds, index
+        self._bounds, self._index = bounds, index
         encoder = encoder_part(relaxation, bounds.encoder)
         end = len(encoder.network)
-        self._deep = any(len(open_units(x, True)) > 0 for x in self._relus(bounds.decoder))
+        linear = LinearBounds(relaxation, bounds)
+        before = [bounds.decoder[i] for i in linear.decoder.relus if i < index]
+        deep = any(len(open_units(x, True)) > 0 for x in before)
+        self._linear = None if deep else DecoderUnits(linear, index)
         self._open, self._shared = encoder.count(end), None
         self._decoders: list[Part] = []
-        if self._deep and self._open < _WHOLE:
+        if deep and self._open < _WHOLE:
             posterior, self._known = posterior_forms(encoder), encoder.products(end)
             draws = range(len(relaxation.noise))
             self._decoders = [decoder_part(relaxation, bounds, posterior, draw) for draw in draws]
-        if not self._deep and 0 < self._open <= _MOST:
+        if not deep and 0 < self._open <= _MOST:
             self._shared = Before(encoder, end)
-
-    def _relus(self, inputs: list[Interval]) -> list[Interval]:
-        layers = self._relaxation.vae.decoder[: self._index]
-        return [x for layer, x in zip(layers, inputs, strict=False) if is_relu(layer)]
 
     def before(self, draw: int) -> Before | None:
         """None where there is nothing to gain, or not at a cost that is worth it."""
@@ -140,10 +130,10 @@ class Views:
 
     def rows(self, units: Tensor, draw: int) -> tuple[Tensor, Tensor]:
         """Units of the layer's input and minus each of them, as rows for `before`; constants."""
-        if self._deep:
+        if self._linear is None:
             rows = _both(units, self._bounds.decoder[self._index])
             return rows, rows.new_zeros(len(rows))
-        found = self._relaxation.units_to_posterior(self._index, units, self._bounds, Slopes())
+        found = self._linear.to_posterior(units, Slopes())
         return found[0][:, draw, None], found[1][:, draw]
 
 

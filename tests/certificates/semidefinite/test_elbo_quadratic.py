@@ -14,7 +14,7 @@ from core.bounds.interval import Interval
 from core.bounds.relaxations import half_exp_form, relu_form
 from core.bounds.rounding import ARITHMETICS
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes, relu_shares
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.question import pose
 from core.certificates.semidefinite.arrowhead import Pair
 from core.certificates.semidefinite.build_quadratic import Choices, Joint
@@ -96,7 +96,8 @@ class Setting:
 
 
 def start(vae: VAE, bounds: LayerBounds) -> Slopes:
-    return Slopes(relu_shares(vae.encoder, bounds.encoder), relu_shares(vae.decoder, bounds.decoder))
+    encoder, decoder = bounds.halves(vae)
+    return Slopes(encoder.relu_slopes(), decoder.relu_slopes())
 
 
 def errors(
