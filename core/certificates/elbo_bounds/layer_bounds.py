@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,12 +19,38 @@ from core.vae.latent import reparameterise_interval
 from core.vae.model import VAE
 
 
+class LayerName(str):
+    """What a value of the forward pass is called, "encoder 3 ReLU" or "z": text that knows its parts.
+
+    part       "encoder" or "decoder"; what is no layer's output is called by its part alone: "input", "mu",
+               "logvar", "z", "pixels".
+    index, op  place in the network and class of the layer whose output it is, if it is one's.
+    """
+
+    part: str
+    index: int | None
+    op: str
+
+    def __new__(cls, part: str, index: int | None = None, op: str = "") -> LayerName:
+        name = super().__new__(cls, part if index is None else f"{part} {index} {op}")
+        name.part, name.index, name.op = part, index, op
+        return name
+
+    def __getnewargs__(self) -> tuple[str, int | None, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.part, self.index, self.op  # for copies
+
+    @property
+    def per_draw(self) -> bool:
+        """Whether it comes after the noise, and has a value for each draw."""
+        return self.part in ("z", "decoder", "pixels")
+
+
 @dataclass(frozen=True)
 class LayerInterval:
     """Bounds on one layer's output over the ball: encoder layers, mu, logvar (B, ...); z and decoder
     layers, one interval a draw, (S, B, ...)."""
 
-    name: str
+    name: LayerName
     interval: Interval
 
 
@@ -53,6 +79,11 @@ class Half:
     part: str
     network: nn.Sequential
     inputs: list[Interval]
+
+    @property
+    def names(self) -> list[LayerName]:
+        """Of the layers' outputs."""
+        return [LayerName(self.part, i, type(layer).__name__) for i, layer in enumerate(self.network)]
 
     @property
     def relus(self) -> list[int]:
@@ -126,20 +157,13 @@ class LayerBounds:
 
     def named(self, vae: VAE) -> list[LayerInterval]:
         """For display, in the order of the forward pass."""
-        encoder = _names("encoder", vae.encoder)
-        decoder = _names("decoder", vae.decoder)
-        pairs = [
-            ("input", self.encoder[0]),
-            *zip(encoder, self.encoder[1:], strict=True),
-            *zip(("mu", "logvar"), self.posterior, strict=True),
-            ("z", self._per_draw(self.decoder[0])),
-            *((name, self._per_draw(x)) for name, x in zip(decoder, self.decoder[1:], strict=True)),
+        encoder, decoder = self.halves(vae)
+        names = [LayerName(word) for word in ("input", "mu", "logvar", "z")]
+        names[1:1], values = encoder.names, [*self.encoder, *self.posterior, *self.decoder]
+        return [
+            LayerInterval(name, self._per_draw(x) if name.per_draw else x)
+            for name, x in zip([*names, *decoder.names], values, strict=True)
         ]
-        return [LayerInterval(*pair) for pair in pairs]
-
-
-def _names(part: str, network: Iterable[nn.Module]) -> list[str]:
-    return [f"{part} {index} {type(layer).__name__}" for index, layer in enumerate(network)]
 
 
 def interval_bounds(vae: VAE, box: Interval, noise: Tensor, arithmetic: Arithmetic = EXACT) -> LayerBounds:
