@@ -23,7 +23,7 @@ from core.bounds.rounding import FLOAT64, proved
 from core.certificates.elbo_bounds.alpha import optimise
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
 from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes, mapped
 
 # Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
 # improved, split in vain, and all rounds go to it.
@@ -65,19 +65,36 @@ class Leaves:
     draws: int
 
     def take(self, index: Tensor) -> Leaves:
-        box, slopes = self.box.map(lambda v: v[index]), self.slopes.take(index, self.draws)
+        box, slopes = self.box.map(lambda v: v[index]), take_images(self.slopes, index, self.draws)
         return Leaves(self.value[index], box, self.cost[index], slopes, self.draws)
 
     def joined(self, more: Leaves) -> Leaves:
         value, low, high, cost = (
             torch.cat(pair) for pair in zip(self._tensors(), more._tensors(), strict=True)
         )
-        return Leaves(
-            value, Interval(low, high), cost, self.slopes.joined(more.slopes, self.draws), self.draws
-        )
+        slopes = join_images(self.slopes, more.slopes, self.draws)
+        return Leaves(value, Interval(low, high), cost, slopes, self.draws)
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return self.value, self.box.lower, self.box.upper, self.cost
+
+
+def take_images(slopes: Slopes, index: Tensor, draws: int) -> Slopes:
+    """The slopes of some of the images, as often as the index names them."""
+
+    def by_draw(v: Tensor) -> Tensor:
+        return v.unflatten(0, (draws, -1))[:, index].flatten(0, 1)
+
+    return mapped(lambda v: v[index], by_draw, slopes)
+
+
+def join_images(one: Slopes, other: Slopes, draws: int) -> Slopes:
+    """The slopes of the images of both."""
+
+    def by_draw(*parts: Tensor) -> Tensor:
+        return torch.cat([v.unflatten(0, (draws, -1)) for v in parts], 1).flatten(0, 1)
+
+    return mapped(lambda *parts: torch.cat(parts), by_draw, one, other)
 
 
 class Branching:
@@ -100,7 +117,7 @@ class Branching:
             split = worst.cost.argmax(1)
             halves = _halve(worst.box, split)
             both = torch.arange(len(split), dtype=torch.int64, device=split.device).repeat(2)
-            slopes = worst.slopes.take(both, leaves.draws)
+            slopes = take_images(worst.slopes, both, leaves.draws)
             leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
             yield leaves.value.min()[None]
 

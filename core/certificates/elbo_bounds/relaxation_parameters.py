@@ -54,18 +54,6 @@ class Slopes:
     def to(self, dtype: torch.dtype) -> Slopes:
         return mapped(lambda v: v.to(dtype), lambda v: v.to(dtype), self)
 
-    def take(self, index: Tensor, draws: int) -> Slopes:
-        """Those of some of the images, as often as the index names them."""
-        return mapped(lambda v: v[index], lambda v: _by_draw(v, draws)[:, index].flatten(0, 1), self)
-
-    def joined(self, other: Slopes, draws: int) -> Slopes:
-        """Those of the images of both."""
-
-        def by_draw(u: Tensor, v: Tensor) -> Tensor:
-            return torch.cat([_by_draw(u, draws), _by_draw(v, draws)], 1).flatten(0, 1)
-
-        return mapped(lambda u, v: torch.cat([u, v]), by_draw, self, other)
-
 
 def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: Slopes) -> Slopes:
     """One out of several: `image` for tensors (B, ...), `draw` for those with a row for each draw."""
@@ -87,10 +75,6 @@ def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: S
         logvar=both(image, "logvar"),
         tie=both(image, "tie"),
     )
-
-
-def _by_draw(v: Tensor, draws: int) -> Tensor:
-    return v.unflatten(0, (draws, -1))
 
 
 def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:

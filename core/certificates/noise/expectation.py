@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 Refine = Callable[[Tensor], Tensor]
 """noise (S, k) -> (G, B), in nats: lower bounds over the ball on the mean ELBO of each of G runs of S / G
-consecutive draws. G = S: draw by draw."""
+consecutive draws."""
 
 
 def recon_draws(
@@ -167,7 +167,6 @@ def coverage_lower(
     arithmetic: Arithmetic,
     posterior: Interval | None = None,
     kl: Tensor | None = None,
-    refine: Refine | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Bounds (B,), in nats, that a fresh draw of the noise keeps with probability at least 1 - delta:
@@ -177,8 +176,7 @@ def coverage_lower(
     joint over the k latent dimensions, itself with confidence 1 - alpha over the draws, image by image.
     As in CIVET (Xu et al. 2025), but with a certificate for each draw in place of a box of noise, so
     that nothing is lost to a union bound over the dimensions: an order statistic of the certified
-    values (core.certificates.noise.statistics.quantile_lower). `refine` is asked for all draws, in one
-    call and draw by draw.
+    values (core.certificates.noise.statistics.quantile_lower).
 
     The other arguments are those of `expectation_lower`. Raises InputError where `draws` is too small
     for delta and alpha, with the smallest number that suffices.
@@ -193,9 +191,4 @@ def coverage_lower(
     noise = _normal(draws, vae.config.latent, seed, kl.device)
     recon = recon_draws(vae, posterior, noise, t, arithmetic, report)
     values = recon - kl - 1e-13 * (recon.abs() + kl)
-    if refine is not None:
-        tight = refine(noise)
-        if tight.shape != values.shape:
-            raise InputError(f"refine gave {tuple(tight.shape)}; coverage needs {tuple(values.shape)}.")
-        values = values.maximum(proved(tight))
     return quantile_lower(proved(values), delta, alpha)
