@@ -22,14 +22,7 @@ from core.bounds.ball import Ball
 from core.bounds.intersect import cut, cut_units, open_units
 from core.bounds.interval import Interval, affine
 from core.bounds.linear import highest, inner
-from core.bounds.relaxations import (
-    half_exp_lower,
-    half_exp_upper,
-    logvar_intercept,
-    logvar_slope,
-    square_intercept,
-    unit,
-)
+from core.bounds.relaxations import half_exp_lower, half_exp_upper, logvar_slope, unit
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.layer_bounds import (
@@ -40,7 +33,7 @@ from core.certificates.elbo_bounds.layer_bounds import (
 )
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, for_rows
 from core.vae.elbo import in_dtype
-from core.vae.latent import kl_roundoff
+from core.vae.latent import kl_line
 from core.vae.likelihood import score_roundoff
 from core.vae.model import VAE
 
@@ -270,28 +263,18 @@ class LinearBounds:
 
         Separable in the 2k coordinates, so that each has its exact intercept; the last is for rounding.
         """
-        (mu, logvar), weight = self.bounds.posterior, self.relaxation.weight
-        arithmetic = self.relaxation.arithmetic
-        on_square = -weight * mu.center
+        (mu, logvar), r = self.bounds.posterior, self.relaxation
+        on_square = -r.weight * mu.center
         if slopes.mu is not None:
             on_square = on_square + slopes.mu
-        on_logvar = logvar_slope(logvar, scale, weight)
+        on_logvar = logvar_slope(logvar, scale, r.weight)
         if slopes.logvar is not None:
             on_logvar = on_logvar + slopes.logvar
-        constant = square_intercept(mu, on_square, weight).sum(-1)
-        constant = constant + logvar_intercept(logvar, scale, on_logvar, weight).sum(-1)
-        lost = torch.zeros_like(constant)
-        if arithmetic.rounds:
-            size = mu.magnitude * (mu.magnitude + on_square.abs())
-            size = size + (1 + logvar.magnitude) * (
-                logvar.upper.exp() + 1 + scale.abs() * (logvar.upper / 2).exp() + on_logvar.abs()
-            )
-            own = FLOAT64.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
-            lost = kl_roundoff(mu, logvar, arithmetic) + own * size.sum(-1)
+        constant, lost = kl_line(mu, logvar, scale, on_square, on_logvar, r.weight, r.arithmetic)
         rows = torch.cat([on_mu + on_square, on_logvar], -1)
         if slopes.tie is not None:
             rows = rows + slopes.tie
-            constant = constant - highest(slopes.tie, self.bounds.encoder[-1], arithmetic)
+            constant = constant - highest(slopes.tie, self.bounds.encoder[-1], r.arithmetic)
         return rows, constant, lost
 
     def bound(self, slopes: Slopes) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.bounds.relaxations import chord_share, chord_slope, half_exp_form
+from core.bounds.relaxations import chord_share, half_exp_form
 from core.bounds.rounding import FLOAT64
 from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
@@ -16,7 +16,7 @@ from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.semidefinite.arrowhead import Pair
 from core.certificates.semidefinite.elbo_quadratic import Quadratic, System
 from core.certificates.semidefinite.zonotope import Forms, pull_forms
-from core.vae.latent import kl_roundoff
+from core.vae.latent import kl_parabolas, kl_roundoff
 from core.vae.likelihood import Parabola
 
 
@@ -145,7 +145,7 @@ class Joint:
         on_a = (p.slope - 2 * p.bend * y + p.cross * t) / draws
         on_t = wide * (p.cross * s.natural.mean(0) - 2 * p.square * t)
         constant = p.constant + p.slope * y - p.bend * y**2 + p.cross * t * s.natural - p.square * t**2
-        on_posterior, curve, rest = self.kl_parabolas(s)
+        on_posterior, curve, rest = kl_parabolas(s.posterior, logvar.map(lambda v: v[0]))
         shared = ((on_a[:, None] @ s.decode) @ s.lift).sum((0, 1)) + on_posterior @ s.spread
         shared = shared + torch.cat([on_t, on_t.new_zeros(len(shared) - len(on_t))])
         linear = Pair(shared, (on_a[:, None] @ s.errors)[:, 0])
@@ -164,23 +164,6 @@ class Joint:
             size=size,
             rounding=rounding,
         )
-
-    def kl_parabolas(self, s: System) -> tuple[Tensor, Tensor, Tensor]:
-        """-KL >= rest + <on_posterior, moves> - sum curve moves^2 of mu and logvar, (2k,) each.
-
-        -mu^2 / 2 as it is; exp(v) lies below its chord by (v - l)(u - v) exp(l) / 2 at least.
-        """
-        logvar = self._bounds.posterior[1].map(lambda v: v[0])
-        mu, v = s.posterior.chunk(2)
-        slope = chord_slope(torch.exp, logvar.center.exp(), logvar)
-        above = torch.maximum(
-            logvar.lower.exp() - slope * logvar.lower, logvar.upper.exp() - slope * logvar.upper
-        )
-        bend, left, right = logvar.lower.exp() / 4, v - logvar.lower, logvar.upper - v
-        rest = -(slope * v + above) / 2 + bend * left * right + (v + 1) / 2
-        on_logvar = (1 - slope) / 2 + bend * (right - left)
-        half = torch.full_like(mu, 0.5)
-        return torch.cat([-mu, on_logvar]), torch.cat([half, bend]), torch.cat([-(mu**2) / 2, rest])
 
     def _size(self, s: System, p: Parabola, y: Tensor, on_a: Tensor, on_posterior: Tensor) -> Tensor:
         """Sum of the absolute values of everything that `quadratic` adds up."""
