@@ -16,8 +16,8 @@ from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, used
 from core.certificates.elbo_bounds.robust_elbo import RobustELBO, interval_terms, separate_terms
-from core.certificates.semidefinite.build_quadratic import Joint
-from core.certificates.semidefinite.dual_ascent import Search
+from core.certificates.semidefinite.build_quadratic import QuadraticBuilder
+from core.certificates.semidefinite.dual_ascent import DualAscent
 from core.certificates.semidefinite.sdp_tightening import sharpened
 from core.vae.elbo import elbo_terms
 
@@ -172,7 +172,7 @@ def _quadratic(
 ) -> Iterator[Stage]:
     """For a single ball: optimises the quadratic, proves what it has arrived at from time to time."""
     point = relaxation.ball.center if stage.minimiser is None else stage.minimiser
-    search = Search(Joint(relaxation, bounds), point, slopes, steps)
+    search = DualAscent(QuadraticBuilder(relaxation, bounds), point, slopes, steps)
 
     def state() -> Stage:
         value, margin = search.prove()

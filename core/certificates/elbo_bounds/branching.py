@@ -6,7 +6,7 @@ box of posteriors everything is nearly linear. The minimum over the leaves is a 
 
 A leaf costs no backward pass per neuron: the root's linear bounds of every decoder unit in terms of mu
 and logvar are kept and evaluated over the leaf's box. The image stays tied to the box by multipliers
-(`Slopes.tie`), so that a leaf that few images of the ball can reach is not paid for in full.
+(`Slopes.box_multipliers`), so that a leaf that few images of the ball can reach is not paid for in full.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEAVES, _ITERATIONS = 16, 12
 
 
 @dataclass(frozen=True)
-class Form:
+class UnitBounds:
     """Linear lower bounds of +unit and -unit of one decoder layer in terms of mu and logvar."""
 
     units: Tensor
@@ -102,9 +102,9 @@ class Branching:
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes) -> None:
         self._root, self._bounds, self._fast = relaxation, bounds, relaxation.single()
-        tie = torch.zeros_like(bounds.encoder[-1].lower)
-        self._slopes = replace(slopes, tie=tie).to(torch.float32)
-        self._forms = self._linear_forms()
+        none = torch.zeros_like(bounds.encoder[-1].lower)
+        self._slopes = replace(slopes, box_multipliers=none).to(torch.float32)
+        self._units = self._unit_bounds()
 
     def run(self, rounds: int) -> Iterator[Tensor]:
         """Yields the bound (1,) after each round of splits, never lower than before."""
@@ -121,13 +121,13 @@ class Branching:
             leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
             yield leaves.value.min()[None]
 
-    def _linear_forms(self) -> dict[int, Form]:
-        linear, forms = LinearBounds(self._root, self._bounds), {}
+    def _unit_bounds(self) -> dict[int, UnitBounds]:
+        linear, found = LinearBounds(self._root, self._bounds), {}
         for index in linear.decoder.stops:
             units = open_units(self._bounds.decoder[index], index < len(linear.decoder.network))
             if len(units) > 0:
-                forms[index] = Form(units, *DecoderUnits(linear, index).to_posterior(units, Slopes()))
-        return forms
+                found[index] = UnitBounds(units, *DecoderUnits(linear, index).to_posterior(units, Slopes()))
+        return found
 
     def _leaf_bounds(self, posterior: Interval) -> LayerBounds:
         """Bounds on every layer for M boxes of posteriors."""
@@ -137,8 +137,8 @@ class Branching:
         bounds = LayerBounds([*encoder, posterior], known)
         decoder = [cut(known[0], latent_bounds(posterior, root.noise, root.arithmetic))]
         for index in bounds.halves(root.vae)[1].walk(decoder, root.arithmetic):
-            if index in self._forms:
-                form = self._forms[index]
+            if index in self._units:
+                form = self._units[index]
                 decoder[-1] = cut_units(decoder[-1], form.units, form.over(posterior, root))
         return LayerBounds(bounds.encoder, decoder)
 
@@ -158,7 +158,7 @@ class Branching:
 
     def _cost(self, bounds: LayerBounds, box: Interval) -> Tensor:
         """Which coordinate to halve, (M, 2k): the chords' losses, shared out by what makes them wide."""
-        form, natural = self._forms[len(self._root.vae.decoder)], bounds.decoder[-1]
+        form, natural = self._units[len(self._root.vae.decoder)], bounds.decoder[-1]
         draws, width = bounds.draws, natural.width.flatten(1)
         loss = self._root.vae.likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
         per_width = (loss / torch.where(width > 0, width, 1)).unflatten(0, (draws, -1))

@@ -272,9 +272,9 @@ class LinearBounds:
             on_logvar = on_logvar + slopes.logvar
         constant, lost = kl_line(mu, logvar, scale, on_square, on_logvar, r.weight, r.arithmetic)
         rows = torch.cat([on_mu + on_square, on_logvar], -1)
-        if slopes.tie is not None:
-            rows = rows + slopes.tie
-            constant = constant - highest(slopes.tie, self.bounds.encoder[-1], r.arithmetic)
+        if slopes.box_multipliers is not None:
+            rows = rows + slopes.box_multipliers
+            constant = constant - highest(slopes.box_multipliers, self.bounds.encoder[-1], r.arithmetic)
         return rows, constant, lost
 
     def bound(self, slopes: Slopes) -> Tensor:

@@ -1,6 +1,6 @@
 """What is free in a linear bound: any choice is valid, and an optimiser may look for better ones.
 
-Words that are ours (share, mix, tie, plane, passage, shells) are in docs/glossary.md.
+Words that are ours (share, mix, plane) are in docs/glossary.md.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Slopes:
                       Each of these three may have a dimension more in front, for slopes row by row.
     mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
     mu, logvar        (B, k): what is added to the default slope for the KL's terms.
-    tie               (B, 2k): multipliers that tie mu and logvar to their bounds: any number is valid,
-                      since f >= f + <tie, v> - max <tie, v>. They pay where the bounds were cut.
+    box_multipliers   (B, 2k), of the bounds on mu and logvar: any number is valid, since
+                      f >= f + <m, v> - max <m, v>. They pay where those bounds were cut.
     """
 
     encoder: dict[int, Tensor] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Slopes:
     mix: Tensor | None = None
     mu: Tensor | None = None
     logvar: Tensor | None = None
-    tie: Tensor | None = None
+    box_multipliers: Tensor | None = None
 
     def shares(self) -> list[Tensor]:
         """Those that mean something in [0, 1] only."""
@@ -43,7 +43,7 @@ class Slopes:
         return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
 
     def tensors(self) -> list[Tensor]:
-        rest = (self.mu, self.logvar, self.tie)
+        rest = (self.mu, self.logvar, self.box_multipliers)
         return [*self.shares(), *(v for v in rest if v is not None)]
 
     def repair(self) -> None:
@@ -73,7 +73,7 @@ def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: S
         mix=both(draw, "mix"),
         mu=both(image, "mu"),
         logvar=both(image, "logvar"),
-        tie=both(image, "tie"),
+        box_multipliers=both(image, "box_multipliers"),
     )
 
 

@@ -9,7 +9,7 @@ For any number tau that is fixed before the sample,
     E[h] >= E[max(h, tau)] - E[(tau - h)+] >= E[max(g, tau)] - E[(tau - h)+]
 
 The first term is estimated from draws with a floor of tau (statistics.mean_lower), the second one is
-bounded by nested boxes (Shells). tau trades one for the other.
+bounded by nested boxes (NestedBoxes). tau trades one for the other.
 
 Draws are taken to be independent and exactly normal. Rounding of the network is covered as in
 `Certificate`, in the last box, which noise leaves with a probability below 1e-17 k; beyond it
@@ -28,7 +28,7 @@ from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import Arithmetic, proved
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
 from core.certificates.noise.statistics import check_level, check_sample, mean_lower, quantile_lower
-from core.certificates.noise.truncation import noise_shells, recon_lower
+from core.certificates.noise.truncation import nested_boxes, recon_lower
 from core.errors import InputError
 from core.vae.latent import kl_upper
 from core.vae.model import VAE
@@ -134,8 +134,8 @@ def expectation_lower(
     extra = 0 if refine is None else check_count("refine_draws", refine_draws)
     share = alpha if refine is None else alpha / 2
     posterior, kl = _encode(vae, ball, posterior, kl, arithmetic)
-    shells = noise_shells(vae, posterior, t, arithmetic)
-    tau = shells.floor(draws, share)
+    boxes = nested_boxes(vae, posterior, t, arithmetic)
+    tau = boxes.floor(draws, share)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -143,7 +143,7 @@ def expectation_lower(
 
     noise = _normal(draws + extra, vae.config.latent, seed, tau.device)
     recon = recon_draws(vae, posterior, noise[:draws], t, arithmetic, report).maximum(tau)
-    parts = [mean_lower(recon, tau, share), -shells.truncation(tau), -kl]
+    parts = [mean_lower(recon, tau, share), -boxes.truncation(tau), -kl]
     if refine is not None:
         rest = noise[draws:]
         base = recon_draws(vae, posterior, rest, t, arithmetic, lambda done: None).maximum(tau) - kl

@@ -25,7 +25,7 @@ _WIDTHS = tuple(2.5 + 0.25 * j for j in range(27))
 
 
 @dataclass(frozen=True)
-class Shells:
+class NestedBoxes:
     """What is proved on h for all noise at once, for B images.
 
     half_widths  (J, B, k): nested boxes |noise_i| <= c_i, growing with J.
@@ -71,7 +71,7 @@ class Shells:
         return self.lowest.gather(0, best[None])[0]
 
 
-def noise_shells(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithmetic) -> Shells:
+def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithmetic) -> NestedBoxes:
     """Nested noise boxes and what interval propagation proves on each; posterior (B, 2k).
 
     A dimension that the decoder hardly uses gets a wider interval: it costs little in the bound, and
@@ -89,7 +89,7 @@ def noise_shells(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     low, high = (latent_bounds(posterior, end, arithmetic) for end in (-widths, widths))
     lowest = recon_lower(vae, Interval(low.lower, high.upper), len(widths), t, arithmetic).cummin(0).values
     size = mu.magnitude + sigma * widths[-1]
-    return Shells(widths, lowest, _growth(vae, size, t))
+    return NestedBoxes(widths, lowest, _growth(vae, size, t))
 
 
 def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:

@@ -8,6 +8,7 @@ to bound: the dual of the semidefinite relaxation (Shor 1987) for one fixed D.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,18 +16,21 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Pair:
+class BlockVector:
     """Values of the shared variables (n, ...) and of each draw's own (S, m, ...)."""
 
     shared: Tensor
     own: Tensor
 
-    def map2(self, other: Pair) -> Pair:
+    def __mul__(self, other: BlockVector) -> BlockVector:
         """Elementwise product."""
-        return Pair(self.shared * other.shared, self.own * other.own)
+        return BlockVector(self.shared * other.shared, self.own * other.own)
 
-    def to(self, dtype: torch.dtype) -> Pair:
-        return Pair(self.shared.to(dtype), self.own.to(dtype))
+    def map(self, f: Callable[[Tensor], Tensor]) -> BlockVector:
+        return BlockVector(f(self.shared), f(self.own))
+
+    def to(self, dtype: torch.dtype) -> BlockVector:
+        return self.map(lambda v: v.to(dtype))
 
     def sum(self) -> Tensor:
         return self.shared.sum() + self.own.sum()
@@ -35,24 +39,26 @@ class Pair:
         """(n + S m, ...)."""
         return torch.cat([self.shared, self.own.flatten(0, 1)])
 
-    def like(self, flat: Tensor) -> Pair:
+    def like(self, flat: Tensor) -> BlockVector:
         """A flat vector (n + S m, ...) in this shape."""
         count = len(self.shared)
-        return Pair(flat[:count], flat[count:].unflatten(0, self.own.shape[:2]))
+        return BlockVector(flat[:count], flat[count:].unflatten(0, self.own.shape[:2]))
 
 
 @dataclass(frozen=True)
-class Arrow:
+class Arrowhead:
     """The blocks of Q: shared with shared (n, n), with own (S, n, m), own with own (S, m, m)."""
 
     shared: Tensor
     mixed: Tensor
     own: Tensor
 
-    def row_sums(self) -> Pair:
+    def row_sums(self) -> BlockVector:
         """Sums of the absolute entries of the rows: a diagonal that dominates."""
         mixed = self.mixed.abs()
-        return Pair(self.shared.abs().sum(1) + mixed.sum((0, 2)), self.own.abs().sum(2) + mixed.sum(1))
+        return BlockVector(
+            self.shared.abs().sum(1) + mixed.sum((0, 2)), self.own.abs().sum(2) + mixed.sum(1)
+        )
 
 
 def separable_minimum(linear: Tensor, bend: Tensor) -> Tensor:

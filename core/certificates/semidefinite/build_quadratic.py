@@ -13,9 +13,9 @@ from core.bounds.rounding import FLOAT64
 from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
-from core.certificates.semidefinite.arrowhead import Pair
+from core.certificates.semidefinite.arrowhead import BlockVector
 from core.certificates.semidefinite.elbo_quadratic import Quadratic, System
-from core.certificates.semidefinite.zonotope import Forms, pull_forms
+from core.certificates.semidefinite.zonotope import Zonotope, pull_zonotope
 from core.vae.latent import kl_parabolas, kl_roundoff
 from core.vae.likelihood import Parabola
 
@@ -33,8 +33,8 @@ class Choices:
     decoder: dict[int, Tensor]
     sigma: Tensor
     touch: Tensor
-    scale: Pair
-    point: Pair
+    scale: BlockVector
+    point: BlockVector
 
     def slow(self) -> list[Tensor]:
         """What the affine forms depend on."""
@@ -54,20 +54,20 @@ class Choices:
         return Choices(encoder, decoder, sigma, touch, self.scale.to(dtype), self.point.to(dtype))
 
 
-class Joint:
+class QuadraticBuilder:
     """The quadratic of one ball: a relaxation with B = 1 for the lower side, and bounds on every layer."""
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds) -> None:
         self._relaxation, self._bounds = relaxation, bounds
         self._middle, self._radius = relaxation.ball.box.centered()
 
-    def exact(self) -> Joint:
+    def exact(self) -> QuadraticBuilder:
         """The same without rounding margins."""
-        return Joint(self._relaxation.exact(), self._bounds)
+        return QuadraticBuilder(self._relaxation.exact(), self._bounds)
 
-    def single(self) -> Joint:
+    def single(self) -> QuadraticBuilder:
         """The same in float32, without rounding margins: for optimisers only."""
-        return Joint(self._relaxation.single(), self._bounds.to(torch.float32))
+        return QuadraticBuilder(self._relaxation.single(), self._bounds.to(torch.float32))
 
     @property
     def _pixels(self) -> int:
@@ -92,13 +92,13 @@ class Joint:
             decoder=shares(self._bounds.decoder, slopes.decoder),
             sigma=torch.full_like(mu[0], 0.5),
             touch=touch.clamp(0, 1),
-            scale=Pair(mu, mu),
-            point=Pair(mu, mu),
+            scale=BlockVector(mu, mu),
+            point=BlockVector(mu, mu),
         )
         rows = self.quadratic(self.system(choices), choices).arrow().row_sums()
         least = rows.flat().max() * 1e-9 + 1e-30
-        choices.scale = Pair(rows.shared.maximum(least).log(), rows.own.maximum(least).log())
-        choices.point = Pair(torch.zeros_like(rows.shared), torch.zeros_like(rows.own))
+        choices.scale = rows.map(lambda v: v.maximum(least).log())
+        choices.point = rows.map(torch.zeros_like)
         away = (x.flatten() - self._middle) / torch.where(self._radius > 0, self._radius, 1)
         choices.point.shared[: self._pixels] = away.clamp(-1, 1)
         return choices
@@ -119,20 +119,20 @@ class Joint:
         second = self._forms(decoder, self._pixels, choices.decoder)
         decode, errors = second.slope.transpose(0, 1), second.errors.transpose(0, 1)
         natural = (decode @ z[..., None])[..., 0] + second.constant.T
-        lost = second.lost.T
+        rounding = second.rounding.T
         if r.arithmetic.rounds:
             reach = z.abs() + lift.abs().sum(2)
-            moved = first.lost[:k, 0] + (noise * slope).abs() * first.lost[k:, 0]
+            moved = first.rounding[:k, 0] + (noise * slope).abs() * first.rounding[k:, 0]
             moved = moved + FLOAT64.gamma(k + 8) * reach
-            lost = lost + (decode.abs() @ moved[..., None])[..., 0]
-            lost = lost + r.latent_roundoff(second.slope, self._bounds).T
-        return System(posterior, spread, lift, decode, errors, natural, lost, first.lost[:, 0])
+            rounding = rounding + (decode.abs() @ moved[..., None])[..., 0]
+            rounding = rounding + r.latent_roundoff(second.slope, self._bounds).T
+        return System(posterior, spread, lift, decode, errors, natural, rounding, first.rounding[:, 0])
 
-    def _forms(self, half: Half, count: int, shares: dict[int, Tensor]) -> Forms:
+    def _forms(self, half: Half, count: int, shares: dict[int, Tensor]) -> Zonotope:
         output = half.inputs[-1].lower
         rows = torch.eye(count, dtype=output.dtype, device=output.device)
         rows = rows.view(count, 1, *output.shape[1:])
-        return pull_forms(half.network, rows, half.inputs, shares, self._relaxation.arithmetic)
+        return pull_zonotope(half.network, rows, half.inputs, shares, self._relaxation.arithmetic)
 
     def quadratic(self, s: System, choices: Choices) -> Quadratic:
         r, (mu, logvar) = self._relaxation, self._bounds.posterior
@@ -148,7 +148,7 @@ class Joint:
         on_posterior, curve, rest = kl_parabolas(s.posterior, logvar.map(lambda v: v[0]))
         shared = ((on_a[:, None] @ s.decode) @ s.lift).sum((0, 1)) + on_posterior @ s.spread
         shared = shared + torch.cat([on_t, on_t.new_zeros(len(shared) - len(on_t))])
-        linear = Pair(shared, (on_a[:, None] @ s.errors)[:, 0])
+        linear = BlockVector(shared, (on_a[:, None] @ s.errors)[:, 0])
         size = rounding = constant.new_zeros(())
         if r.arithmetic.rounds:
             size = self._size(s, p, y, on_a, on_posterior)
@@ -181,12 +181,12 @@ class Joint:
 
     def _rounding(self, s: System, p: Parabola, a: Interval, mu: Interval, logvar: Interval) -> Tensor:
         """What rounding of the network and of its score can take: all derivatives times all errors."""
-        r, draws = self._relaxation, len(s.lost)
-        reach = a.map(lambda v: v - p.center).magnitude + s.lost
-        network = ((p.slope.abs() + 2 * p.bend * reach + p.cross) * s.lost).sum() / draws
+        r, draws = self._relaxation, len(s.rounding)
+        reach = a.map(lambda v: v - p.center).magnitude + s.rounding
+        network = ((p.slope.abs() + 2 * p.bend * reach + p.cross) * s.rounding).sum() / draws
         steep = torch.cat([mu.magnitude[0], logvar.upper[0].exp() * (1 + logvar.width[0]) + 1])
         t = r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         score = r.scoring_roundoff(t, self._bounds.decoder[-1]) / draws
         parts = (score, kl_roundoff(mu, logvar, r.arithmetic))
         lost = [torch.as_tensor(part, dtype=a.lower.dtype, device=a.lower.device).sum() for part in parts]
-        return network + steep @ s.lost_posterior + sum(lost)
+        return network + steep @ s.posterior_rounding + sum(lost)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from core.bounds.rounding import FLOAT64
-from core.certificates.semidefinite.arrowhead import Arrow, Pair
+from core.certificates.semidefinite.arrowhead import Arrowhead, BlockVector
 
 # How far the soft maximum of the eigenvalues reaches, as a share of the largest.
 _SOFT = 0.02
@@ -100,7 +100,7 @@ def cholesky_room(size: int, trace: Tensor) -> Tensor:
     return 4 * FLOAT64.gamma(size + 2) * trace
 
 
-def dominates(scale: Pair, factor: Tensor, form: Arrow, rounding: Tensor) -> bool:
+def dominates(scale: BlockVector, factor: Tensor, form: Arrowhead, rounding: Tensor) -> bool:
     """Whether factor * diag(scale) - Q is positive semidefinite, proved by a Cholesky factorisation.
 
     scale > 0. rounding: by how much the entries of Q may be off, as a norm after scaling, both sides, by

@@ -10,8 +10,8 @@ from torch import Tensor
 from core.bounds.rounding import FLOAT64
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
-from core.certificates.semidefinite.arrowhead import Pair
-from core.certificates.semidefinite.build_quadratic import Joint
+from core.certificates.semidefinite.arrowhead import BlockVector
+from core.certificates.semidefinite.build_quadratic import QuadraticBuilder
 from core.certificates.semidefinite.dominance import (
     PowerIteration,
     dominates,
@@ -32,21 +32,13 @@ _COLUMNS, _POWER, _FINAL = 8, 2, 40
 _RAISE = (1.0005, 1.002, 1.01, 1.05, 1.3, 2.0)
 
 
-def dominant(scale: Pair, factor: Tensor) -> Pair:
-    return Pair(factor * scale.shared, factor * scale.own)
-
-
-def exponential(scale: Pair) -> Pair:
-    return Pair(scale.shared.exp(), scale.own.exp())
-
-
-class Search:
+class DualAscent:
     """Choices for one ball, improved step by step in float32, and the bound that is proved for them in
     float64."""
 
-    def __init__(self, joint: Joint, x: Tensor, slopes: Slopes, iterations: int) -> None:
-        self._joint, self._fast = joint, joint.single()
-        self._choices = joint.exact().start(x, slopes).to(torch.float32)
+    def __init__(self, builder: QuadraticBuilder, x: Tensor, slopes: Slopes, iterations: int) -> None:
+        self._builder, self._fast = builder, builder.single()
+        self._choices = builder.exact().start(x, slopes).to(torch.float32)
         self._iterations = iterations
         self._system: System | None = None
         self._done = 0
@@ -74,16 +66,16 @@ class Search:
             system = self._system
         self._done += 1
         q = self._fast.quadratic(system, self._choices)
-        scale = exponential(self._choices.scale)
+        scale = self._choices.scale.map(torch.exp)
         factor = soft_maximum(self._eigenvalues(q, scale, _POWER))
-        return q.lowest(dominant(scale, factor), self._choices.point)
+        return q.lowest(scale.map(lambda v: factor * v), self._choices.point)
 
-    def _eigenvalues(self, q: Quadratic, scale: Pair, steps: int) -> Tensor:
+    def _eigenvalues(self, q: Quadratic, scale: BlockVector, steps: int) -> Tensor:
         """Lower bounds (c,) on the largest eigenvalues of Q scaled by 1 / sqrt(scale), differentiable."""
-        root = Pair(scale.shared.rsqrt()[:, None], scale.own.rsqrt()[..., None])
+        root = BlockVector(scale.shared.rsqrt()[:, None], scale.own.rsqrt()[..., None])
 
         def apply(rows: Tensor) -> Tensor:
-            return q.times(root.like(rows.mT).map2(root)).map2(root).flat().mT
+            return (q.times(root.like(rows.mT) * root) * root).flat().mT
 
         self._top.basis = self._top.basis.to(scale.shared)
         return self._top.follow(apply, steps)
@@ -92,10 +84,10 @@ class Search:
         """The bound (1,) with its proof for the choices as they are, and the margin in it; -inf if none
         was found."""
         choices = self._choices.to(torch.float64)
-        scale = exponential(choices.scale)
-        q = self._joint.quadratic(self._joint.system(choices), choices)
+        scale = choices.scale.map(torch.exp)
+        q = self._builder.quadratic(self._builder.system(choices), choices)
         rows = q.row_sums()
-        sums = Pair(rows.shared / scale.shared, rows.own / scale.own).flat()
+        sums = BlockVector(rows.shared / scale.shared, rows.own / scale.own).flat()
         gamma = FLOAT64.gamma(4 * (len(sums) + len(q.cross)) + 100)
         arrow, most = q.arrow(), sums.max()
         top = self._eigenvalues(q, scale, _FINAL).max().clamp(min=0)
@@ -107,7 +99,7 @@ class Search:
         factor = first_proved(top[None], 1e-9 * most[None], none, _RAISE, prove)
         if not bool(factor.isfinite()):
             return -none, q.constant[None] * 0
-        large = dominant(scale, factor)
+        large = scale.map(lambda v: factor * v)
         value = q.lowest(large, choices.point)
         size = q.size + 4 * large.sum() + 4 * rows.sum()
         margin = q.rounding + gamma * size

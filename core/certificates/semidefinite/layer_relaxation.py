@@ -43,59 +43,64 @@ _COLUMNS, _FINAL = 4, 30
 
 
 @dataclass(frozen=True)
-class Units:
+class AffineForms:
     """M affine forms of the variables, (M, n) and (M,), and by how much rounding can move each, (M,)."""
 
     slope: Tensor
     constant: Tensor
-    lost: Tensor
+    rounding: Tensor
 
     @property
     def reach(self) -> Tensor:
         """Largest absolute value that is met when a form is evaluated."""
-        return self.slope.abs().sum(1) + self.constant.abs() + self.lost
+        return self.slope.abs().sum(1) + self.constant.abs() + self.rounding
 
-    def scaled(self, by: Tensor) -> Units:
-        return Units(by[:, None] * self.slope, by * self.constant, by.abs() * self.lost)
+    def scaled(self, by: Tensor) -> AffineForms:
+        return AffineForms(by[:, None] * self.slope, by * self.constant, by.abs() * self.rounding)
 
-    def plus(self, other: Units, sign: int = 1) -> Units:
+    def plus(self, other: AffineForms, sign: int = 1) -> AffineForms:
         columns = max(self.slope.shape[1], other.slope.shape[1])
         one, two = self.padded(columns), other.padded(columns)
-        return Units(one.slope + sign * two.slope, one.constant + sign * two.constant, one.lost + two.lost)
+        return AffineForms(
+            one.slope + sign * two.slope, one.constant + sign * two.constant, one.rounding + two.rounding
+        )
 
-    def joined(self, other: Units) -> Units:
+    def joined(self, other: AffineForms) -> AffineForms:
         """Both, as forms of the variables of the one that has more of them."""
         columns = max(self.slope.shape[1], other.slope.shape[1])
         pairs = zip(self.padded(columns).tensors(), other.padded(columns).tensors(), strict=True)
-        return Units(*(torch.cat(pair) for pair in pairs))
+        return AffineForms(*(torch.cat(pair) for pair in pairs))
 
-    def padded(self, columns: int) -> Units:
+    def padded(self, columns: int) -> AffineForms:
         """As forms of more variables, none of which they depend on."""
         none = self.slope.new_zeros(len(self.slope), columns - self.slope.shape[1])
         return replace(self, slope=torch.cat([self.slope, none], 1))
 
-    def chosen(self, which: slice) -> Units:
-        return Units(*(v[which] for v in self.tensors()))
+    def chosen(self, which: slice) -> AffineForms:
+        return AffineForms(*(v[which] for v in self.tensors()))
 
-    def none(self) -> Units:
+    def none(self) -> AffineForms:
         return self.chosen(slice(0, 0))
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.slope, self.constant, self.lost
+        return self.slope, self.constant, self.rounding
 
-    def to(self, dtype: torch.dtype) -> Units:
-        return Units(*(v.to(dtype) for v in self.tensors()))
+    def to(self, dtype: torch.dtype) -> AffineForms:
+        return AffineForms(*(v.to(dtype) for v in self.tensors()))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """R functions <units, relu(v)> + <slope, y> + constant: (R, M), (R, n), (R,); lost (R,) as in Units,
-    size (R,) a bound on the absolute values that were added up in slope and constant."""
+    """R functions <units, relu(v)> + <slope, y> + constant: (R, M), (R, n), (R,).
+
+    rounding (R,) as in AffineForms; size (R,) a bound on the absolute values that were added up in slope
+    and constant.
+    """
 
     units: Tensor
     slope: Tensor
     constant: Tensor
-    lost: Tensor
+    rounding: Tensor
     size: Tensor
 
     def to(self, dtype: torch.dtype) -> Rows:
@@ -107,7 +112,7 @@ class Multipliers:
     """What is free, row by row but for `scale`: any numbers are valid.
 
     bend, tilt   (R, M): the parabolas bend w^2 / width + tilt w + intercept, w = v - centre.
-    product, positive, above  (R, H): of h (h - v), h and h - v, in units of `Relaxed.unit`.
+    product, positive, above  (R, H): of h (h - v), h and h - v, in units of `ReluLayer.unit`.
     scale (n,): logarithms of D, up to a factor for each row. point (R, n): p.
     """
 
@@ -142,9 +147,9 @@ class Multipliers:
 @dataclass(frozen=True)
 class Squares:
     """R functions constant + <slope, y> + sum_m on_m (F y)_m + weight_m (F y)_m^2 above those that are
-    asked for: what is left of Relaxed once the multipliers are chosen.
+    asked for: what is left of ReluLayer once the multipliers are chosen.
 
-    constant (R,), slope (R, n), on and weight (R, M). size, lost (R,): what was added up; for rounding.
+    constant (R,), slope (R, n), on and weight (R, M). size, rounding (R,) as in Rows.
     """
 
     constant: Tensor
@@ -152,24 +157,24 @@ class Squares:
     on: Tensor
     weight: Tensor
     size: Tensor
-    lost: Tensor
+    rounding: Tensor
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class ReluLayer:
     """One layer of ReLUs over bounded variables, with what is known of the ReLUs before it.
 
     v      inputs of the layer's ReLUs that are not stable, within `bounds` (M,).
     hidden values h of earlier ReLUs, gaps  h - v for each of them: both never negative, one of them 0.
     """
 
-    v: Units
+    v: AffineForms
     bounds: Interval
-    hidden: Units
-    gaps: Units
+    hidden: AffineForms
+    gaps: AffineForms
 
-    def to(self, dtype: torch.dtype) -> Relaxed:
-        return Relaxed(
+    def to(self, dtype: torch.dtype) -> ReluLayer:
+        return ReluLayer(
             self.v.to(dtype),
             self.bounds.map(lambda b: b.to(dtype)),
             self.hidden.to(dtype),
@@ -177,7 +182,7 @@ class Relaxed:
         )
 
     @cached_property
-    def forms(self) -> Units:
+    def forms(self) -> AffineForms:
         """Everything that is squared: v, and one = (t h + gap / t) / 2 and two = (t h - gap / t) / 2, the
         difference of whose squares is h gap."""
         t = self.balance
@@ -226,8 +231,10 @@ class Relaxed:
         most = self.bounds.magnitude
         size = rows.size + (a.abs() * (bend.abs() * most + tilt.abs() + 1) * most).sum(1)
         size = size + on.abs() @ forms.reach + weight.abs() @ forms.reach**2
-        lost = rows.lost + on.abs() @ forms.lost + 2 * (weight.abs() @ (forms.reach * forms.lost))
-        return Squares(constant, rows.slope, on + 2 * weight * forms.constant, weight, size, lost)
+        rounding = (
+            rows.rounding + on.abs() @ forms.rounding + 2 * (weight.abs() @ (forms.reach * forms.rounding))
+        )
+        return Squares(constant, rows.slope, on + 2 * weight * forms.constant, weight, size, rounding)
 
 
 def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -> Tensor:
@@ -245,9 +252,9 @@ def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -
 
 
 class Bounder:
-    """Upper bounds on rows over one `Relaxed`: searches in float32, proves in float64."""
+    """Upper bounds on rows over one `ReluLayer`: searches in float32, proves in float64."""
 
-    def __init__(self, relaxed: Relaxed) -> None:
+    def __init__(self, relaxed: ReluLayer) -> None:
         self._exact, self._fast = relaxed, relaxed.to(torch.float32)
 
     def highest(
@@ -275,7 +282,7 @@ class Bounder:
             shape = m.scale.exp()
             gram = (forms / shape) @ forms.T
             factor = soft_maximum(top.follow(partial(_scaled, gram, root), 1))
-            return -ceiling(squares, forms, factor[:, None] * shape, m.point)
+            return -separable_maximum(squares, forms, factor[:, None] * shape, m.point)
 
         def repair() -> None:
             m.point.clamp_(-1, 1)
@@ -299,10 +306,10 @@ class Bounder:
             found = top.follow(partial(_scaled, gram.to(basis), root.to(basis)), _FINAL).amax(1)
         factor = dominating_factors(gram, root, found.clamp(min=0).to(gram), len(shape))
         large = factor[:, None] * shape
-        value = ceiling(squares, forms.slope, large, m.point)
+        value = separable_maximum(squares, forms.slope, large, m.point)
         size = squares.size + 4 * large.sum(1) + 4 * (squares.weight.abs() @ forms.reach**2)
         terms = 4 * (len(shape) + len(forms.constant) + rows.units.shape[1]) + 100
-        value = value + squares.lost + FLOAT64.gamma(terms) * size
+        value = value + squares.rounding + FLOAT64.gamma(terms) * size
         return value.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
 
 
@@ -311,7 +318,7 @@ def _scaled(gram: Tensor, root: Tensor, v: Tensor) -> Tensor:
     return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
 
 
-def ceiling(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:
+def separable_maximum(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:
     """The separable bound over |y| <= 1 for D = `large` and p = `point`, (R,)."""
     moved = point @ forms.T
     turned = q.slope - 2 * large * point + (q.on + 2 * q.weight * moved) @ forms

@@ -18,10 +18,10 @@ from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bound
 from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.semidefinite.layer_forms import (
-    Before,
-    Part,
-    decoder_part,
-    encoder_part,
+    LayerForms,
+    PrefixBounder,
+    decoder_forms,
+    encoder_forms,
     posterior_forms,
 )
 from core.certificates.semidefinite.layer_relaxation import Multipliers
@@ -42,7 +42,7 @@ def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> I
     An encoder with too many open ReLUs gets slopes of its own instead, as decoder units do in any case.
     """
     steps = min(iterations, _ITERATIONS)
-    whole = encoder_part(relaxation, bounds.encoder)
+    whole = encoder_forms(relaxation, bounds.encoder)
     if whole.count(len(whole.network)) > _MOST:
         bounds = relaxation.tighten_encoder(bounds, _SLOPES)
     for sharper in _encoder(relaxation, bounds, 8 * steps // 5):
@@ -57,10 +57,10 @@ def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
     half, known = bounds.halves(relaxation.vae)[0], [bounds.encoder[0]]
     for index in half.walk(known, relaxation.arithmetic):
         units = open_units(known[-1], index < len(half.network))
-        part = encoder_part(relaxation, known)
-        if not 0 < part.count(index) <= _MOST or len(units) == 0:
+        layers = encoder_forms(relaxation, known)
+        if not 0 < layers.count(index) <= _MOST or len(units) == 0:
             continue
-        before = Before(part, index)
+        before = PrefixBounder(layers, index)
         for chosen in units.split(_CHUNK):
             lower, minus_upper = before.lowest(_both(chosen, known[-1]), steps)[0].chunk(2)
             found = Interval(lower[None], -minus_upper[None]).guarded()
@@ -104,29 +104,29 @@ class Views:
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, index: int) -> None:
         self._bounds, self._index = bounds, index
-        encoder = encoder_part(relaxation, bounds.encoder)
+        encoder = encoder_forms(relaxation, bounds.encoder)
         end = len(encoder.network)
         linear = LinearBounds(relaxation, bounds)
         before = [bounds.decoder[i] for i in linear.decoder.relus if i < index]
         deep = any(len(open_units(x, True)) > 0 for x in before)
         self._linear = None if deep else DecoderUnits(linear, index)
         self._open, self._shared = encoder.count(end), None
-        self._decoders: list[Part] = []
+        self._decoders: list[LayerForms] = []
         if deep and self._open < _WHOLE:
             posterior, self._known = posterior_forms(encoder), encoder.products(end)
             draws = range(len(relaxation.noise))
-            self._decoders = [decoder_part(relaxation, bounds, posterior, draw) for draw in draws]
+            self._decoders = [decoder_forms(relaxation, bounds, posterior, draw) for draw in draws]
         if not deep and 0 < self._open <= _MOST:
-            self._shared = Before(encoder, end)
+            self._shared = PrefixBounder(encoder, end)
 
-    def before(self, draw: int) -> Before | None:
+    def before(self, draw: int) -> PrefixBounder | None:
         """None where there is nothing to gain, or not at a cost that is worth it."""
         if not self._decoders:
             return self._shared
         count = self._decoders[draw].count(self._index)
         if count == 0 or self._open + count > _WHOLE:
             return None
-        return Before(self._decoders[draw], self._index, self._known)
+        return PrefixBounder(self._decoders[draw], self._index, self._known)
 
     def rows(self, units: Tensor, draw: int) -> tuple[Tensor, Tensor]:
         """Units of the layer's input and minus each of them, as rows for `before`; constants."""

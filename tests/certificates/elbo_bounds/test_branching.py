@@ -22,7 +22,12 @@ def numbered(images: list[int]) -> Slopes:
     image = torch.tensor(images, dtype=torch.float64)[:, None]
     draw = (100.0 * torch.arange(1, DRAWS + 1)[:, None, None] + image).flatten(0, 1)
     return Slopes(
-        {1: image.expand(-1, 2)}, {0: draw.expand(-1, 4)}, mix=draw, mu=image, logvar=image, tie=image
+        {1: image.expand(-1, 2)},
+        {0: draw.expand(-1, 4)},
+        mix=draw,
+        mu=image,
+        logvar=image,
+        box_multipliers=image,
     )
 
 

@@ -7,20 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.certificates.semidefinite.arrowhead import Arrow, Pair, separable_minimum
+from core.certificates.semidefinite.arrowhead import Arrowhead, BlockVector, separable_minimum
 
 
-def make_arrow(seed: int, shared: int = 5, draws: int = 3, own: int = 4) -> Arrow:
+def make_arrow(seed: int, shared: int = 5, draws: int = 3, own: int = 4) -> Arrowhead:
     generator = torch.Generator().manual_seed(seed)
 
     def rand(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     corner, blocks = rand(shared, shared), rand(draws, own, own)
-    return Arrow(corner + corner.T, rand(draws, shared, own), blocks + blocks.transpose(1, 2))
+    return Arrowhead(corner + corner.T, rand(draws, shared, own), blocks + blocks.transpose(1, 2))
 
 
-def dense(form: Arrow) -> Tensor:
+def dense(form: Arrowhead) -> Tensor:
     draws, shared, own = form.mixed.shape
     whole = torch.block_diag(form.shared, *form.own)
     for draw in range(draws):
@@ -29,11 +29,11 @@ def dense(form: Arrow) -> Tensor:
     return whole
 
 
-def make_scale(form: Arrow, seed: int) -> Pair:
+def make_scale(form: Arrowhead, seed: int) -> BlockVector:
     generator = torch.Generator().manual_seed(seed)
     draws, shared, own = form.mixed.shape
     flat = torch.rand(shared + draws * own, generator=generator, dtype=torch.float64) + 0.1
-    return Pair(flat[:shared], flat[shared:].view(draws, own))
+    return BlockVector(flat[:shared], flat[shared:].view(draws, own))
 
 
 @given(
