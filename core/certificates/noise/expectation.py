@@ -57,7 +57,7 @@ def recon_draws(
     parts, done = [], 0
     for chunk in noise.split(max(1, _ROWS // len(posterior.lower))):
         z = latent_bounds(posterior, chunk[:, None], arithmetic)
-        parts.append(recon_lower(vae, z, len(chunk), t, arithmetic))
+        parts.append(recon_lower(vae, z, t, arithmetic))
         done += len(chunk)
         progress(done)
     return torch.cat(parts)

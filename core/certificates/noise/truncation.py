@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from core.bounds.interval import Interval, affine, propagate_through
+from core.bounds.interval import Interval, affine
 from core.bounds.rounding import Arithmetic, proved
 from core.bounds.rule_table import is_relu, is_reshape
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
+from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
 from core.certificates.noise.statistics import floor_price
 from core.errors import UnsupportedLayerError
-from core.vae.likelihood import score_roundoff
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -87,7 +87,7 @@ def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     base = torch.tensor(_WIDTHS, dtype=sigma.dtype, device=sigma.device)[:, None, None]
     widths = (base**2 - 2 * share.log()).sqrt()
     low, high = (latent_bounds(posterior, end, arithmetic) for end in (-widths, widths))
-    lowest = recon_lower(vae, Interval(low.lower, high.upper), len(widths), t, arithmetic).cummin(0).values
+    lowest = recon_lower(vae, Interval(low.lower, high.upper), t, arithmetic).cummin(0).values
     size = mu.magnitude + sigma * widths[-1]
     return NestedBoxes(widths, lowest, _growth(vae, size, t))
 
@@ -119,9 +119,6 @@ def _reach(network: nn.Sequential, size: Tensor, biases: bool) -> Tensor:
     return size
 
 
-def recon_lower(vae: VAE, z: Interval, draws: int, t: Interval, arithmetic: Arithmetic) -> Tensor:
+def recon_lower(vae: VAE, z: Interval, t: Interval, arithmetic: Arithmetic) -> Tensor:
     """Lower bounds on the reconstruction term, (S, B), for z (S * B, k); -inf where nothing is proved."""
-    natural = propagate_through(vae.decoder, z, arithmetic)[-1]
-    a = natural.map(lambda v: v.unflatten(0, (draws, -1)))
-    recon = vae.likelihood.lower(t, a)
-    return proved(recon - score_roundoff(vae.likelihood, t, a, 1, arithmetic))
+    return proved(recon_of_codes(vae, z, t, 1, 1, arithmetic))
