@@ -30,7 +30,7 @@ class BackwardPass:
         self._lost = self._roundoffs(arithmetic) if arithmetic.rounds else {}
 
     def _roundoffs(self, arithmetic: Arithmetic) -> dict[int, Tensor]:
-        """How far rounding can move each output of a layer, (N, ...).
+        """Bound how far rounding moves each output of each layer, (N, ...).
 
         What an activation loses is passed on to the affine layer behind it, |A W| r <= |A| |W| r: one
         sweep over the rows less.
@@ -50,12 +50,12 @@ class BackwardPass:
         return lost
 
     def pull(self, rows: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows (R, N or 1, ...) -> (R, N, ...), constants (R, N) and what rounding can take from them."""
+        """Pull rows (R, N or 1, ...) back: (R, N, ...), constants (R, N) what rounding takes of them."""
         nothing = self._nothing(rows)
         return self._pull(rows, nothing, nothing, len(self._layers), shares)
 
     def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The same for the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
+        """Pull back the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
         last = len(self._layers)
         while last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1

@@ -63,14 +63,14 @@ class Layer:
 
 
 def _mean(widths: Tensor) -> float:
-    """An overflow on the way to the mean says as little as one in a width."""
+    """The mean, inf where it overflows: that says as little as a width that does."""
     return widths.mean().nan_to_num(nan=torch.inf, posinf=torch.inf).item()
 
 
 def describe_layers(
     vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
 ) -> tuple[Layer, ...]:
-    """Every layer in the order of the forward pass, reshapes left out.
+    """Describe every layer in the order of the forward pass, reshapes left out.
 
     bounds  method -> bounds for one ball. points (2 + N, C, H, W): the clean image, the attacked one,
             samples, in the model's dtype. noise (S, 1, k).
@@ -130,7 +130,7 @@ def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[LayerName, str, Int
 def _without_reshapes(
     network: nn.Sequential, named: list[LayerInterval]
 ) -> list[tuple[LayerName, str, Interval]]:
-    """Flatten is left out; Unflatten gives the layer before it the shape of maps."""
+    """Leave out Flatten; Unflatten gives the layer before it the shape of maps."""
     kept = list[tuple[LayerName, str, Interval]]()
     for layer, known in zip(network, named, strict=True):
         if isinstance(layer, nn.Flatten):
@@ -156,7 +156,7 @@ def _one_ball(name: LayerName, x: Interval) -> Interval:
 
 
 def _count(before: Interval) -> Units:
-    """From the bounds on the ReLUs' input."""
+    """Count ReLUs by the bounds on their inputs."""
     active, dead = before.lower >= 0, before.upper <= 0
     both = int((active & dead).sum())  # exactly 0: nothing is passed on
     found = int(active.sum()) - both, int(dead.sum())

@@ -46,7 +46,8 @@ class Losses:
 def linear_losses(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
 ) -> Losses | None:
-    """Of one ball, for the best of the bounds with these slopes and mixes (R, ...), see Relaxation.planes.
+    """Divide the slack of the best linear bound with these slopes and mixes (R, ...), of one ball; see
+    `LinearBounds.planes`.
 
     None where the bound is not finite: there is nothing to divide.
     """
@@ -68,7 +69,7 @@ def linear_losses(
 def _walk(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mix: Tensor, point: Tensor
 ) -> tuple[dict[str, float], float]:
-    """The way of the bound back to the input, each step beside the values of `point`; and ELBO(point)."""
+    """Pull the bound back to the input, each step beside the values of `point`: slacks, and ELBO(point)."""
     vae, noise, weight = relaxation.vae, relaxation.noise, relaxation.weight
     draws, seen = len(noise), values_of(vae, point, noise)
     a, value = bounds.decoder[-1], seen.decoder[-1].lower

@@ -22,7 +22,7 @@ _STEP, _LAST = 0.2, 0.02
 
 
 def default_slopes(relaxation: Relaxation, bounds: LayerBounds) -> Slopes:
-    """What a pass without slopes uses, as tensors that can be optimised."""
+    """The slopes that a backward pass without any uses, as tensors that can be optimised."""
     (encoder, decoder), (mu, _) = bounds.halves(relaxation.vae), bounds.posterior
     return Slopes(
         encoder=encoder.relu_slopes(),

@@ -98,7 +98,7 @@ def join_images(one: Slopes, other: Slopes, draws: int) -> Slopes:
 
 
 class Branching:
-    """Splitting for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
+    """Branch and bound for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes) -> None:
         self._root, self._bounds, self._fast = relaxation, bounds, relaxation.single()
@@ -147,7 +147,7 @@ class Branching:
         return v[:, None].expand(-1, count, *v.shape[1:]).flatten(0, 1)
 
     def _evaluate(self, box: Interval, slopes: Slopes, floor: Tensor) -> Leaves:
-        """Leaves for M boxes; slopes to start from are improved in float32, and judged in float64."""
+        """Bound M boxes: the slopes are improved in place in float32, the bounds proved in float64."""
         count, bounds = len(floor), self._leaf_bounds(box)
         fast = self._fast.copies(count)
         for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
@@ -157,7 +157,7 @@ class Branching:
         return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 
     def _cost(self, bounds: LayerBounds, box: Interval) -> Tensor:
-        """Which coordinate to halve, (M, 2k): the chords' losses, shared out by what makes them wide."""
+        """What each coordinate costs, (M, 2k): the chords' losses, shared out by what makes them wide."""
         form, natural = self._units[len(self._root.vae.decoder)], bounds.decoder[-1]
         draws, width = bounds.draws, natural.width.flatten(1)
         loss = self._root.vae.likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
@@ -169,7 +169,7 @@ class Branching:
 
 
 def _halve(box: Interval, split: Tensor) -> Interval:
-    """Both halves of M boxes, each along its own coordinate, (2M, d)."""
+    """Halve M boxes, each along its own coordinate: (2M, d)."""
     here = torch.zeros_like(box.lower, dtype=torch.bool).scatter(1, split[:, None], True)
     lower = torch.cat([box.lower, torch.where(here, box.center, box.lower)])
     upper = torch.cat([torch.where(here, box.center, box.upper), box.upper])

@@ -55,7 +55,7 @@ class LayerInterval:
 
 
 class LateIntervals(Sequence[LayerInterval]):
-    """A list of intervals that is made when it is looked at first: of a large batch it fills gigabytes."""
+    """A list of intervals that is computed at its first use: of a large batch it fills gigabytes."""
 
     def __init__(self, make: Callable[[], list[LayerInterval]]) -> None:
         self._make = make
@@ -82,18 +82,18 @@ class Half:
 
     @property
     def names(self) -> list[LayerName]:
-        """Of the layers' outputs."""
+        """What the outputs of the layers are called."""
         return [LayerName(self.part, i, type(layer).__name__) for i, layer in enumerate(self.network)]
 
     @property
     def relus(self) -> list[int]:
-        """The ReLUs whose inputs are bounded."""
+        """The indexes of the ReLUs whose inputs are bounded."""
         layers = zip(self.network, self.inputs, strict=False)
         return [index for index, (layer, _) in enumerate(layers) if is_relu(layer)]
 
     @property
     def stops(self) -> list[int]:
-        """The values that are worth bounds of their own: inputs of ReLUs, and the output."""
+        """The indexes of the values that get bounds of their own: the inputs of ReLUs, and the output."""
         return [*self.relus, len(self.network)]
 
     def walk(self, known: list[Interval], arithmetic: Arithmetic) -> Iterator[int]:
@@ -156,7 +156,7 @@ class LayerBounds:
         return x.map(lambda v: v.unflatten(0, (self.draws, -1)))
 
     def named(self, vae: VAE) -> list[LayerInterval]:
-        """For display, in the order of the forward pass."""
+        """List the bounds with their names, in the order of the forward pass."""
         encoder, decoder = self.halves(vae)
         names = [LayerName(word) for word in ("input", "mu", "logvar", "z")]
         names[1:1], values = encoder.names, [*self.encoder, *self.posterior, *self.decoder]

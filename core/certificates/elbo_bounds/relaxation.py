@@ -94,8 +94,8 @@ class Relaxation:
         return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
 
     def tighten(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
-        """Bounds from linear relaxation for ReLUs that are not yet stable, mu, logvar and the natural
-        parameters, each cut with `bounds`; the layers between follow by interval propagation.
+        """Cut `bounds` with linear bounds on the inputs of unstable ReLUs, on mu and logvar and on the
+        natural parameters; the layers between follow by interval propagation.
 
         steps  of ascent for the slopes of each unit, but for the natural parameters: they are many,
                and what they gain is less than what the layers before them do.
@@ -103,7 +103,7 @@ class Relaxation:
         return self.tighten_decoder(self.tighten_encoder(bounds, steps), steps)
 
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
-        """The same up to mu and logvar, and for z what follows from them."""
+        """Tighten the encoder's layers, mu and logvar, and z by what follows from them; as in `tighten`."""
         half, known = bounds.halves(self.vae)[0], [bounds.encoder[0]]
         for index in half.walk(known, self.arithmetic):
             if self.ball.norm == "linf" and _affine_layers(half.network, index) < 2:
@@ -115,7 +115,7 @@ class Relaxation:
         return LayerBounds(known, [z, *bounds.decoder[1:]])
 
     def tighten_decoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
-        """The same from z on."""
+        """Tighten the decoder's layers and the natural parameters; as in `tighten`."""
         half, known = bounds.halves(self.vae)[1], [bounds.decoder[0]]
         for index in half.walk(known, self.arithmetic):
             now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
@@ -153,8 +153,8 @@ class Relaxation:
         return self.noise.expand(-1, batch, -1).flatten(0, 1)
 
     def latent_roundoff(self, a: Tensor, bounds: LayerBounds) -> Tensor:
-        """What rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, can take away; rows a on
-        z (R, N, k) -> (R, N)."""
+        """Bound what rounding in z = mu + exp(logvar / 2) noise, and in its relaxation, takes from rows a
+        on z, (R, N, k) -> (R, N)."""
         if not self.arithmetic.rounds:
             return a.new_zeros(())
         mu, logvar = (x.map(lambda v: v.repeat(len(self.noise), 1)) for x in bounds.posterior)
@@ -167,7 +167,7 @@ class Relaxation:
         return inner(a.abs(), forward + own * (size + sigma * noise * logvar.magnitude))
 
     def scoring_roundoff(self, t: Interval, a: Interval) -> Tensor | float:
-        """What rounding can do to log p and to the plane below it, (N,)."""
+        """Bound what rounding does to log p and to the plane below it, (N,)."""
         if not self.arithmetic.rounds:
             return 0.0
         likelihood, terms = self.vae.likelihood, a.lower[0].numel() + 2 * ELEMENTARY
@@ -188,16 +188,16 @@ class LinearBounds:
 
     @cached_property
     def _to_input(self) -> BackwardPass:
-        """From mu and logvar to x'."""
+        """The backward pass from mu and logvar to x'."""
         return self.backward(self.encoder, len(self.encoder.network))
 
     @cached_property
     def _to_latent(self) -> BackwardPass:
-        """From the natural parameters to z."""
+        """The backward pass from the natural parameters to z."""
         return self.backward(self.decoder, len(self.decoder.network))
 
     def backward(self, half: Half, index: int) -> BackwardPass:
-        """From value `index` of a half to its input."""
+        """The backward pass from value `index` of a half to its input."""
         return BackwardPass([*half.network], half.inputs, index, self.relaxation.arithmetic)
 
     def lowest(self, a: Tensor) -> Tensor:
@@ -205,11 +205,11 @@ class LinearBounds:
         return self.relaxation.ball.lowest(a.flatten(2), self.relaxation.arithmetic.rounds)
 
     def to_input(self, a: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows (R, B, 2k) on mu and logvar -> (R, B, C, H, W), constants and rounding (R, B)."""
+        """Pull rows (R, B, 2k) on mu and logvar back to x': (R, B, C, H, W), constants, rounding (R, B)."""
         return self._to_input.pull(a, slopes.encoder)
 
     def pull_latent(self, a: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor]:
-        """From z (R, N, k) to mu and logvar (R, N, 2k)."""
+        """Pull rows (R, N, k) on z back to mu and logvar: (R, N, 2k) and constants (R, N)."""
         noise, logvar = self.relaxation.noise_rows(), self.bounds.posterior[1]
         logvar = logvar.map(lambda v: v.repeat(self.bounds.draws, 1))
         scale = a * noise
@@ -231,7 +231,7 @@ class LinearBounds:
 
     def planes(self, slopes: Slopes, mixes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """R such planes at once, one for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix:
-        (R, B, d), (R, B), and what each constant has to give up for rounding, (R, B)."""
+        slopes (R, B, d), constants (R, B), and what rounding can take from each, (R, B)."""
         r, draws = self.relaxation, len(self.relaxation.noise)
         a, t = self.bounds.decoder[-1], r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         on_a, on_t, constant = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))

@@ -41,7 +41,7 @@ class NestedBoxes:
         """Upper bound on E[(tau - h)+]; tau (..., B) -> (..., B).
 
         With v_j = (tau - lowest[j])+ and p_j = P(noise outside of box j), summation by parts over
-        the shells between the boxes gives at most v_0 + sum_j (v_j+1 - v_j) p_j.
+        what lies between two boxes gives at most v_0 + sum_j (v_j+1 - v_j) p_j.
         The probabilities are exact and joint: 1 - p_j = prod_i erf(c_i / sqrt 2).
 
         Beyond the last box r = max_i |noise_i| / c_i > 1 is attained at some i with |noise_i| > c_i,

@@ -22,7 +22,7 @@ from core.vae.likelihood import Parabola
 
 @dataclass
 class Choices:
-    """What is free. All of it may be any number; shares are clamped to [0, 1].
+    """The free parameters of the quadratic: any numbers are valid, slopes are clamped to [0, 1].
 
     encoder, decoder  slopes of the ReLU at each index, (1, ...) and (S, ...). sigma (k,): of exp(logvar/2).
     touch  (S, C, H, W): where the parabolas touch log p.
@@ -95,7 +95,7 @@ class QuadraticBuilder:
             scale=BlockVector(mu, mu),
             point=BlockVector(mu, mu),
         )
-        rows = self.quadratic(self.system(choices), choices).arrow().row_sums()
+        rows = self.quadratic(self.system(choices), choices).matrix().row_sums()
         least = rows.flat().max() * 1e-9 + 1e-30
         choices.scale = rows.map(lambda v: v.maximum(least).log())
         choices.point = rows.map(torch.zeros_like)
@@ -104,6 +104,7 @@ class QuadraticBuilder:
         return choices
 
     def system(self, choices: Choices) -> System:
+        """The network as affine forms, for these slopes."""
         r, vae, (_, logvar) = self._relaxation, self._relaxation.vae, self._bounds.posterior
         k, noise = vae.config.latent, r.noise[:, 0]
         encoder, decoder = self._bounds.halves(vae)
@@ -135,6 +136,7 @@ class QuadraticBuilder:
         return pull_zonotope(half.network, rows, half.inputs, shares, self._relaxation.arithmetic)
 
     def quadratic(self, s: System, choices: Choices) -> Quadratic:
+        """The quadratic below the ELBO, for parabolas that touch where these choices say."""
         r, (mu, logvar) = self._relaxation, self._bounds.posterior
         draws = len(r.noise)
         a = self._bounds.decoder[-1].map(lambda v: v.flatten(1))
@@ -166,7 +168,7 @@ class QuadraticBuilder:
         )
 
     def _size(self, s: System, p: Parabola, y: Tensor, on_a: Tensor, on_posterior: Tensor) -> Tensor:
-        """Sum of the absolute values of everything that `quadratic` adds up."""
+        """Bound the sum of the absolute values of everything that `quadratic` adds up."""
         draws, most = len(y), 1 + self._radius.max()
         scored = p.cross * most * s.natural.abs() + 2 * p.square * most**2
         pixels = p.constant.abs() + p.slope.abs() * y.abs() + p.bend * y**2 + scored
@@ -180,7 +182,7 @@ class QuadraticBuilder:
         return pixels.sum() / draws + (coefficients * moves).sum() + posterior
 
     def _rounding(self, s: System, p: Parabola, a: Interval, mu: Interval, logvar: Interval) -> Tensor:
-        """What rounding of the network and of its score can take: all derivatives times all errors."""
+        """Bound what rounding of the network and of its score takes: all derivatives times all errors."""
         r, draws = self._relaxation, len(s.rounding)
         reach = a.map(lambda v: v - p.center).magnitude + s.rounding
         network = ((p.slope.abs() + 2 * p.bend * reach + p.cross) * s.rounding).sum() / draws

@@ -1,4 +1,4 @@
-"""Optimisation of the quadratic of `elbo_quadratic`, and the proof for what it arrives at."""
+"""The Lagrangian dual of the quadratic of `elbo_quadratic`: ascent, and the proof of what it arrives at."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ _RAISE = (1.0005, 1.002, 1.01, 1.05, 1.3, 2.0)
 
 
 class DualAscent:
-    """Choices for one ball, improved step by step in float32, and the bound that is proved for them in
-    float64."""
+    """Improves the free parameters for one ball in float32, and proves a bound for them in float64."""
 
     def __init__(self, builder: QuadraticBuilder, x: Tensor, slopes: Slopes, iterations: int) -> None:
         self._builder, self._fast = builder, builder.single()
@@ -46,7 +45,7 @@ class DualAscent:
         self._top = PowerIteration(basis, indefinite=True)
 
     def run(self) -> Iterator[Tensor]:
-        """Improves the choices; yields an estimate of the bound, nothing proved, before each step."""
+        """Improve the choices; yields an estimate of the bound, which proves nothing, before each step."""
         choices = self._choices
 
         def repair() -> None:
@@ -81,19 +80,19 @@ class DualAscent:
         return self._top.follow(apply, steps)
 
     def prove(self) -> tuple[Tensor, Tensor]:
-        """The bound (1,) with its proof for the choices as they are, and the margin in it; -inf if none
-        was found."""
+        """Prove a bound (1,) for the choices as they are: that, -inf if the proof fails, and the margin in
+        it."""
         choices = self._choices.to(torch.float64)
         scale = choices.scale.map(torch.exp)
         q = self._builder.quadratic(self._builder.system(choices), choices)
         rows = q.row_sums()
         sums = BlockVector(rows.shared / scale.shared, rows.own / scale.own).flat()
         gamma = FLOAT64.gamma(4 * (len(sums) + len(q.cross)) + 100)
-        arrow, most = q.arrow(), sums.max()
+        matrix, most = q.matrix(), sums.max()
         top = self._eigenvalues(q, scale, _FINAL).max().clamp(min=0)
 
         def prove(_: Tensor, tried: Tensor) -> Tensor:
-            return torch.tensor([dominates(scale, tried[0], arrow, gamma * most)], device=tried.device)
+            return torch.tensor([dominates(scale, tried[0], matrix, gamma * most)], device=tried.device)
 
         none = torch.full_like(top[None], torch.inf)
         factor = first_proved(top[None], 1e-9 * most[None], none, _RAISE, prove)

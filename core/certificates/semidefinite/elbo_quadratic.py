@@ -88,8 +88,8 @@ class Quadratic:
         shared = shared + torch.cat([more, more.new_zeros(len(shared) - pixels)])
         return BlockVector(shared, (errors.transpose(1, 2) @ u)[..., 0])
 
-    def arrow(self) -> Arrowhead:
-        """Q itself, block by block."""
+    def matrix(self) -> Arrowhead:
+        """Q itself, as an arrowhead of blocks."""
         s, pixels = self.system, len(self.cross)
         bent = self.bend[..., None] * s.decode
         lift, errors = s.lift.transpose(1, 2), s.errors.transpose(1, 2)

@@ -54,7 +54,7 @@ class LayerForms:
         return sum(len(self.unstable[i]) for i in self.unstable_relus(layers))
 
     def forms(self, index: int, rows: Tensor) -> AffineForms:
-        """Rows (R, 1, ...) of the input of a layer, or of the network's output, as R forms."""
+        """R affine forms of rows (R, 1, ...) of the input of a layer, or of the network's output."""
         network, start = self.network[:index], self._start
         f = pull_zonotope(network, rows, self.inputs[: index + 1], self._shares, self.arithmetic)
         on_start = f.slope[:, 0].flatten(1)
@@ -95,7 +95,7 @@ class LayerForms:
 
 
 def encoder_forms(relaxation: Relaxation, inputs: list[Interval]) -> LayerForms:
-    """inputs[i] bounds the input of encoder layer i; of the layers that are looked at."""
+    """The encoder as affine forms of the pixels; inputs[i] bounds the input of layer i, up to any layer."""
     middle, radius = relaxation.ball.box.centered()
     pixels = AffineForms(torch.diag(radius), middle, torch.zeros_like(middle))
     return LayerForms(relaxation.vae.encoder, inputs, pixels, relaxation.arithmetic)
@@ -104,14 +104,14 @@ def encoder_forms(relaxation: Relaxation, inputs: list[Interval]) -> LayerForms:
 def decoder_forms(
     relaxation: Relaxation, bounds: LayerBounds, posterior: AffineForms, draw: int
 ) -> LayerForms:
-    """For one draw; posterior: forms of mu and logvar."""
+    """The decoder as affine forms for one draw; posterior: forms of mu and logvar."""
     z = latent_forms(relaxation, bounds, posterior, draw)
     inputs = [x.map(lambda v: v[draw : draw + 1]) for x in bounds.decoder]
     return LayerForms(relaxation.vae.decoder, inputs, z, relaxation.arithmetic)
 
 
 def posterior_forms(layers: LayerForms) -> AffineForms:
-    """mu and logvar, 2k forms, from an encoder."""
+    """mu and logvar as 2k affine forms, from those of an encoder."""
     output = layers.inputs[-1].lower
     rows = torch.eye(output.shape[1], dtype=output.dtype, device=output.device)
     return layers.forms(len(layers.network), rows[:, None])
@@ -120,7 +120,7 @@ def posterior_forms(layers: LayerForms) -> AffineForms:
 def latent_forms(
     relaxation: Relaxation, bounds: LayerBounds, posterior: AffineForms, draw: int
 ) -> AffineForms:
-    """z = mu + exp(logvar / 2) noise of one draw, k forms: a variable more for each latent dimension."""
+    """z = mu + exp(logvar / 2) noise of one draw as k affine forms: a variable more for each dimension."""
     noise, (_, logvar) = relaxation.noise[draw, 0], bounds.posterior
     k, draws = len(noise), len(relaxation.noise)
     slope, middle, radius = (v[0] for v in half_exp_form(logvar, torch.full_like(noise, 0.5)))

@@ -109,7 +109,7 @@ class Rows:
 
 @dataclass
 class Multipliers:
-    """What is free, row by row but for `scale`: any numbers are valid.
+    """The free parameters of the relaxation, of each row but for `scale`: any numbers are valid.
 
     bend, tilt   (R, M): the parabolas bend w^2 / width + tilt w + intercept, w = v - centre.
     product, positive, above  (R, H): of h (h - v), h and h - v, in units of `ReluLayer.unit`.
@@ -191,7 +191,7 @@ class ReluLayer:
 
     @cached_property
     def balance(self) -> Tensor:
-        """t, which makes both as long."""
+        """The factor t with which h and gap / t are as long."""
         long, gap = (u.slope.norm(dim=1).clamp(min=1e-12) for u in (self.hidden, self.gaps))
         return (gap / long).sqrt()
 
@@ -260,8 +260,8 @@ class Bounder:
     def highest(
         self, rows: Rows, steps: int, start: Multipliers | None = None
     ) -> tuple[Tensor, Multipliers]:
-        """(R,): no |y| <= 1, with hidden units as they are, takes a row above; +inf where nothing was
-        proved. And the multipliers that were found, from those of `start` if there are any."""
+        """Upper bounds (R,) on rows over all |y| <= 1, with hidden units as they are, +inf where nothing
+        was proved; and the multipliers that were found, from those of `start` if there are any."""
         found, basis = self._search(rows.to(torch.float32), steps, start)
         return self._prove(rows, found.to(torch.float64), basis), found
 
@@ -271,7 +271,7 @@ class Bounder:
         return m.point.shape[1] == columns and m.product.shape[1] == products
 
     def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
-        """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
+        """Search multipliers; returns them, and the vectors that followed the eigenvalues, (R, c, M)."""
         m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
         basis = random_vectors(_COLUMNS, len(forms), like=forms)
         top = PowerIteration(basis.expand(len(rows.units), -1, -1), indefinite=False)

@@ -35,8 +35,8 @@ _SHARE = 0.9
 
 
 def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> Iterator[LayerBounds]:
-    """Ever tighter bounds on mu, logvar and the inputs of the ReLUs that are not stable, the natural
-    parameters not yet tightened with them.
+    """Tighten bounds on mu, logvar and the inputs of unstable ReLUs, step by step; the natural parameters
+    are not yet tightened with them.
 
     relaxation, bounds  of one ball, B = 1. iterations: as in core.certify; more than 50 change nothing.
     An encoder with too many open ReLUs gets slopes of its own instead, as decoder units do in any case.
@@ -96,7 +96,7 @@ def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
 
 
 class Views:
-    """What lies before a ReLU of the decoder, draw by draw.
+    """Bounds units of a ReLU of the decoder, draw by draw, by what lies before them.
 
     Where no ReLU of the decoder is open before it, its units are linear bounds in mu and logvar, and the
     encoder is what lies before them.
@@ -120,7 +120,7 @@ class Views:
             self._shared = PrefixBounder(encoder, end)
 
     def before(self, draw: int) -> PrefixBounder | None:
-        """None where there is nothing to gain, or not at a cost that is worth it."""
+        """What bounds the rows of a draw; None where nothing is to be gained at a cost that is worth it."""
         if not self._decoders:
             return self._shared
         count = self._decoders[draw].count(self._index)

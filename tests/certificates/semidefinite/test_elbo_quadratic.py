@@ -208,7 +208,7 @@ def test_it_is_the_elbo_where_the_parabolas_touch_and_the_ball_is_small() -> Non
 def test_products_blocks_and_sums_are_those_of_one_matrix(arch: str, likelihood: str, target: str) -> None:
     setting = Setting(arch, likelihood, target)
     q = setting.quadratic(setting.choices(0))
-    whole = dense(q.arrow())
+    whole = dense(q.matrix())
     shape = q.linear
     unit = shape.like(torch.eye(len(whole), dtype=torch.float64))
     torch.testing.assert_close(q.times(unit).flat(), whole)
@@ -222,7 +222,7 @@ def test_nothing_is_below_the_separable_bound() -> None:
     generator = torch.Generator().manual_seed(0)
     for strength in (1.0, 0.1, 0.0):  # a strong linear part hides what the rest does
         weak = replace(q, linear=BlockVector(strength * q.linear.shared, strength * q.linear.own))
-        sums = weak.arrow().row_sums()
+        sums = weak.matrix().row_sums()
         for point in (choices.point, BlockVector(-choices.point.shared, -choices.point.own)):
             lowest = weak.lowest(sums, point)
             assert lowest <= value(weak, point)
