@@ -23,8 +23,8 @@ from tests.certificates.semidefinite.test_sdp_tightening import extreme_points, 
 from tests.conftest import make_images, make_vae
 
 
-class Passage:
-    """One ball and draw: both parts, and the variables of points of the ball."""
+class Case:
+    """One ball and draw: encoder and decoder, and the variables of points of the ball."""
 
     def __init__(self, arch: str, widths: tuple[int, ...] | None, eps: float, draw: int) -> None:
         vae = make_vae(arch, widths=widths, scale=1.5)
@@ -82,7 +82,7 @@ CASES = [
 def test_forms_are_what_the_network_computes(
     arch: str, widths: tuple[int, ...] | None, eps: float, draw: int
 ) -> None:
-    case = Passage(arch, widths, eps, draw)
+    case = Case(arch, widths, eps, draw)
     x = extreme_points(case.problem, 20)
     y, seen = case.variables(x), 0
     assert y.abs().max() <= 1 + 1e-6
@@ -113,7 +113,7 @@ def test_forms_are_what_the_network_computes(
 def test_rows_are_bounded_wherever_they_start(
     arch: str, widths: tuple[int, ...] | None, eps: float, draw: int, steps: int
 ) -> None:
-    case = Passage(arch, widths, eps, draw)
+    case = Case(arch, widths, eps, draw)
     encoder, decoder = case.values(extreme_points(case.problem, 100))
     known = case.encoder.products(len(case.encoder.network))
     for layers, values, earlier in ((case.encoder, encoder, None), (case.decoder, decoder, known)):
@@ -131,7 +131,7 @@ def test_rows_are_bounded_wherever_they_start(
 
 
 def test_a_start_from_the_same_rows_saves_steps() -> None:
-    case = Passage("mlp", None, 0.2, 0)
+    case = Case("mlp", None, 0.2, 0)
     known = case.encoder.products(len(case.encoder.network))
     before = PrefixBounder(case.decoder, len(case.decoder.network), known)
     rows = torch.eye(784, dtype=torch.float64)[:40].view(40, 1, 1, 28, 28)
@@ -144,10 +144,10 @@ def test_a_start_from_the_same_rows_saves_steps() -> None:
 
 def test_a_start_of_another_shape_is_not_used() -> None:
     """From draw to draw other units are open, and even another layer may be the last that is."""
-    case, rows = Passage("mlp", (10, 9, 8), 0.2, 0), torch.eye(6, dtype=torch.float64)[:, None]
+    case, rows = Case("mlp", (10, 9, 8), 0.2, 0), torch.eye(6, dtype=torch.float64)[:, None]
     before = PrefixBounder(case.encoder, len(case.encoder.network))
     for widths in (None, (12, 12, 30)):
-        other = Passage("mlp", widths, 0.2, 0)
+        other = Case("mlp", widths, 0.2, 0)
         _, found = PrefixBounder(other.encoder, len(other.encoder.network)).lowest(rows, 5)
         with_it, _ = before.lowest(rows, 5, found)
         torch.testing.assert_close(with_it, before.lowest(rows, 5)[0])
@@ -156,15 +156,15 @@ def test_a_start_of_another_shape_is_not_used() -> None:
 @torch.no_grad()
 def test_stable_layers_have_no_errors() -> None:
     """Neither a ReLU that never bends nor a network without any adds a variable."""
-    case, linear = Passage("mlp", None, 0.1, 0), nn.Linear(2, 3).double()
+    case, linear = Case("mlp", None, 0.1, 0), nn.Linear(2, 3).double()
     x = Interval(torch.ones(1, 2).double(), 2 * torch.ones(1, 2).double())
     y = Interval(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
     start = case.encoder.units(2).chosen(slice(0, 2))
     rows = torch.eye(3, dtype=torch.float64)[:, None]
-    for layers, inputs in (([nn.ReLU(), linear], [x, x, y]), ([linear], [x, y])):
-        layers = LayerForms(nn.Sequential(*layers), inputs, start, case.relaxation.arithmetic)
-        assert layers.unstable_relus(len(layers)) == []
-        assert layers.count(len(layers)) == 0
-        found = layers.forms(len(layers), rows)
+    for network, inputs in (([nn.ReLU(), linear], [x, x, y]), ([linear], [x, y])):
+        layers = LayerForms(nn.Sequential(*network), inputs, start, case.relaxation.arithmetic)
+        assert layers.unstable_relus(len(network)) == []
+        assert layers.count(len(network)) == 0
+        found = layers.forms(len(network), rows)
         torch.testing.assert_close(found.slope, linear.weight @ start.slope)
         torch.testing.assert_close(found.constant, linear.weight @ start.constant + linear.bias)
