@@ -48,7 +48,7 @@ class Fault(NamedTuple):
 FAULTS = {
     "plane: the part of a fixed image": Fault(
         "certificates/elbo_bounds/relaxation.py",
-        "constant + (on_t * self._t.flatten(1)).sum(2), lost",
+        "constant + (on_t * r.t.flatten(1)).sum(2), lost",
         "constant, lost",
     ),
     "margin: float32 latent code, linear": Fault(

@@ -5,7 +5,7 @@
 Honest: `count` certificates of each covered method, `conv` of them of convolutional models, over targets,
 sides, norms, radii and images; all have to be accepted. Seconds are medians of CPU time for reading,
 matrices and bound, on one core, without the start of Python. False: `count` certificates for a Gaussian
-model, upper and reconstruction, with a fault put back into `Relaxation.planes` that was shipped once; all
+model, upper and reconstruction, with a fault put back into `LinearBounds.planes` that was shipped once; all
 have to be rejected. Exits with 1 if one is not.
 """
 
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 import core
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds
 from core.certificates.guard import Guard
 from core.claims import checker
 from core.claims.making import make_claim
@@ -41,19 +41,19 @@ ITERATIONS = 10
 @contextmanager
 def fault() -> Iterator[None]:
     """Drops what a plane has for a scored image that stands still, and the guard that would see it."""
-    planes = Relaxation.planes
+    planes = LinearBounds.planes
 
-    def faulty(self: Relaxation, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
-        slope, constant, lost = planes(self, *args)
-        if self._t is None:
+    def faulty(self: LinearBounds, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+        (slope, constant, lost), r = planes(self, *args), self.relaxation
+        if r.t is None:
             return slope, constant, lost
-        draws = len(self.noise)
-        t = self.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
-        on_t = self.vae.likelihood.plane(t, args[0].decoder[-1], args[2], self.weight)[1] / draws
+        draws = len(r.noise)
+        t = r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
+        on_t = r.vae.likelihood.plane(t, self.bounds.decoder[-1], args[1], r.weight)[1] / draws
         on_t = on_t.unflatten(1, (draws, -1)).flatten(3).sum(1)
-        return slope, constant - (on_t * self._t.flatten(1)).sum(2), lost
+        return slope, constant - (on_t * r.t.flatten(1)).sum(2), lost
 
-    with mock.patch.object(Relaxation, "planes", faulty), mock.patch.object(Guard, "check"):
+    with mock.patch.object(LinearBounds, "planes", faulty), mock.patch.object(Guard, "check"):
         yield
 
 

@@ -1,4 +1,4 @@
-"""The way back through a network over given bounds, prepared once for all rows that take it."""
+"""A backward pass of linear bounds through a whole network, prepared once for all rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.bounds.rounding import Arithmetic
 from core.bounds.rule_table import is_reshape
 
 
-class Passage:
+class BackwardPass:
     """Pulls linear functions of the output of the first `count` layers back to the network's input.
 
     inputs[i] bounds the input of layer i, (N, ...), inputs[count] the output. `shares` below are the
@@ -24,19 +24,13 @@ class Passage:
     def __init__(
         self, network: Sequence[nn.Module], inputs: Sequence[Interval], count: int, arithmetic: Arithmetic
     ) -> None:
-        self._bounds = inputs[: count + 1]
         small = compact(network[:count], inputs[:count])
         self._layers, self._kept = small.layers, small.kept
         self._inputs = [*small.inputs, inputs[count]]
         self._lost = self._roundoffs(arithmetic) if arithmetic.rounds else {}
 
-    def leads_through(self, inputs: Sequence[Interval], count: int) -> bool:
-        """Whether it was prepared for these very bounds."""
-        same = zip(inputs[:count], self._bounds[:-1], strict=False)
-        return count == len(self._layers) and all(x is y for x, y in same)
-
     def _roundoffs(self, arithmetic: Arithmetic) -> dict[int, Tensor]:
-        """How far rounding can move each output of a layer, (N, ...).
+        """Bound how far rounding moves each output of each layer, (N, ...).
 
         What an activation loses is passed on to the affine layer behind it, |A W| r <= |A| |W| r: one
         sweep over the rows less.
@@ -56,12 +50,12 @@ class Passage:
         return lost
 
     def pull(self, rows: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows (R, N or 1, ...) -> (R, N, ...), constants (R, N) and what rounding can take from them."""
+        """Pull rows (R, N or 1, ...) back: (R, N, ...), constants (R, N) what rounding takes of them."""
         nothing = self._nothing(rows)
         return self._pull(rows, nothing, nothing, len(self._layers), shares)
 
     def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The same for the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
+        """Pull back the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
         last = len(self._layers)
         while last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.bounds.interval import Interval
+from core.bounds.interval import Interval, per_row
 from core.bounds.rounding import ELEMENTARY, FLOAT64
 
 NORMS = ("linf", "l2")
 
 # Halvings of a bracket in [0, 1]: more than float32 can tell apart.
 _HALVINGS = 40
-
-
-def _like(values: Tensor, x: Tensor) -> Tensor:
-    """(B,) -> (B, 1, ..., 1) in x's dtype."""
-    return values.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Ball:
     @property
     def box(self) -> Interval:
         """The smallest box that holds the ball (the ball itself for l_inf)."""
-        e = _like(self.eps, self.center)
+        e = per_row(self.eps, self.center)
         return Interval((self.center - e).clamp(min=0), (self.center + e).clamp(max=1))
 
     def cover(self) -> Ball:
@@ -63,17 +58,17 @@ class Ball:
         low, high = torch.zeros_like(eps), torch.ones_like(eps)
         for _ in range(_HALVINGS):
             share = (low + high) / 2
-            inside = holds((center + _like(share, x) * way).clamp(0, 1))
+            inside = holds((center + per_row(share, x) * way).clamp(0, 1))
             low, high = torch.where(inside, share, low), torch.where(inside, high, share)
-        whole, nearest = x.clamp(0, 1), (center + _like(low, x) * way).clamp(0, 1)
-        return torch.where(_like(holds(whole), x) > 0, whole, nearest)
+        whole, nearest = x.clamp(0, 1), (center + per_row(low, x) * way).clamp(0, 1)
+        return torch.where(per_row(holds(whole), x) > 0, whole, nearest)
 
     def minimiser(self, slope: Tensor) -> Tensor:
         """The point of the ball where the linear function <slope, x'> is lowest, shape of center."""
         if self.norm == "linf":
             return torch.where(slope > 0, self.box.lower, self.box.upper)
         step = self._step(slope.flatten(1), halvings=40)
-        return (self.center - _like(step, slope) * slope).clamp(0, 1)
+        return (self.center - per_row(step, slope) * slope).clamp(0, 1)
 
     def random(self, generator: torch.Generator) -> Tensor:
         """A random point: uniform in the box, drawn in for l_2 to the ball."""

@@ -1,4 +1,4 @@
-"""Networks without what is dead: a ReLU unit whose input is never positive passes on exactly 0.
+"""Remove dead ReLU units from a network: those whose input is never positive pass on exactly 0.
 
 Where bounds prove that, the unit, its row of the layer before and its column of the layer after can go:
 the smaller network has the same values in the ball, and sums of fewer terms.
@@ -47,7 +47,7 @@ class Compact:
 
 
 def compact(network: Sequence[nn.Module], inputs: Sequence[Interval]) -> Compact:
-    """The network without units that are dead in all N boxes; inputs[i] (N, ...) bounds layer i's input."""
+    """Remove the units that are dead in all N boxes; inputs[i] (N, ...) bounds layer i's input."""
     layers, small, kept = list(network), list(inputs), dict[int, Kept]()
     for index, layer in enumerate(network):
         before, after = neighbour(network, index, -1), neighbour(network, index, 1)
@@ -80,12 +80,12 @@ def _live(upper: Tensor, *features: int) -> Kept | None:
     if any(number % count for number in features):
         return None
     alive = ~(upper <= 0).all(0).view(count, -1).all(1)
-    alive[0] |= ~alive.any()  # a layer needs a feature
+    alive[0] |= ~alive.any()  # no layer without any unit
     return None if bool(alive.all()) else Kept(count, alive.nonzero()[:, 0])
 
 
 def _can_shrink(layer: nn.Module) -> bool:
-    """Not while it is trained: the weights that are kept would be copies, without the gradient."""
+    """Whether a layer may lose units: not while it is trained, since copies of weights get no gradient."""
     trained = any(weight.requires_grad for weight in layer.parameters())
     return type(layer) in _FEATURES and getattr(layer, "groups", 1) == 1 and not trained
 

@@ -258,8 +258,8 @@ def _affine(
 
 
 def per_row(values: Tensor, like: Tensor) -> Tensor:
-    """(N,) -> (N, 1, ..., 1), to broadcast against `like`."""
-    return values.view(-1, *[1] * (like.ndim - 1))
+    """(N,) -> (N, 1, ..., 1) in the dtype of `like`, to broadcast against it."""
+    return values.to(like.dtype).view(-1, *[1] * (like.ndim - 1))
 
 
 @propagate.register(nn.ReLU)

@@ -167,6 +167,12 @@ def _reshape_roundoff(layer: nn.Flatten | nn.Unflatten, x: Interval, arithmetic:
     return None
 
 
+def rows_roundoff(layer: nn.Module, rows: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
+    """What rounding in a layer can take from rows (R, N or 1, ...) of its output, (R, N)."""
+    moved = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
+    return rows.new_zeros(len(rows), len(x.lower)) if moved is None else inner(rows.abs(), moved)
+
+
 def highest(slope: Tensor, x: Interval, arithmetic: Arithmetic) -> Tensor:
     """Maximum of <slope, v> over the box; both (..., d) -> (...)."""
     value = (slope.clamp(min=0) * x.upper + slope.clamp(max=0) * x.lower).sum(-1)

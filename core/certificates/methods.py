@@ -15,8 +15,8 @@ from core.certificates.elbo_bounds.branching import Branching
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, used
-from core.certificates.semidefinite.build_quadratic import Joint
-from core.certificates.semidefinite.dual_ascent import Search
+from core.certificates.semidefinite.build_quadratic import QuadraticBuilder
+from core.certificates.semidefinite.dual_ascent import DualAscent
 from core.certificates.semidefinite.sdp_tightening import sharpened
 from core.certificates.stage import (
     Stage,
@@ -233,7 +233,7 @@ def _optimise_quadratic(work: _Work) -> Iterator[None]:
     relaxation, bounds = work.relaxation, work.bounds
     steps = work.effort.iterations * QUADRATIC[work.effort.method]
     point = relaxation.ball.center if work.stage.minimiser is None else work.stage.minimiser
-    search = Search(Joint(relaxation, bounds), point, work.slopes, steps)
+    search = DualAscent(QuadraticBuilder(relaxation, bounds), point, work.slopes, steps)
 
     def state(stage: Stage) -> Stage:
         value, margin = search.prove()

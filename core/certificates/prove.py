@@ -286,7 +286,7 @@ def _joined(parts: list[list[LayerInterval]]) -> list[LayerInterval]:
     joined = []
     for layers in zip(*parts, strict=True):
         name = layers[0].name
-        images = 1 if name == "z" or name.startswith("decoder") else 0
+        images = 1 if name.per_draw else 0
         ends = [torch.cat(end, images) for end in zip(*(_ends(x) for x in layers), strict=True)]
         joined.append(LayerInterval(name, Interval(ends[0], ends[1])))
     return joined

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.bounds.rounding import proved
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.elbo_bounds.robust_elbo import RobustELBO, interval_terms, separate_terms
 
@@ -84,7 +84,7 @@ def better_stage(
     stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
 ) -> Stage:
     """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
-    for slope, constant, lost in zip(*relaxation.planes(bounds, slopes, mixes), strict=True):
+    for slope, constant, lost in zip(*LinearBounds(relaxation, bounds).planes(slopes, mixes), strict=True):
         value = proved(relaxation.ball.lowest(slope[None])[0] + (constant - lost))
         point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
         better = value > stage.value

@@ -184,7 +184,7 @@ class _Ticks:
 
 
 def _samples(ball: Ball, count: int, seed: int) -> Iterator[Tensor]:
-    """Random points and, in turn, corners in random directions."""
+    """Draw random points and, in turn, corners in random directions."""
     generator = torch.Generator("cpu").manual_seed(seed)
     for index in range(count):
         if index % 2 == 0:
@@ -201,7 +201,7 @@ def _described(relaxation: Relaxation, bounds: dict[str, LayerBounds], points: T
 
 @torch.no_grad()
 def _path(relaxation: Relaxation, evaluations: list[Evaluation]) -> Path:
-    """Where the encoder sends what the search proposed."""
+    """The posteriors of the points that the search proposed."""
     mu, logvar = relaxation.vae.encode(torch.cat([e.point for e in evaluations]).double())
     values = torch.cat([e.elbo for e in evaluations]).double()
     return Path(mu, logvar, values, int(values.nan_to_num(nan=torch.inf).argmin()))
@@ -221,7 +221,7 @@ def _separate(relaxation: Relaxation, bounds: LayerBounds) -> Terms:
 def _losses(
     relaxation: Relaxation, known: dict[str, Stage], iterations: int, tick: _Ticks
 ) -> Iterator[Losses]:
-    """Of linear bounds with default slopes, over the intervals of each method; then optimised."""
+    """Divide the slack of linear bounds over the intervals of each method, then of optimised ones."""
     bounds, best = _bounds(known["crown"]), None
     mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
     found = linear_losses(relaxation, _bounds(known["ibp"]), Slopes(), mixes, "crown-ibp")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.bounds.interval import Interval
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
 from core.bounds.rule_table import is_relu
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerInterval
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerInterval, LayerName
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
 
@@ -36,14 +36,14 @@ class Units:
 class Layer:
     """One layer over the ball of one image; D = 1 before z, one row a noise draw from there on.
 
-    name    as in Certificate.intervals; "pixels" for the means of a Bernoulli's logits.
+    name    as in Certificate.intervals; LayerName("pixels") for the means of a Bernoulli's logits.
     kind    "input", "affine", "relu", "mu", "logvar", "z", "natural" (the decoder's output) or "pixels".
     bounds  method -> sound interval, (D, ...).
     clean, attacked (D, ...), sampled (N, D, ...): values of images of the ball.
     units   method -> what it decides, for kind "relu".
     """
 
-    name: str
+    name: LayerName
     kind: str
     bounds: Mapping[str, Interval]
     clean: Tensor
@@ -63,14 +63,14 @@ class Layer:
 
 
 def _mean(widths: Tensor) -> float:
-    """An overflow on the way to the mean says as little as one in a width."""
+    """The mean, inf where it overflows: that says as little as a width that does."""
     return widths.mean().nan_to_num(nan=torch.inf, posinf=torch.inf).item()
 
 
 def describe_layers(
     vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
 ) -> tuple[Layer, ...]:
-    """Every layer in the order of the forward pass, reshapes left out.
+    """Describe every layer in the order of the forward pass, reshapes left out.
 
     bounds  method -> bounds for one ball. points (2 + N, C, H, W): the clean image, the attacked one,
             samples, in the model's dtype. noise (S, 1, k).
@@ -80,8 +80,8 @@ def describe_layers(
     layers = list[Layer]()
     for index, (name, kind, values) in enumerate(seen):
         # Rows (P, D, ...), whether a layer has one row for all draws or not.
-        rows = values.lower[:, None] if _shared(kind, name) else values.lower.transpose(0, 1)
-        found = {method: _one_ball(known[index], name) for method, known in by_method.items()}
+        rows = values.lower.transpose(0, 1) if name.per_draw else values.lower[:, None]
+        found = {method: _one_ball(name, known[index][2]) for method, known in by_method.items()}
         units = dict[str, Units]()
         if kind == "relu":
             units = {method: _count(known[index - 1][2]) for method, known in by_method.items()}
@@ -90,7 +90,7 @@ def describe_layers(
 
 
 @torch.no_grad()
-def layer_names(vae: VAE) -> tuple[tuple[str, str], ...]:
+def layer_names(vae: VAE) -> tuple[tuple[LayerName, str], ...]:
     """Names and kinds of the layers that `describe_layers` describes, in its order."""
     home = next(vae.parameters())
     x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
@@ -112,7 +112,7 @@ def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
     return LayerBounds(encoder, list(through(vae.decoder, z.flatten(0, 1))))
 
 
-def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[str, str, Interval]]:
+def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[LayerName, str, Interval]]:
     """Names, kinds and intervals of the layers that are shown."""
     named = bounds.named(vae)
     split = 1 + len(vae.encoder)
@@ -124,14 +124,14 @@ def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[str, str, Interval]
     yield from hidden
     yield name, "natural", natural
     if vae.config.likelihood == "bernoulli":
-        yield "pixels", "pixels", _means(vae, natural)
+        yield LayerName("pixels"), "pixels", _means(vae, natural)
 
 
 def _without_reshapes(
     network: nn.Sequential, named: list[LayerInterval]
-) -> list[tuple[str, str, Interval]]:
-    """Flatten is left out; Unflatten gives the layer before it the shape of maps."""
-    kept = list[tuple[str, str, Interval]]()
+) -> list[tuple[LayerName, str, Interval]]:
+    """Leave out Flatten; Unflatten gives the layer before it the shape of maps."""
+    kept = list[tuple[LayerName, str, Interval]]()
     for layer, known in zip(network, named, strict=True):
         if isinstance(layer, nn.Flatten):
             continue
@@ -151,18 +151,12 @@ def _means(vae: VAE, natural: Interval) -> Interval:
     return means.widened(margin).map(lambda v: v.clamp(0, 1))
 
 
-def _shared(kind: str, name: str) -> bool:
-    """Whether a layer comes before the noise: one row for all draws."""
-    return kind in ("input", "mu", "logvar") or name.startswith("encoder")
-
-
-def _one_ball(known: tuple[str, str, Interval], name: str) -> Interval:
-    _, kind, interval = known
-    return interval if _shared(kind, name) else interval.map(lambda v: v[:, 0])
+def _one_ball(name: LayerName, x: Interval) -> Interval:
+    return x.map(lambda v: v[:, 0]) if name.per_draw else x
 
 
 def _count(before: Interval) -> Units:
-    """From the bounds on the ReLUs' input."""
+    """Count ReLUs by the bounds on their inputs."""
     active, dead = before.lower >= 0, before.upper <= 0
     both = int((active & dead).sum())  # exactly 0: nothing is passed on
     found = int(active.sum()) - both, int(dead.sum())

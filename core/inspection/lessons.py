@@ -121,7 +121,7 @@ def descend(vae: VAE, x: Tensor, noise: Tensor, eps: float, steps: int, clamped:
 
 def mean_widths(intervals: Sequence[LayerInterval]) -> dict[str, float]:
     """Mean width of the intervals of each layer, those without units of their own left out."""
-    shown = [layer for layer in intervals if not layer.name.endswith(("Flatten", "Unflatten"))]
+    shown = [layer for layer in intervals if layer.name.op not in ("Flatten", "Unflatten")]
     return {layer.name: layer.interval.width.mean().item() for layer in shown}
 
 

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.bounds.linear import inner, pull
 from core.bounds.rounding import proved
-from core.bounds.rule_table import is_relu
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.inspection.layers import values_of
 from core.vae.latent import kl_divergence
@@ -47,11 +46,12 @@ class Losses:
 def linear_losses(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
 ) -> Losses | None:
-    """Of one ball, for the best of the bounds with these slopes and mixes (R, ...), see Relaxation.planes.
+    """Divide the slack of the best linear bound with these slopes and mixes (R, ...), of one ball; see
+    `LinearBounds.planes`.
 
     None where the bound is not finite: there is nothing to divide.
     """
-    slope, constant, lost = relaxation.planes(bounds, slopes, mixes)
+    slope, constant, lost = LinearBounds(relaxation, bounds).planes(slopes, mixes)
     values = proved((relaxation.ball.lowest(slope) + constant - lost)[:, 0])
     best = int(values.argmax())
     if not bool(values[best].isfinite()):
@@ -69,7 +69,7 @@ def linear_losses(
 def _walk(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mix: Tensor, point: Tensor
 ) -> tuple[dict[str, float], float]:
-    """The way of the bound back to the input, each step beside the values of `point`; and ELBO(point)."""
+    """Pull the bound back to the input, each step beside the values of `point`: slacks, and ELBO(point)."""
     vae, noise, weight = relaxation.vae, relaxation.noise, relaxation.weight
     draws, seen = len(noise), values_of(vae, point, noise)
     a, value = bounds.decoder[-1], seen.decoder[-1].lower
@@ -78,32 +78,27 @@ def _walk(
     log_p = weight * vae.likelihood.log_prob(scored, value).sum() / draws
     on_a, on_t, constant = (v / draws for v in vae.likelihood.plane(t, a, mix[None], weight))
     parts = {LIKELIHOOD: (log_p - (on_a * value + on_t * scored + constant).sum()).item()}
-    rows = _through("decoder", vae.decoder, on_a, bounds.decoder, seen.decoder, slopes.decoder, parts)
+    encoder, decoder = bounds.halves(vae)
+    rows = _through(decoder, on_a, seen.decoder, slopes.decoder, parts)
     rows = rows.unflatten(1, (draws, -1))
     on_mu, scale = rows.sum(1), (rows * noise).sum(1)
     mu, logvar = (x.lower for x in seen.posterior)
     kl = kl_divergence(mu, logvar)
-    back, more, _ = relaxation.exact().pull_posterior(on_mu, scale, bounds, slopes)
+    back, more, _ = LinearBounds(relaxation.exact(), bounds).pull_posterior(on_mu, scale, slopes)
     held = inner(on_mu, mu) + inner(scale, (logvar / 2).exp()) - weight * kl
     parts[CODE] = (held - inner(back, seen.encoder[-1].lower) - more).sum().item()
-    _through("encoder", vae.encoder, back, bounds.encoder, seen.encoder, slopes.encoder, parts)
+    _through(encoder, back, seen.encoder, slopes.encoder, parts)
     return parts, (log_p - weight * kl.sum()).item()
 
 
 def _through(
-    part: str,
-    network: nn.Sequential,
-    rows: Tensor,
-    inputs: list[Interval],
-    seen: list[Interval],
-    shares: dict[int, Tensor],
-    parts: dict[str, float],
+    half: Half, rows: Tensor, seen: list[Interval], shares: dict[int, Tensor], parts: dict[str, float]
 ) -> Tensor:
     """Pull rows back through a network; adds the slack of each of its ReLUs to `parts`."""
-    for index in reversed(range(len(network))):
-        layer, held = network[index], inner(rows, seen[index + 1].lower)
-        rows, more = pull(layer, rows, inputs[index], shares.get(index))
-        if is_relu(layer):
+    for index in reversed(range(len(half.network))):
+        held = inner(rows, seen[index + 1].lower)
+        rows, more = pull(half.network[index], rows, half.inputs[index], shares.get(index))
+        if index in half.relus:
             slack = held - inner(rows, seen[index].lower) - more
-            parts[f"{part} {index} ReLU"] = slack.sum().item()
+            parts[half.names[index]] = slack.sum().item()
     return rows

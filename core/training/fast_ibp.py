@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
-from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.vae.model import VAE
 
@@ -37,12 +36,7 @@ def growth(vae: VAE, bounds: LayerBounds) -> Tensor:
                                                         centres; the same for their spreads
     """
     start = bounds.encoder[0].radius.mean()
-    hidden = [
-        x
-        for network, inputs in ((vae.encoder, bounds.encoder), (vae.decoder, bounds.decoder))
-        for layer, x in zip(network, inputs, strict=False)
-        if is_relu(layer)
-    ]
+    hidden = [half.inputs[index] for half in bounds.halves(vae) for index in half.relus]
     losses = [_below(start / x.radius.mean().clamp(min=1e-12)) + _balance(x) / 2 for x in hidden]
     return torch.stack(losses).mean()
 

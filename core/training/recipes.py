@@ -15,7 +15,7 @@ from core.bounds.ball import Ball
 from core.bounds.interval import Interval
 from core.bounds.rounding import EXACT
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, interval_bounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.elbo_bounds.robust_elbo import separate_terms
 from core.vae.elbo import elbo_terms
@@ -86,7 +86,7 @@ def _crown_ibp(vae: VAE, batch: Batch) -> Score:
     relaxation = Relaxation(vae, batch.ball, noise, t, weight=1, arithmetic=EXACT)
     bounds = relaxation.interval_bounds()
     plain = plain_score(vae, clean, batch.noise[:, : batch.clean], clean, batch.beta)
-    return Score(torch.cat([plain, relaxation.bound(bounds, Slopes())]), bounds)
+    return Score(torch.cat([plain, LinearBounds(relaxation, bounds).bound(Slopes())]), bounds)
 
 
 def _sabr(vae: VAE, batch: Batch) -> Score:

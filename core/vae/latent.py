@@ -1,4 +1,4 @@
-"""The Gaussian posterior: reparameterisation and KL divergence, each beside its interval bound."""
+"""The Gaussian posterior: reparameterisation and KL divergence, each beside the bounds on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from core.bounds.interval import Interval, exp
-from core.bounds.rounding import ELEMENTARY, EXACT, UNDERFLOW, Arithmetic
+from core.bounds.relaxations import chord_slope, logvar_intercept, square_intercept
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
@@ -70,3 +71,49 @@ def kl_roundoff(mu: Interval, logvar: Interval, arithmetic: Arithmetic) -> Tenso
         return 0.0
     twice = (mu.magnitude**2 + logvar.upper.exp() + logvar.magnitude + 1).sum(-1)
     return arithmetic.unless_overflow(arithmetic.gamma(mu.lower.shape[-1] + ELEMENTARY) * twice / 2, twice)
+
+
+def kl_line(
+    mu: Interval,
+    logvar: Interval,
+    scale: Tensor,
+    on_mu: Tensor,
+    on_logvar: Tensor,
+    weight: int,
+    arithmetic: Arithmetic,
+) -> tuple[Tensor, Tensor]:
+    """The line with any slopes (..., B, k) below -weight KL and what the latent code passes on: its
+    constant and what rounding can take from it, (..., B).
+
+        <scale, exp(logvar / 2)> - weight KL >= <on_mu, mu> + <on_logvar, logvar> + constant - rounding
+
+    Separable in the 2k coordinates, so that each has its exact intercept.
+    """
+    constant = square_intercept(mu, on_mu, weight).sum(-1)
+    constant = constant + logvar_intercept(logvar, scale, on_logvar, weight).sum(-1)
+    if not arithmetic.rounds:
+        return constant, torch.zeros_like(constant)
+    size = mu.magnitude * (mu.magnitude + on_mu.abs())
+    size = size + (1 + logvar.magnitude) * (
+        logvar.upper.exp() + 1 + scale.abs() * (logvar.upper / 2).exp() + on_logvar.abs()
+    )
+    own = FLOAT64.gamma(mu.lower.shape[1] + 2 * ELEMENTARY)
+    return constant, kl_roundoff(mu, logvar, arithmetic) + own * size.sum(-1)
+
+
+def kl_parabolas(posterior: Tensor, logvar: Interval) -> tuple[Tensor, Tensor, Tensor]:
+    """-KL >= sum of rest + slope * moves - curve * moves^2, each (2k,), where mu and logvar move from
+    `posterior` (2k,), logvar within its interval (k,).
+
+    -mu^2 / 2 as it is; exp(v) lies below its chord by (v - l)(u - v) exp(l) / 2 at least.
+    """
+    mu, v = posterior.chunk(2)
+    slope = chord_slope(torch.exp, logvar.center.exp(), logvar)
+    above = torch.maximum(
+        logvar.lower.exp() - slope * logvar.lower, logvar.upper.exp() - slope * logvar.upper
+    )
+    bend, left, right = logvar.lower.exp() / 4, v - logvar.lower, logvar.upper - v
+    rest = -(slope * v + above) / 2 + bend * left * right + (v + 1) / 2
+    on_logvar = (1 - slope) / 2 + bend * (right - left)
+    half = torch.full_like(mu, 0.5)
+    return torch.cat([-mu, on_logvar]), torch.cat([half, bend]), torch.cat([-(mu**2) / 2, rest])

@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 import core
+from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.errors import CoreError
 from core.inspection import METHODS, Inspection, Layer, Terms, Units, layer_names
 from dashboard.addresses.digit import Digit, cached
@@ -35,7 +36,7 @@ class Seen:
     """
 
     key: str
-    name: str
+    name: LayerName
     kind: str
     lower: Mapping[str, np.ndarray]
     upper: Mapping[str, np.ndarray]
@@ -182,9 +183,9 @@ def _seen(layer: Layer) -> Seen:
     )
 
 
-def _key(name: str, kind: str) -> str:
+def _key(name: LayerName, kind: str) -> str:
     """ "encoder 1 Linear" -> "encoder-1"; what every model has is called by its kind."""
-    return "-".join(name.split()[:2]) if kind in ("affine", "relu") else kind
+    return f"{name.part}-{name.index}" if kind in ("affine", "relu") else kind
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

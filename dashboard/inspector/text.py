@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dashboard.shared.text import METHOD_NAMES, nats, proved_nats
+
+if TYPE_CHECKING:  # these words are shown before core is there
+    from core.certificates.elbo_bounds.layer_bounds import LayerName
 
 TITLE = "Inspect"
 SUBTITLE = (
@@ -66,17 +70,16 @@ PARTS = {
 }
 
 
-def labels(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
+def labels(layers: Sequence[tuple[LayerName, str]]) -> dict[str, str]:
     """Names of layers (name, kind) for people, by name: "Encoder 2 ReLU"."""
     counts, named = dict[str, int](), dict[str, str]()
     for name, kind in layers:
-        part = name.split()[0]
         if kind == "affine":
-            counts[part] = counts.get(part, 0) + 1
+            counts[name.part] = counts.get(name.part, 0) + 1
         if kind == "natural":
             named[name] = "Logits" if layers[-1][1] == "pixels" else "Pixel means"
         else:
-            named[name] = LABELS.get(kind) or f"{part.title()} {counts.get(part, 0)}{SHORT[kind]}"
+            named[name] = LABELS.get(kind) or f"{name.part.title()} {counts.get(name.part, 0)}{SHORT[kind]}"
     return named
 
 

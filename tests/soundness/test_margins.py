@@ -20,7 +20,7 @@ from core.bounds.interval import Interval, exp, propagate
 from core.bounds.linear import roundoff
 from core.bounds.rounding import ARITHMETICS, EXACT, FLOAT64, Arithmetic
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.question import pose
 from core.vae.latent import (
@@ -112,7 +112,7 @@ def test_a_divergence_that_is_negative_in_floats() -> None:
 
 
 @seeds
-def test_sums_of_a_plane(seed: int) -> None:
+def test_sums_of_a_plane(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is added up in a plane, pixel by pixel and draw by draw: large numbers of either sign."""
     vae = make_vae(likelihood="gaussian", sigma=1e-3)
     for parameter in vae.parameters():
@@ -121,10 +121,10 @@ def test_sums_of_a_plane(seed: int) -> None:
     x, noise = make_images(vae, 1, seed), core.sample_noise(vae, 2)
     asked = {"target": "reconstruction", "method": "crown", "norm": "linf", "side": "upper"}
     relaxation = pose(vae, x, noise, 0.0, arithmetic="float64", **asked).relaxation()
-    relaxation.scoring_roundoff = lambda t, a: 0.0  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(Relaxation, "scoring_roundoff", lambda self, t, a: 0.0)
     bounds = relaxation.interval_bounds()
     mixes = torch.full_like(bounds.decoder[-1].lower, 0.5)[None]
-    _, constant, lost = relaxation.planes(bounds, Slopes(), mixes)
+    _, constant, lost = LinearBounds(relaxation, bounds).planes(Slopes(), mixes)
     a, t = bounds.decoder[-1], relaxation.scored.map(lambda v: v.repeat(2, 1, 1, 1))
     on_a, on_t, alone = (v / 2 for v in vae.likelihood.plane(t, a, mixes, relaxation.weight))
     pixels, bias = x.double().flatten(), vae.decoder[4].get_parameter("bias").double()

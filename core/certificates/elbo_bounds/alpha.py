@@ -14,20 +14,19 @@ from torch import Tensor
 
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes, relu_shares
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 
 # Adam's step for slopes in [0, 1], and what is left of it at the last iteration.
 _STEP, _LAST = 0.2, 0.02
 
 
 def default_slopes(relaxation: Relaxation, bounds: LayerBounds) -> Slopes:
-    """What a pass without slopes uses, as tensors that can be optimised."""
-
-    vae, (mu, _) = relaxation.vae, bounds.posterior
+    """The slopes that a backward pass without any uses, as tensors that can be optimised."""
+    (encoder, decoder), (mu, _) = bounds.halves(relaxation.vae), bounds.posterior
     return Slopes(
-        encoder=relu_shares(vae.encoder, bounds.encoder),
-        decoder=relu_shares(vae.decoder, bounds.decoder),
+        encoder=encoder.relu_slopes(),
+        decoder=decoder.relu_slopes(),
         mix=torch.full_like(bounds.decoder[-1].lower, 0.5),
         mu=torch.zeros_like(mu.lower),
         logvar=torch.zeros_like(mu.lower),
@@ -38,10 +37,5 @@ def optimise(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, iterations: int, step: float = _STEP
 ) -> Iterator[Tensor]:
     """Improve `slopes` in place; yields the bound (B,) before each step."""
-
-    def repair() -> None:
-        for share in slopes.shares():
-            share.clamp_(0, 1)
-
-    bound = partial(relaxation.bound, bounds, slopes)
-    return ascend(bound, [(slopes.tensors(), step)], iterations, _LAST, repair)
+    bound = partial(LinearBounds(relaxation, bounds).bound, slopes)
+    return ascend(bound, [(slopes.tensors(), step)], iterations, _LAST, slopes.repair)

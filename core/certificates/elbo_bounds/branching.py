@@ -6,7 +6,7 @@ box of posteriors everything is nearly linear. The minimum over the leaves is a 
 
 A leaf costs no backward pass per neuron: the root's linear bounds of every decoder unit in terms of mu
 and logvar are kept and evaluated over the leaf's box. The image stays tied to the box by multipliers
-(`Slopes.tie`), so that a leaf that few images of the ball can reach is not paid for in full.
+(`Slopes.box_multipliers`), so that a leaf that few images of the ball can reach is not paid for in full.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from core.bounds.intersect import cut, cut_units, open_units
-from core.bounds.interval import Interval, propagate
+from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64, proved
-from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.alpha import optimise
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes, mapped
 
 # Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
 # improved, split in vain, and all rounds go to it.
@@ -32,7 +31,7 @@ _LEAVES, _ITERATIONS = 16, 12
 
 
 @dataclass(frozen=True)
-class Form:
+class UnitBounds:
     """Linear lower bounds of +unit and -unit of one decoder layer in terms of mu and logvar."""
 
     units: Tensor
@@ -66,34 +65,51 @@ class Leaves:
     draws: int
 
     def take(self, index: Tensor) -> Leaves:
-        box, slopes = self.box.map(lambda v: v[index]), self.slopes.take(index, self.draws)
+        box, slopes = self.box.map(lambda v: v[index]), take_images(self.slopes, index, self.draws)
         return Leaves(self.value[index], box, self.cost[index], slopes, self.draws)
 
     def joined(self, more: Leaves) -> Leaves:
         value, low, high, cost = (
             torch.cat(pair) for pair in zip(self._tensors(), more._tensors(), strict=True)
         )
-        return Leaves(
-            value, Interval(low, high), cost, self.slopes.joined(more.slopes, self.draws), self.draws
-        )
+        slopes = join_images(self.slopes, more.slopes, self.draws)
+        return Leaves(value, Interval(low, high), cost, slopes, self.draws)
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return self.value, self.box.lower, self.box.upper, self.cost
 
 
+def take_images(slopes: Slopes, index: Tensor, draws: int) -> Slopes:
+    """The slopes of some of the images, as often as the index names them."""
+
+    def by_draw(v: Tensor) -> Tensor:
+        return v.unflatten(0, (draws, -1))[:, index].flatten(0, 1)
+
+    return mapped(lambda v: v[index], by_draw, slopes)
+
+
+def join_images(one: Slopes, other: Slopes, draws: int) -> Slopes:
+    """The slopes of the images of both."""
+
+    def by_draw(*parts: Tensor) -> Tensor:
+        return torch.cat([v.unflatten(0, (draws, -1)) for v in parts], 1).flatten(0, 1)
+
+    return mapped(lambda *parts: torch.cat(parts), by_draw, one, other)
+
+
 class Branching:
-    """Splitting for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
+    """Branch and bound for one ball: a relaxation with B = 1, its tightened bounds and optimised slopes."""
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes) -> None:
         self._root, self._bounds, self._fast = relaxation, bounds, relaxation.single()
-        tie = torch.zeros_like(bounds.encoder[-1].lower)
-        self._slopes = replace(slopes, tie=tie).to(torch.float32)
-        self._forms = self._linear_forms()
+        none = torch.zeros_like(bounds.encoder[-1].lower)
+        self._slopes = replace(slopes, box_multipliers=none).to(torch.float32)
+        self._units = self._unit_bounds()
 
     def run(self, rounds: int) -> Iterator[Tensor]:
         """Yields the bound (1,) after each round of splits, never lower than before."""
         posterior = self._bounds.encoder[-1]
-        floor = self._root.bound(self._bounds, self._slopes)
+        floor = LinearBounds(self._root, self._bounds).bound(self._slopes)
         leaves = self._evaluate(posterior, self._slopes, floor)
         for _ in range(rounds):
             order = leaves.value.argsort()
@@ -101,53 +117,48 @@ class Branching:
             split = worst.cost.argmax(1)
             halves = _halve(worst.box, split)
             both = torch.arange(len(split), dtype=torch.int64, device=split.device).repeat(2)
-            slopes = worst.slopes.take(both, leaves.draws)
+            slopes = take_images(worst.slopes, both, leaves.draws)
             leaves = rest.joined(self._evaluate(halves, slopes, worst.value.repeat(2)))
             yield leaves.value.min()[None]
 
-    def _linear_forms(self) -> dict[int, Form]:
-        network, forms = self._root.vae.decoder, {}
-        for index, layer in enumerate([*network, None]):
-            if layer is not None and not is_relu(layer):
-                continue
-            x = self._bounds.decoder[index]
-            units = open_units(x, layer is not None)
+    def _unit_bounds(self) -> dict[int, UnitBounds]:
+        linear, found = LinearBounds(self._root, self._bounds), {}
+        for index in linear.decoder.stops:
+            units = open_units(self._bounds.decoder[index], index < len(linear.decoder.network))
             if len(units) > 0:
-                rows = self._root.units_to_posterior(index, units, self._bounds, Slopes())
-                forms[index] = Form(units, *rows)
-        return forms
+                found[index] = UnitBounds(units, *DecoderUnits(linear, index).to_posterior(units, Slopes()))
+        return found
 
     def _leaf_bounds(self, posterior: Interval) -> LayerBounds:
         """Bounds on every layer for M boxes of posteriors."""
         root, count = self._root, len(posterior.lower)
         encoder = [x.map(lambda v: v.expand(count, *v.shape[1:])) for x in self._bounds.encoder[:-1]]
         known = [x.map(lambda v: self._per_draw(v, count)) for x in self._bounds.decoder]
+        bounds = LayerBounds([*encoder, posterior], known)
         decoder = [cut(known[0], latent_bounds(posterior, root.noise, root.arithmetic))]
-        for index, layer in enumerate(root.vae.decoder, 1):
-            x = cut(known[index], propagate(layer, decoder[-1], root.arithmetic))
-            if index in self._forms:
-                form = self._forms[index]
-                x = cut_units(x, form.units, form.over(posterior, root))
-            decoder.append(x)
-        return LayerBounds([*encoder, posterior], decoder)
+        for index in bounds.halves(root.vae)[1].walk(decoder, root.arithmetic):
+            if index in self._units:
+                form = self._units[index]
+                decoder[-1] = cut_units(decoder[-1], form.units, form.over(posterior, root))
+        return LayerBounds(bounds.encoder, decoder)
 
     def _per_draw(self, v: Tensor, count: int) -> Tensor:
         """(S, ...) -> (S * M, ...)."""
         return v[:, None].expand(-1, count, *v.shape[1:]).flatten(0, 1)
 
     def _evaluate(self, box: Interval, slopes: Slopes, floor: Tensor) -> Leaves:
-        """Leaves for M boxes; slopes to start from are improved in float32, and judged in float64."""
+        """Bound M boxes: the slopes are improved in place in float32, the bounds proved in float64."""
         count, bounds = len(floor), self._leaf_bounds(box)
         fast = self._fast.copies(count)
         for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
             pass
-        value = proved(self._root.copies(count).bound(bounds, slopes.to(torch.float64)))
+        value = proved(LinearBounds(self._root.copies(count), bounds).bound(slopes.to(torch.float64)))
         cost = self._cost(bounds, box)
         return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 
     def _cost(self, bounds: LayerBounds, box: Interval) -> Tensor:
-        """Which coordinate to halve, (M, 2k): the chords' losses, shared out by what makes them wide."""
-        form, natural = self._forms[len(self._root.vae.decoder)], bounds.decoder[-1]
+        """What each coordinate costs, (M, 2k): the chords' losses, shared out by what makes them wide."""
+        form, natural = self._units[len(self._root.vae.decoder)], bounds.decoder[-1]
         draws, width = bounds.draws, natural.width.flatten(1)
         loss = self._root.vae.likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
         per_width = (loss / torch.where(width > 0, width, 1)).unflatten(0, (draws, -1))
@@ -158,7 +169,7 @@ class Branching:
 
 
 def _halve(box: Interval, split: Tensor) -> Interval:
-    """Both halves of M boxes, each along its own coordinate, (2M, d)."""
+    """Halve M boxes, each along its own coordinate: (2M, d)."""
     here = torch.zeros_like(box.lower, dtype=torch.bool).scatter(1, split[:, None], True)
     lower = torch.cat([box.lower, torch.where(here, box.center, box.lower)])
     upper = torch.cat([torch.where(here, box.center, box.upper), box.upper])

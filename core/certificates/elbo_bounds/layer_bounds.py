@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,39 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.bounds.interval import Interval, propagate_through
+from core.bounds.intersect import cut
+from core.bounds.interval import Interval, propagate, propagate_through
+from core.bounds.relaxations import relu_share
 from core.bounds.rounding import EXACT, Arithmetic
+from core.bounds.rule_table import is_relu
 from core.vae.latent import reparameterise_interval
 from core.vae.model import VAE
+
+
+class LayerName(str):
+    """What a value of the forward pass is called, "encoder 3 ReLU" or "z": text that knows its parts.
+
+    part       "encoder" or "decoder"; what is no layer's output is called by its part alone: "input", "mu",
+               "logvar", "z", "pixels".
+    index, op  place in the network and class of the layer whose output it is, if it is one's.
+    """
+
+    part: str
+    index: int | None
+    op: str
+
+    def __new__(cls, part: str, index: int | None = None, op: str = "") -> LayerName:
+        name = super().__new__(cls, part if index is None else f"{part} {index} {op}")
+        name.part, name.index, name.op = part, index, op
+        return name
+
+    def __getnewargs__(self) -> tuple[str, int | None, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.part, self.index, self.op  # for copies
+
+    @property
+    def per_draw(self) -> bool:
+        """Whether it comes after the noise, and has a value for each draw."""
+        return self.part in ("z", "decoder", "pixels")
 
 
 @dataclass(frozen=True)
@@ -21,12 +50,12 @@ class LayerInterval:
     """Bounds on one layer's output over the ball: encoder layers, mu, logvar (B, ...); z and decoder
     layers, one interval a draw, (S, B, ...)."""
 
-    name: str
+    name: LayerName
     interval: Interval
 
 
 class LateIntervals(Sequence[LayerInterval]):
-    """A list of intervals that is made when it is looked at first: of a large batch it fills gigabytes."""
+    """A list of intervals that is computed at its first use: of a large batch it fills gigabytes."""
 
     def __init__(self, make: Callable[[], list[LayerInterval]]) -> None:
         self._make = make
@@ -40,6 +69,50 @@ class LateIntervals(Sequence[LayerInterval]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._made[index]
+
+
+@dataclass(frozen=True)
+class Half:
+    """The encoder or the decoder, with bounds on each of its values: inputs[i], (N, ...), on the input of
+    layer i, the last one on the output. They may end early, where no more is looked at."""
+
+    part: str
+    network: nn.Sequential
+    inputs: list[Interval]
+
+    @property
+    def names(self) -> list[LayerName]:
+        """What the outputs of the layers are called."""
+        return [LayerName(self.part, i, type(layer).__name__) for i, layer in enumerate(self.network)]
+
+    @property
+    def relus(self) -> list[int]:
+        """The indexes of the ReLUs whose inputs are bounded."""
+        layers = zip(self.network, self.inputs, strict=False)
+        return [index for index, (layer, _) in enumerate(layers) if is_relu(layer)]
+
+    @property
+    def stops(self) -> list[int]:
+        """The indexes of the values that get bounds of their own: the inputs of ReLUs, and the output."""
+        return [*self.relus, len(self.network)]
+
+    def walk(self, known: list[Interval], arithmetic: Arithmetic) -> Iterator[int]:
+        """Extend `known`, bounds on the input of layer 0, by interval propagation, each cut with `inputs`.
+
+        Yields the index of each value in `stops` when its bounds are the last of `known`: put better ones
+        in their place, and what follows is propagated from those.
+        """
+        for index in range(len(self.network) + 1):
+            if index > 0:
+                x = propagate(self.network[index - 1], known[-1], arithmetic)
+                known.append(cut(self.inputs[index], x))
+            if index in self.stops:
+                yield index
+
+    def relu_slopes(self, layers: int | None = None) -> dict[int, Tensor]:
+        """Default slopes of the lines below the ReLUs among the first layers."""
+        end = len(self.network) if layers is None else layers
+        return {index: relu_share(self.inputs[index]) for index in self.relus if index < end}
 
 
 @dataclass(frozen=True)
@@ -60,6 +133,10 @@ class LayerBounds:
         )
         return LayerBounds(encoder, decoder)
 
+    def halves(self, vae: VAE) -> tuple[Half, Half]:
+        """Encoder and decoder of the VAE that these are bounds of."""
+        return Half("encoder", vae.encoder, self.encoder), Half("decoder", vae.decoder, self.decoder)
+
     @property
     def posterior(self) -> tuple[Interval, Interval]:
         """mu and logvar, (B, k)."""
@@ -79,21 +156,14 @@ class LayerBounds:
         return x.map(lambda v: v.unflatten(0, (self.draws, -1)))
 
     def named(self, vae: VAE) -> list[LayerInterval]:
-        """For display, in the order of the forward pass."""
-        encoder = _names("encoder", vae.encoder)
-        decoder = _names("decoder", vae.decoder)
-        pairs = [
-            ("input", self.encoder[0]),
-            *zip(encoder, self.encoder[1:], strict=True),
-            *zip(("mu", "logvar"), self.posterior, strict=True),
-            ("z", self._per_draw(self.decoder[0])),
-            *((name, self._per_draw(x)) for name, x in zip(decoder, self.decoder[1:], strict=True)),
+        """List the bounds with their names, in the order of the forward pass."""
+        encoder, decoder = self.halves(vae)
+        names = [LayerName(word) for word in ("input", "mu", "logvar", "z")]
+        names[1:1], values = encoder.names, [*self.encoder, *self.posterior, *self.decoder]
+        return [
+            LayerInterval(name, self._per_draw(x) if name.per_draw else x)
+            for name, x in zip([*names, *decoder.names], values, strict=True)
         ]
-        return [LayerInterval(*pair) for pair in pairs]
-
-
-def _names(part: str, network: Iterable[nn.Module]) -> list[str]:
-    return [f"{part} {index} {type(layer).__name__}" for index, layer in enumerate(network)]
 
 
 def interval_bounds(vae: VAE, box: Interval, noise: Tensor, arithmetic: Arithmetic = EXACT) -> LayerBounds:

@@ -1,6 +1,6 @@
 """What is free in a linear bound: any choice is valid, and an optimiser may look for better ones.
 
-Words that are ours (share, mix, tie, plane, passage, shells) are in docs/glossary.md.
+Words that are ours (share, mix, plane) are in docs/glossary.md.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.bounds.relaxations import relu_lower, relu_share
-from core.bounds.rule_table import is_relu
+from core.bounds.relaxations import relu_lower
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.vae.model import VAE
 
 
 @dataclass
@@ -27,8 +25,8 @@ class Slopes:
                       Each of these three may have a dimension more in front, for slopes row by row.
     mix               (S * B, C, H, W): which of the planes at the likelihood, in [0, 1].
     mu, logvar        (B, k): what is added to the default slope for the KL's terms.
-    tie               (B, 2k): multipliers that tie mu and logvar to their bounds: any number is valid,
-                      since f >= f + <tie, v> - max <tie, v>. They pay where the bounds were cut.
+    box_multipliers   (B, 2k), of the bounds on mu and logvar: any number is valid, since
+                      f >= f + <m, v> - max <m, v>. They pay where those bounds were cut.
     """
 
     encoder: dict[int, Tensor] = field(default_factory=dict)
@@ -37,7 +35,7 @@ class Slopes:
     mix: Tensor | None = None
     mu: Tensor | None = None
     logvar: Tensor | None = None
-    tie: Tensor | None = None
+    box_multipliers: Tensor | None = None
 
     def shares(self) -> list[Tensor]:
         """Those that mean something in [0, 1] only."""
@@ -45,23 +43,16 @@ class Slopes:
         return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
 
     def tensors(self) -> list[Tensor]:
-        rest = (self.mu, self.logvar, self.tie)
+        rest = (self.mu, self.logvar, self.box_multipliers)
         return [*self.shares(), *(v for v in rest if v is not None)]
+
+    def repair(self) -> None:
+        """Put those back into [0, 1] that an optimiser has moved out of it."""
+        for share in self.shares():
+            share.clamp_(0, 1)
 
     def to(self, dtype: torch.dtype) -> Slopes:
         return mapped(lambda v: v.to(dtype), lambda v: v.to(dtype), self)
-
-    def take(self, index: Tensor, draws: int) -> Slopes:
-        """Those of some of the images, as often as the index names them."""
-        return mapped(lambda v: v[index], lambda v: _by_draw(v, draws)[:, index].flatten(0, 1), self)
-
-    def joined(self, other: Slopes, draws: int) -> Slopes:
-        """Those of the images of both."""
-
-        def by_draw(u: Tensor, v: Tensor) -> Tensor:
-            return torch.cat([_by_draw(u, draws), _by_draw(v, draws)], 1).flatten(0, 1)
-
-        return mapped(lambda u, v: torch.cat([u, v]), by_draw, self, other)
 
 
 def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: Slopes) -> Slopes:
@@ -82,20 +73,13 @@ def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: S
         mix=both(draw, "mix"),
         mu=both(image, "mu"),
         logvar=both(image, "logvar"),
-        tie=both(image, "tie"),
+        box_multipliers=both(image, "box_multipliers"),
     )
 
 
-def _by_draw(v: Tensor, draws: int) -> Tensor:
-    return v.unflatten(0, (draws, -1))
-
-
-def relu_shares(
-    network: nn.Sequential, inputs: list[Interval], layers: int | None = None
-) -> dict[int, Tensor]:
-    """Default slopes of the ReLUs among the first layers; inputs[i] bounds the input of layer i."""
-    relus = [index for index, layer in enumerate(network[:layers]) if is_relu(layer)]
-    return {index: relu_share(inputs[index]) for index in relus}
+def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:
+    """Copies of slopes for each of so many rows."""
+    return {at: share.expand(rows, *share.shape).clone() for at, share in shares.items()}
 
 
 def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
@@ -110,21 +94,6 @@ def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
         encoder=crossing(slopes.encoder, bounds.encoder),
         decoder=crossing(slopes.decoder, bounds.decoder),
     )
-
-
-def row_slopes(vae: VAE, part: str, index: int, rows: int, bounds: LayerBounds) -> Slopes:
-    """Default slopes for rows that start at the input of a layer, each row with its own."""
-
-    def copies(shares: dict[int, Tensor], count: int) -> dict[int, Tensor]:
-        return {at: share.expand(count, *share.shape).clone() for at, share in shares.items()}
-
-    if part == "encoder":
-        return Slopes(copies(relu_shares(vae.encoder, bounds.encoder, index), rows))
-    # Encoder bounds do not depend on the draw: there, draws become rows.
-    encoder = copies(relu_shares(vae.encoder, bounds.encoder), rows * bounds.draws)
-    decoder = copies(relu_shares(vae.decoder, bounds.decoder, index), rows)
-    sigma = torch.full_like(bounds.decoder[0].lower, 0.5).expand(rows, -1, -1).clone()
-    return Slopes(encoder, decoder, sigma)
 
 
 def slopes_of(slopes: Slopes | None) -> dict[str, Tensor]:

@@ -58,15 +58,22 @@ def interval_terms(
 ) -> RobustELBO:
     """`separate_terms` by interval propagation, some draws at a time: few intervals are there at once."""
     posterior = propagate_through(vae.encoder, box, arithmetic)[-1]
-    recon = []
-    for draws in noise.split(max(1, ROWS // len(box.lower))):
-        z = latent_bounds(posterior, draws, arithmetic)
-        natural = propagate_through(vae.decoder, z, arithmetic)[-1]
-        shape = len(draws), len(box.lower)
-        a = Interval(natural.lower.unflatten(0, shape), natural.upper.unflatten(0, shape))
-        recon.append(_recon(vae, a, t, len(noise), weight, arithmetic))
+    codes = (
+        latent_bounds(posterior, draws, arithmetic) for draws in noise.split(max(1, ROWS // len(box.lower)))
+    )
+    recon = [recon_of_codes(vae, z, t, len(noise), weight, arithmetic) for z in codes]
     mu, logvar = posterior.chunk(2)
     return RobustELBO(torch.cat(recon).mean(0), _kl((mu, logvar), weight, arithmetic))
+
+
+def recon_of_codes(
+    vae: VAE, z: Interval, t: Interval, draws: int, weight: int, arithmetic: Arithmetic
+) -> Tensor:
+    """The worst reconstruction term of latent codes z (S * B, k) by interval propagation, (S, B), in a mean
+    over so many draws."""
+    natural = propagate_through(vae.decoder, z, arithmetic)[-1]
+    a = natural.map(lambda v: v.unflatten(0, (-1, len(t.lower))))
+    return _recon(vae, a, t, draws, weight, arithmetic)
 
 
 def _recon(vae: VAE, a: Interval, t: Interval, draws: int, weight: int, arithmetic: Arithmetic) -> Tensor:

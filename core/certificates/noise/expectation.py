@@ -9,7 +9,7 @@ For any number tau that is fixed before the sample,
     E[h] >= E[max(h, tau)] - E[(tau - h)+] >= E[max(g, tau)] - E[(tau - h)+]
 
 The first term is estimated from draws with a floor of tau (statistics.mean_lower), the second one is
-bounded by nested boxes (Shells). tau trades one for the other.
+bounded by nested boxes (NestedBoxes). tau trades one for the other.
 
 Draws are taken to be independent and exactly normal. Rounding of the network is covered as in
 `Certificate`, in the last box, which noise leaves with a probability below 1e-17 k; beyond it
@@ -28,7 +28,7 @@ from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import Arithmetic, proved
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
 from core.certificates.noise.statistics import check_level, check_sample, mean_lower, quantile_lower
-from core.certificates.noise.truncation import noise_shells, recon_lower
+from core.certificates.noise.truncation import nested_boxes, recon_lower
 from core.errors import InputError
 from core.vae.latent import kl_upper
 from core.vae.model import VAE
@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 Refine = Callable[[Tensor], Tensor]
 """noise (S, k) -> (G, B), in nats: lower bounds over the ball on the mean ELBO of each of G runs of S / G
-consecutive draws. G = S: draw by draw."""
+consecutive draws."""
 
 
 def recon_draws(
@@ -57,7 +57,7 @@ def recon_draws(
     parts, done = [], 0
     for chunk in noise.split(max(1, _ROWS // len(posterior.lower))):
         z = latent_bounds(posterior, chunk[:, None], arithmetic)
-        parts.append(recon_lower(vae, z, len(chunk), t, arithmetic))
+        parts.append(recon_lower(vae, z, t, arithmetic))
         done += len(chunk)
         progress(done)
     return torch.cat(parts)
@@ -134,8 +134,8 @@ def expectation_lower(
     extra = 0 if refine is None else check_count("refine_draws", refine_draws)
     share = alpha if refine is None else alpha / 2
     posterior, kl = _encode(vae, ball, posterior, kl, arithmetic)
-    shells = noise_shells(vae, posterior, t, arithmetic)
-    tau = shells.floor(draws, share)
+    boxes = nested_boxes(vae, posterior, t, arithmetic)
+    tau = boxes.floor(draws, share)
 
     def report(done: int) -> None:
         if progress is not None:
@@ -143,7 +143,7 @@ def expectation_lower(
 
     noise = _normal(draws + extra, vae.config.latent, seed, tau.device)
     recon = recon_draws(vae, posterior, noise[:draws], t, arithmetic, report).maximum(tau)
-    parts = [mean_lower(recon, tau, share), -shells.truncation(tau), -kl]
+    parts = [mean_lower(recon, tau, share), -boxes.truncation(tau), -kl]
     if refine is not None:
         rest = noise[draws:]
         base = recon_draws(vae, posterior, rest, t, arithmetic, lambda done: None).maximum(tau) - kl
@@ -167,7 +167,6 @@ def coverage_lower(
     arithmetic: Arithmetic,
     posterior: Interval | None = None,
     kl: Tensor | None = None,
-    refine: Refine | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Bounds (B,), in nats, that a fresh draw of the noise keeps with probability at least 1 - delta:
@@ -177,8 +176,7 @@ def coverage_lower(
     joint over the k latent dimensions, itself with confidence 1 - alpha over the draws, image by image.
     As in CIVET (Xu et al. 2025), but with a certificate for each draw in place of a box of noise, so
     that nothing is lost to a union bound over the dimensions: an order statistic of the certified
-    values (core.certificates.noise.statistics.quantile_lower). `refine` is asked for all draws, in one
-    call and draw by draw.
+    values (core.certificates.noise.statistics.quantile_lower).
 
     The other arguments are those of `expectation_lower`. Raises InputError where `draws` is too small
     for delta and alpha, with the smallest number that suffices.
@@ -193,9 +191,4 @@ def coverage_lower(
     noise = _normal(draws, vae.config.latent, seed, kl.device)
     recon = recon_draws(vae, posterior, noise, t, arithmetic, report)
     values = recon - kl - 1e-13 * (recon.abs() + kl)
-    if refine is not None:
-        tight = refine(noise)
-        if tight.shape != values.shape:
-            raise InputError(f"refine gave {tuple(tight.shape)}; coverage needs {tuple(values.shape)}.")
-        values = values.maximum(proved(tight))
     return quantile_lower(proved(values), delta, alpha)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from core.bounds.interval import Interval, affine, propagate_through
+from core.bounds.interval import Interval, affine
 from core.bounds.rounding import Arithmetic, proved
 from core.bounds.rule_table import is_relu, is_reshape
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
+from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
 from core.certificates.noise.statistics import floor_price
 from core.errors import UnsupportedLayerError
-from core.vae.likelihood import score_roundoff
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -25,7 +25,7 @@ _WIDTHS = tuple(2.5 + 0.25 * j for j in range(27))
 
 
 @dataclass(frozen=True)
-class Shells:
+class NestedBoxes:
     """What is proved on h for all noise at once, for B images.
 
     half_widths  (J, B, k): nested boxes |noise_i| <= c_i, growing with J.
@@ -41,7 +41,7 @@ class Shells:
         """Upper bound on E[(tau - h)+]; tau (..., B) -> (..., B).
 
         With v_j = (tau - lowest[j])+ and p_j = P(noise outside of box j), summation by parts over
-        the shells between the boxes gives at most v_0 + sum_j (v_j+1 - v_j) p_j.
+        what lies between two boxes gives at most v_0 + sum_j (v_j+1 - v_j) p_j.
         The probabilities are exact and joint: 1 - p_j = prod_i erf(c_i / sqrt 2).
 
         Beyond the last box r = max_i |noise_i| / c_i > 1 is attained at some i with |noise_i| > c_i,
@@ -71,7 +71,7 @@ class Shells:
         return self.lowest.gather(0, best[None])[0]
 
 
-def noise_shells(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithmetic) -> Shells:
+def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithmetic) -> NestedBoxes:
     """Nested noise boxes and what interval propagation proves on each; posterior (B, 2k).
 
     A dimension that the decoder hardly uses gets a wider interval: it costs little in the bound, and
@@ -87,9 +87,9 @@ def noise_shells(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     base = torch.tensor(_WIDTHS, dtype=sigma.dtype, device=sigma.device)[:, None, None]
     widths = (base**2 - 2 * share.log()).sqrt()
     low, high = (latent_bounds(posterior, end, arithmetic) for end in (-widths, widths))
-    lowest = recon_lower(vae, Interval(low.lower, high.upper), len(widths), t, arithmetic).cummin(0).values
+    lowest = recon_lower(vae, Interval(low.lower, high.upper), t, arithmetic).cummin(0).values
     size = mu.magnitude + sigma * widths[-1]
-    return Shells(widths, lowest, _growth(vae, size, t))
+    return NestedBoxes(widths, lowest, _growth(vae, size, t))
 
 
 def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
@@ -119,9 +119,6 @@ def _reach(network: nn.Sequential, size: Tensor, biases: bool) -> Tensor:
     return size
 
 
-def recon_lower(vae: VAE, z: Interval, draws: int, t: Interval, arithmetic: Arithmetic) -> Tensor:
+def recon_lower(vae: VAE, z: Interval, t: Interval, arithmetic: Arithmetic) -> Tensor:
     """Lower bounds on the reconstruction term, (S, B), for z (S * B, k); -inf where nothing is proved."""
-    natural = propagate_through(vae.decoder, z, arithmetic)[-1]
-    a = natural.map(lambda v: v.unflatten(0, (draws, -1)))
-    recon = vae.likelihood.lower(t, a)
-    return proved(recon - score_roundoff(vae.likelihood, t, a, 1, arithmetic))
+    return proved(recon_of_codes(vae, z, t, 1, 1, arithmetic))

@@ -8,27 +8,29 @@ to bound: the dual of the semidefinite relaxation (Shor 1987) for one fixed D.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from core.bounds.rounding import FLOAT64
-
 
 @dataclass(frozen=True)
-class Pair:
+class BlockVector:
     """Values of the shared variables (n, ...) and of each draw's own (S, m, ...)."""
 
     shared: Tensor
     own: Tensor
 
-    def map2(self, other: Pair) -> Pair:
+    def __mul__(self, other: BlockVector) -> BlockVector:
         """Elementwise product."""
-        return Pair(self.shared * other.shared, self.own * other.own)
+        return BlockVector(self.shared * other.shared, self.own * other.own)
 
-    def to(self, dtype: torch.dtype) -> Pair:
-        return Pair(self.shared.to(dtype), self.own.to(dtype))
+    def map(self, f: Callable[[Tensor], Tensor]) -> BlockVector:
+        return BlockVector(f(self.shared), f(self.own))
+
+    def to(self, dtype: torch.dtype) -> BlockVector:
+        return self.map(lambda v: v.to(dtype))
 
     def sum(self) -> Tensor:
         return self.shared.sum() + self.own.sum()
@@ -37,50 +39,26 @@ class Pair:
         """(n + S m, ...)."""
         return torch.cat([self.shared, self.own.flatten(0, 1)])
 
-    def like(self, flat: Tensor) -> Pair:
+    def like(self, flat: Tensor) -> BlockVector:
         """A flat vector (n + S m, ...) in this shape."""
         count = len(self.shared)
-        return Pair(flat[:count], flat[count:].unflatten(0, self.own.shape[:2]))
+        return BlockVector(flat[:count], flat[count:].unflatten(0, self.own.shape[:2]))
 
 
 @dataclass(frozen=True)
-class Arrow:
+class Arrowhead:
     """The blocks of Q: shared with shared (n, n), with own (S, n, m), own with own (S, m, m)."""
 
     shared: Tensor
     mixed: Tensor
     own: Tensor
 
-    def row_sums(self) -> Pair:
+    def row_sums(self) -> BlockVector:
         """Sums of the absolute entries of the rows: a diagonal that dominates."""
         mixed = self.mixed.abs()
-        return Pair(self.shared.abs().sum(1) + mixed.sum((0, 2)), self.own.abs().sum(2) + mixed.sum(1))
-
-
-def dominates(scale: Pair, factor: Tensor, form: Arrow, rounding: Tensor) -> bool:
-    """Whether factor * diag(scale) - Q is positive semidefinite, proved by a Cholesky factorisation.
-
-    scale > 0. rounding: by how much the entries of Q may be off, as a norm after scaling, both sides, by
-    1 / sqrt(scale). If the factorisation of a symmetric A of size N runs to its end, in any order of
-    summation, the smallest eigenvalue of A is above -gamma(N + 1) / (1 - gamma(N + 1)) trace(A) (Demmel
-    1989; Rump 2006, BIT 46): A is taken smaller than what is to be proved by four times as much.
-    The draws are eliminated first, which leaves every zero of the arrow a zero.
-    """
-    shared, own = scale.shared.rsqrt(), scale.own.rsqrt()
-    size = len(shared) + own.numel()
-    trace = size * factor + (form.shared.diagonal() * shared**2).abs().sum()
-    trace = trace + (form.own.diagonal(dim1=1, dim2=2) * own**2).abs().sum()
-    left = factor - rounding - 4 * FLOAT64.gamma(size + 2) * trace
-    corner = -own[:, :, None] * form.own * own[:, None]
-    corner.diagonal(dim1=1, dim2=2).add_(left)
-    lower, failed = torch.linalg.cholesky_ex(corner)
-    if not bool(torch.isfinite(left)) or bool(failed.any()):
-        return False
-    mixed = -own[:, :, None] * form.mixed.transpose(1, 2) * shared
-    mixed = torch.linalg.solve_triangular(lower, mixed, upper=False)
-    rest = -shared[:, None] * form.shared * shared - (mixed.transpose(1, 2) @ mixed).sum(0)
-    rest.diagonal().add_(left)
-    return int(torch.linalg.cholesky_ex(rest)[1]) == 0
+        return BlockVector(
+            self.shared.abs().sum(1) + mixed.sum((0, 2)), self.own.abs().sum(2) + mixed.sum(1)
+        )
 
 
 def separable_minimum(linear: Tensor, bend: Tensor) -> Tensor:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.bounds.relaxations import chord_share, chord_slope, half_exp_form
+from core.bounds.relaxations import chord_share, half_exp_form
 from core.bounds.rounding import FLOAT64
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
-from core.certificates.semidefinite.arrowhead import Pair
+from core.certificates.semidefinite.arrowhead import BlockVector
 from core.certificates.semidefinite.elbo_quadratic import Quadratic, System
-from core.certificates.semidefinite.zonotope import Forms, pull_forms
-from core.vae.latent import kl_roundoff
+from core.certificates.semidefinite.zonotope import Zonotope, pull_zonotope
+from core.vae.latent import kl_parabolas, kl_roundoff
 from core.vae.likelihood import Parabola
 
 
 @dataclass
 class Choices:
-    """What is free. All of it may be any number; shares are clamped to [0, 1].
+    """The free parameters of the quadratic: any numbers are valid, slopes are clamped to [0, 1].
 
     encoder, decoder  slopes of the ReLU at each index, (1, ...) and (S, ...). sigma (k,): of exp(logvar/2).
     touch  (S, C, H, W): where the parabolas touch log p.
@@ -33,8 +33,8 @@ class Choices:
     decoder: dict[int, Tensor]
     sigma: Tensor
     touch: Tensor
-    scale: Pair
-    point: Pair
+    scale: BlockVector
+    point: BlockVector
 
     def slow(self) -> list[Tensor]:
         """What the affine forms depend on."""
@@ -54,20 +54,20 @@ class Choices:
         return Choices(encoder, decoder, sigma, touch, self.scale.to(dtype), self.point.to(dtype))
 
 
-class Joint:
+class QuadraticBuilder:
     """The quadratic of one ball: a relaxation with B = 1 for the lower side, and bounds on every layer."""
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds) -> None:
         self._relaxation, self._bounds = relaxation, bounds
         self._middle, self._radius = relaxation.ball.box.centered()
 
-    def exact(self) -> Joint:
+    def exact(self) -> QuadraticBuilder:
         """The same without rounding margins."""
-        return Joint(self._relaxation.exact(), self._bounds)
+        return QuadraticBuilder(self._relaxation.exact(), self._bounds)
 
-    def single(self) -> Joint:
+    def single(self) -> QuadraticBuilder:
         """The same in float32, without rounding margins: for optimisers only."""
-        return Joint(self._relaxation.single(), self._bounds.to(torch.float32))
+        return QuadraticBuilder(self._relaxation.single(), self._bounds.to(torch.float32))
 
     @property
     def _pixels(self) -> int:
@@ -92,21 +92,23 @@ class Joint:
             decoder=shares(self._bounds.decoder, slopes.decoder),
             sigma=torch.full_like(mu[0], 0.5),
             touch=touch.clamp(0, 1),
-            scale=Pair(mu, mu),
-            point=Pair(mu, mu),
+            scale=BlockVector(mu, mu),
+            point=BlockVector(mu, mu),
         )
-        rows = self.quadratic(self.system(choices), choices).arrow().row_sums()
+        rows = self.quadratic(self.system(choices), choices).matrix().row_sums()
         least = rows.flat().max() * 1e-9 + 1e-30
-        choices.scale = Pair(rows.shared.maximum(least).log(), rows.own.maximum(least).log())
-        choices.point = Pair(torch.zeros_like(rows.shared), torch.zeros_like(rows.own))
+        choices.scale = rows.map(lambda v: v.maximum(least).log())
+        choices.point = rows.map(torch.zeros_like)
         away = (x.flatten() - self._middle) / torch.where(self._radius > 0, self._radius, 1)
         choices.point.shared[: self._pixels] = away.clamp(-1, 1)
         return choices
 
     def system(self, choices: Choices) -> System:
+        """The network as affine forms, for these slopes."""
         r, vae, (_, logvar) = self._relaxation, self._relaxation.vae, self._bounds.posterior
         k, noise = vae.config.latent, r.noise[:, 0]
-        first = self._forms(vae.encoder, 2 * k, self._bounds.encoder, choices.encoder)
+        encoder, decoder = self._bounds.halves(vae)
+        first = self._forms(encoder, 2 * k, choices.encoder)
         rows, none = first.slope[:, 0].flatten(1), noise.new_zeros(2 * k, k)
         posterior = rows @ self._middle + first.constant[:, 0]
         spread = torch.cat([rows * self._radius, first.errors[:, 0], none], 1)
@@ -115,27 +117,26 @@ class Joint:
         lift = spread[:k] + (noise * slope)[..., None] * spread[k:]
         lift = torch.cat([lift[..., :-k], own], 2)
         z = posterior[:k] + noise * (slope * posterior[k:] + middle)
-        second = self._forms(vae.decoder, self._pixels, self._bounds.decoder, choices.decoder)
+        second = self._forms(decoder, self._pixels, choices.decoder)
         decode, errors = second.slope.transpose(0, 1), second.errors.transpose(0, 1)
         natural = (decode @ z[..., None])[..., 0] + second.constant.T
-        lost = second.lost.T
+        rounding = second.rounding.T
         if r.arithmetic.rounds:
             reach = z.abs() + lift.abs().sum(2)
-            moved = first.lost[:k, 0] + (noise * slope).abs() * first.lost[k:, 0]
+            moved = first.rounding[:k, 0] + (noise * slope).abs() * first.rounding[k:, 0]
             moved = moved + FLOAT64.gamma(k + 8) * reach
-            lost = lost + (decode.abs() @ moved[..., None])[..., 0]
-            lost = lost + r.latent_roundoff(second.slope, self._bounds).T
-        return System(posterior, spread, lift, decode, errors, natural, lost, first.lost[:, 0])
+            rounding = rounding + (decode.abs() @ moved[..., None])[..., 0]
+            rounding = rounding + r.latent_roundoff(second.slope, self._bounds).T
+        return System(posterior, spread, lift, decode, errors, natural, rounding, first.rounding[:, 0])
 
-    def _forms(
-        self, network: nn.Sequential, count: int, inputs: list[Interval], shares: dict[int, Tensor]
-    ) -> Forms:
-        output = inputs[-1].lower
+    def _forms(self, half: Half, count: int, shares: dict[int, Tensor]) -> Zonotope:
+        output = half.inputs[-1].lower
         rows = torch.eye(count, dtype=output.dtype, device=output.device)
         rows = rows.view(count, 1, *output.shape[1:])
-        return pull_forms(network, rows, inputs, shares, self._relaxation.arithmetic)
+        return pull_zonotope(half.network, rows, half.inputs, shares, self._relaxation.arithmetic)
 
     def quadratic(self, s: System, choices: Choices) -> Quadratic:
+        """The quadratic below the ELBO, for parabolas that touch where these choices say."""
         r, (mu, logvar) = self._relaxation, self._bounds.posterior
         draws = len(r.noise)
         a = self._bounds.decoder[-1].map(lambda v: v.flatten(1))
@@ -146,10 +147,10 @@ class Joint:
         on_a = (p.slope - 2 * p.bend * y + p.cross * t) / draws
         on_t = wide * (p.cross * s.natural.mean(0) - 2 * p.square * t)
         constant = p.constant + p.slope * y - p.bend * y**2 + p.cross * t * s.natural - p.square * t**2
-        on_posterior, curve, rest = self.kl_parabolas(s)
+        on_posterior, curve, rest = kl_parabolas(s.posterior, logvar.map(lambda v: v[0]))
         shared = ((on_a[:, None] @ s.decode) @ s.lift).sum((0, 1)) + on_posterior @ s.spread
         shared = shared + torch.cat([on_t, on_t.new_zeros(len(shared) - len(on_t))])
-        linear = Pair(shared, (on_a[:, None] @ s.errors)[:, 0])
+        linear = BlockVector(shared, (on_a[:, None] @ s.errors)[:, 0])
         size = rounding = constant.new_zeros(())
         if r.arithmetic.rounds:
             size = self._size(s, p, y, on_a, on_posterior)
@@ -166,25 +167,8 @@ class Joint:
             rounding=rounding,
         )
 
-    def kl_parabolas(self, s: System) -> tuple[Tensor, Tensor, Tensor]:
-        """-KL >= rest + <on_posterior, moves> - sum curve moves^2 of mu and logvar, (2k,) each.
-
-        -mu^2 / 2 as it is; exp(v) lies below its chord by (v - l)(u - v) exp(l) / 2 at least.
-        """
-        logvar = self._bounds.posterior[1].map(lambda v: v[0])
-        mu, v = s.posterior.chunk(2)
-        slope = chord_slope(torch.exp, logvar.center.exp(), logvar)
-        above = torch.maximum(
-            logvar.lower.exp() - slope * logvar.lower, logvar.upper.exp() - slope * logvar.upper
-        )
-        bend, left, right = logvar.lower.exp() / 4, v - logvar.lower, logvar.upper - v
-        rest = -(slope * v + above) / 2 + bend * left * right + (v + 1) / 2
-        on_logvar = (1 - slope) / 2 + bend * (right - left)
-        half = torch.full_like(mu, 0.5)
-        return torch.cat([-mu, on_logvar]), torch.cat([half, bend]), torch.cat([-(mu**2) / 2, rest])
-
     def _size(self, s: System, p: Parabola, y: Tensor, on_a: Tensor, on_posterior: Tensor) -> Tensor:
-        """Sum of the absolute values of everything that `quadratic` adds up."""
+        """Bound the sum of the absolute values of everything that `quadratic` adds up."""
         draws, most = len(y), 1 + self._radius.max()
         scored = p.cross * most * s.natural.abs() + 2 * p.square * most**2
         pixels = p.constant.abs() + p.slope.abs() * y.abs() + p.bend * y**2 + scored
@@ -198,13 +182,13 @@ class Joint:
         return pixels.sum() / draws + (coefficients * moves).sum() + posterior
 
     def _rounding(self, s: System, p: Parabola, a: Interval, mu: Interval, logvar: Interval) -> Tensor:
-        """What rounding of the network and of its score can take: all derivatives times all errors."""
-        r, draws = self._relaxation, len(s.lost)
-        reach = a.map(lambda v: v - p.center).magnitude + s.lost
-        network = ((p.slope.abs() + 2 * p.bend * reach + p.cross) * s.lost).sum() / draws
+        """Bound what rounding of the network and of its score takes: all derivatives times all errors."""
+        r, draws = self._relaxation, len(s.rounding)
+        reach = a.map(lambda v: v - p.center).magnitude + s.rounding
+        network = ((p.slope.abs() + 2 * p.bend * reach + p.cross) * s.rounding).sum() / draws
         steep = torch.cat([mu.magnitude[0], logvar.upper[0].exp() * (1 + logvar.width[0]) + 1])
         t = r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         score = r.scoring_roundoff(t, self._bounds.decoder[-1]) / draws
         parts = (score, kl_roundoff(mu, logvar, r.arithmetic))
         lost = [torch.as_tensor(part, dtype=a.lower.dtype, device=a.lower.device).sum() for part in parts]
-        return network + steep @ s.lost_posterior + sum(lost)
+        return network + steep @ s.posterior_rounding + sum(lost)

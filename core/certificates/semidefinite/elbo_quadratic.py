@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.certificates.semidefinite.arrowhead import Arrow, Pair, separable_minimum
+from core.certificates.semidefinite.arrowhead import Arrowhead, BlockVector, separable_minimum
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class System:
     posterior (2k,), spread (2k, n): mu, logvar = posterior + spread v_shared.
     lift      (S, k, n): z moves by lift v_shared.
     decode    (S, d, k), errors (S, d, m), natural (S, d): natural + decode z's move + errors v_own.
-    lost      (S, d): of the natural parameters. lost_posterior (2k,).
+    rounding  (S, d): of the natural parameters. posterior_rounding (2k,): of mu and logvar.
     """
 
     posterior: Tensor
@@ -42,8 +42,8 @@ class System:
     decode: Tensor
     errors: Tensor
     natural: Tensor
-    lost: Tensor
-    lost_posterior: Tensor
+    rounding: Tensor
+    posterior_rounding: Tensor
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Quadratic:
 
     system: System
     constant: Tensor
-    linear: Pair
+    linear: BlockVector
     bend: Tensor
     cross: Tensor
     square: Tensor
@@ -65,7 +65,7 @@ class Quadratic:
     size: Tensor
     rounding: Tensor
 
-    def times(self, v: Pair) -> Pair:
+    def times(self, v: BlockVector) -> BlockVector:
         """Q v, columns (n, c) and (S, m, c)."""
         s, pixels = self.system, len(self.cross)
         y = s.decode @ (s.lift @ v.shared) + s.errors @ v.own
@@ -74,9 +74,9 @@ class Quadratic:
         shared = back.sum(0) + s.spread.T @ (self.curve[:, None] * (s.spread @ v.shared))
         square = self.square[:, None] * v.shared[:pixels] - self.cross[:, None] * y.sum(0)
         shared = shared + torch.cat([square, shared.new_zeros(len(shared) - pixels, square.shape[1])])
-        return Pair(shared, s.errors.transpose(1, 2) @ u)
+        return BlockVector(shared, s.errors.transpose(1, 2) @ u)
 
-    def row_sums(self) -> Pair:
+    def row_sums(self) -> BlockVector:
         """Upper bounds on the sums of the absolute entries of the rows of Q, from those of its factors."""
         s, pixels = self.system, len(self.cross)
         lift, decode, errors, spread = (v.abs() for v in (s.lift, s.decode, s.errors, s.spread))
@@ -86,10 +86,10 @@ class Quadratic:
         shared = shared + spread.T @ (self.curve * spread.sum(1))
         more = self.square + self.cross * y.sum(0)
         shared = shared + torch.cat([more, more.new_zeros(len(shared) - pixels)])
-        return Pair(shared, (errors.transpose(1, 2) @ u)[..., 0])
+        return BlockVector(shared, (errors.transpose(1, 2) @ u)[..., 0])
 
-    def arrow(self) -> Arrow:
-        """Q itself, block by block."""
+    def matrix(self) -> Arrowhead:
+        """Q itself, as an arrowhead of blocks."""
         s, pixels = self.system, len(self.cross)
         bent = self.bend[..., None] * s.decode
         lift, errors = s.lift.transpose(1, 2), s.errors.transpose(1, 2)
@@ -101,17 +101,17 @@ class Quadratic:
         shared.diagonal()[:pixels] += self.square
         mixed = lift @ (bent.transpose(1, 2) @ s.errors)
         mixed[:, :pixels] -= self.cross[:, None] * s.errors
-        return Arrow(shared, mixed, errors @ (self.bend[..., None] * s.errors))
+        return Arrowhead(shared, mixed, errors @ (self.bend[..., None] * s.errors))
 
-    def lowest(self, dominant: Pair, point: Pair) -> Tensor:
+    def lowest(self, dominant: BlockVector, point: BlockVector) -> Tensor:
         """Minimum over |v| <= 1 of the separable bound for D = `dominant` and p = `point`."""
-        turned = self.times(Pair(point.shared[:, None], point.own[..., None]))
-        way = Pair(
+        turned = self.times(BlockVector(point.shared[:, None], point.own[..., None]))
+        way = BlockVector(
             dominant.shared * point.shared - turned.shared[:, 0],
             dominant.own * point.own - turned.own[..., 0],
         )
-        ends = Pair(
+        ends = BlockVector(
             separable_minimum(self.linear.shared + 2 * way.shared, dominant.shared),
             separable_minimum(self.linear.own + 2 * way.own, dominant.own),
         )
-        return self.constant + ends.sum() - point.map2(way).sum()
+        return self.constant + ends.sum() - (point * way).sum()

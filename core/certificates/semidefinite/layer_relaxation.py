@@ -17,7 +17,7 @@ Everything is free but D's size, which is the largest eigenvalue of a matrix as 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ from torch import Tensor
 from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64
 from core.certificates.elbo_bounds.ascent import ascend
+from core.certificates.semidefinite.dominance import (
+    PowerIteration,
+    dominating_factors,
+    random_vectors,
+    soft_maximum,
+)
 
 # Adam's step, what is left of it at the last one, and its memory: short, since a row has few steps.
 _STEP, _LAST, _BETAS = 0.4, 0.15, (0.7, 0.95)
@@ -32,68 +38,69 @@ _STEP, _LAST, _BETAS = 0.4, 0.15, (0.7, 0.95)
 _WARM = 0.2
 # Parabolas to begin with: bend, and tilt where nothing is known of the unit.
 _BEND, _TILT = 0.3, 0.5
-# Vectors that follow the largest eigenvalues, and how far their soft maximum reaches.
-_COLUMNS, _SOFT = 4, 0.02
-# Power iterations before the proof, and by what the eigenvalue that was found is raised until it succeeds.
-_FINAL, _RAISE = 30, (1.001, 1.01, 1.05, 1.2, 2.0)
-# Values that the matrices which are factorised at once may hold: bounds the memory.
-_VALUES = 600_000
+# Vectors that follow the largest eigenvalues, and power iterations before the proof.
+_COLUMNS, _FINAL = 4, 30
 
 
 @dataclass(frozen=True)
-class Units:
+class AffineForms:
     """M affine forms of the variables, (M, n) and (M,), and by how much rounding can move each, (M,)."""
 
     slope: Tensor
     constant: Tensor
-    lost: Tensor
+    rounding: Tensor
 
     @property
     def reach(self) -> Tensor:
         """Largest absolute value that is met when a form is evaluated."""
-        return self.slope.abs().sum(1) + self.constant.abs() + self.lost
+        return self.slope.abs().sum(1) + self.constant.abs() + self.rounding
 
-    def scaled(self, by: Tensor) -> Units:
-        return Units(by[:, None] * self.slope, by * self.constant, by.abs() * self.lost)
+    def scaled(self, by: Tensor) -> AffineForms:
+        return AffineForms(by[:, None] * self.slope, by * self.constant, by.abs() * self.rounding)
 
-    def plus(self, other: Units, sign: int = 1) -> Units:
+    def plus(self, other: AffineForms, sign: int = 1) -> AffineForms:
         columns = max(self.slope.shape[1], other.slope.shape[1])
         one, two = self.padded(columns), other.padded(columns)
-        return Units(one.slope + sign * two.slope, one.constant + sign * two.constant, one.lost + two.lost)
+        return AffineForms(
+            one.slope + sign * two.slope, one.constant + sign * two.constant, one.rounding + two.rounding
+        )
 
-    def joined(self, other: Units) -> Units:
+    def joined(self, other: AffineForms) -> AffineForms:
         """Both, as forms of the variables of the one that has more of them."""
         columns = max(self.slope.shape[1], other.slope.shape[1])
         pairs = zip(self.padded(columns).tensors(), other.padded(columns).tensors(), strict=True)
-        return Units(*(torch.cat(pair) for pair in pairs))
+        return AffineForms(*(torch.cat(pair) for pair in pairs))
 
-    def padded(self, columns: int) -> Units:
+    def padded(self, columns: int) -> AffineForms:
         """As forms of more variables, none of which they depend on."""
         none = self.slope.new_zeros(len(self.slope), columns - self.slope.shape[1])
         return replace(self, slope=torch.cat([self.slope, none], 1))
 
-    def chosen(self, which: slice) -> Units:
-        return Units(*(v[which] for v in self.tensors()))
+    def chosen(self, which: slice) -> AffineForms:
+        return AffineForms(*(v[which] for v in self.tensors()))
 
-    def none(self) -> Units:
+    def none(self) -> AffineForms:
         return self.chosen(slice(0, 0))
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.slope, self.constant, self.lost
+        return self.slope, self.constant, self.rounding
 
-    def to(self, dtype: torch.dtype) -> Units:
-        return Units(*(v.to(dtype) for v in self.tensors()))
+    def to(self, dtype: torch.dtype) -> AffineForms:
+        return AffineForms(*(v.to(dtype) for v in self.tensors()))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """R functions <units, relu(v)> + <slope, y> + constant: (R, M), (R, n), (R,); lost (R,) as in Units,
-    size (R,) a bound on the absolute values that were added up in slope and constant."""
+    """R functions <units, relu(v)> + <slope, y> + constant: (R, M), (R, n), (R,).
+
+    rounding (R,) as in AffineForms; size (R,) a bound on the absolute values that were added up in slope
+    and constant.
+    """
 
     units: Tensor
     slope: Tensor
     constant: Tensor
-    lost: Tensor
+    rounding: Tensor
     size: Tensor
 
     def to(self, dtype: torch.dtype) -> Rows:
@@ -102,10 +109,10 @@ class Rows:
 
 @dataclass
 class Multipliers:
-    """What is free, row by row but for `scale`: any numbers are valid.
+    """The free parameters of the relaxation, of each row but for `scale`: any numbers are valid.
 
     bend, tilt   (R, M): the parabolas bend w^2 / width + tilt w + intercept, w = v - centre.
-    product, positive, above  (R, H): of h (h - v), h and h - v, in units of `Relaxed.unit`.
+    product, positive, above  (R, H): of h (h - v), h and h - v, in units of `ReluLayer.unit`.
     scale (n,): logarithms of D, up to a factor for each row. point (R, n): p.
     """
 
@@ -140,9 +147,9 @@ class Multipliers:
 @dataclass(frozen=True)
 class Squares:
     """R functions constant + <slope, y> + sum_m on_m (F y)_m + weight_m (F y)_m^2 above those that are
-    asked for: what is left of Relaxed once the multipliers are chosen.
+    asked for: what is left of ReluLayer once the multipliers are chosen.
 
-    constant (R,), slope (R, n), on and weight (R, M). size, lost (R,): what was added up; for rounding.
+    constant (R,), slope (R, n), on and weight (R, M). size, rounding (R,) as in Rows.
     """
 
     constant: Tensor
@@ -150,24 +157,24 @@ class Squares:
     on: Tensor
     weight: Tensor
     size: Tensor
-    lost: Tensor
+    rounding: Tensor
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class ReluLayer:
     """One layer of ReLUs over bounded variables, with what is known of the ReLUs before it.
 
     v      inputs of the layer's ReLUs that are not stable, within `bounds` (M,).
     hidden values h of earlier ReLUs, gaps  h - v for each of them: both never negative, one of them 0.
     """
 
-    v: Units
+    v: AffineForms
     bounds: Interval
-    hidden: Units
-    gaps: Units
+    hidden: AffineForms
+    gaps: AffineForms
 
-    def to(self, dtype: torch.dtype) -> Relaxed:
-        return Relaxed(
+    def to(self, dtype: torch.dtype) -> ReluLayer:
+        return ReluLayer(
             self.v.to(dtype),
             self.bounds.map(lambda b: b.to(dtype)),
             self.hidden.to(dtype),
@@ -175,7 +182,7 @@ class Relaxed:
         )
 
     @cached_property
-    def forms(self) -> Units:
+    def forms(self) -> AffineForms:
         """Everything that is squared: v, and one = (t h + gap / t) / 2 and two = (t h - gap / t) / 2, the
         difference of whose squares is h gap."""
         t = self.balance
@@ -184,7 +191,7 @@ class Relaxed:
 
     @cached_property
     def balance(self) -> Tensor:
-        """t, which makes both as long."""
+        """The factor t with which h and gap / t are as long."""
         long, gap = (u.slope.norm(dim=1).clamp(min=1e-12) for u in (self.hidden, self.gaps))
         return (gap / long).sqrt()
 
@@ -224,8 +231,10 @@ class Relaxed:
         most = self.bounds.magnitude
         size = rows.size + (a.abs() * (bend.abs() * most + tilt.abs() + 1) * most).sum(1)
         size = size + on.abs() @ forms.reach + weight.abs() @ forms.reach**2
-        lost = rows.lost + on.abs() @ forms.lost + 2 * (weight.abs() @ (forms.reach * forms.lost))
-        return Squares(constant, rows.slope, on + 2 * weight * forms.constant, weight, size, lost)
+        rounding = (
+            rows.rounding + on.abs() @ forms.rounding + 2 * (weight.abs() @ (forms.reach * forms.rounding))
+        )
+        return Squares(constant, rows.slope, on + 2 * weight * forms.constant, weight, size, rounding)
 
 
 def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -> Tensor:
@@ -243,16 +252,16 @@ def parabola_intercept(x: Interval, bend: Tensor, tilt: Tensor, above: Tensor) -
 
 
 class Bounder:
-    """Upper bounds on rows over one `Relaxed`: searches in float32, proves in float64."""
+    """Upper bounds on rows over one `ReluLayer`: searches in float32, proves in float64."""
 
-    def __init__(self, relaxed: Relaxed) -> None:
+    def __init__(self, relaxed: ReluLayer) -> None:
         self._exact, self._fast = relaxed, relaxed.to(torch.float32)
 
     def highest(
         self, rows: Rows, steps: int, start: Multipliers | None = None
     ) -> tuple[Tensor, Multipliers]:
-        """(R,): no |y| <= 1, with hidden units as they are, takes a row above; +inf where nothing was
-        proved. And the multipliers that were found, from those of `start` if there are any."""
+        """Upper bounds (R,) on rows over all |y| <= 1, with hidden units as they are, +inf where nothing
+        was proved; and the multipliers that were found, from those of `start` if there are any."""
         found, basis = self._search(rows.to(torch.float32), steps, start)
         return self._prove(rows, found.to(torch.float64), basis), found
 
@@ -262,21 +271,18 @@ class Bounder:
         return m.point.shape[1] == columns and m.product.shape[1] == products
 
     def _search(self, rows: Rows, steps: int, start: Multipliers | None) -> tuple[Multipliers, Tensor]:
-        """Multipliers, and the vectors that followed the largest eigenvalues, (R, c, M)."""
+        """Search multipliers; returns them, and the vectors that followed the eigenvalues, (R, c, M)."""
         m, forms = self._fast.start(rows) if start is None else start, self._fast.forms.slope
-        generator = torch.Generator("cpu").manual_seed(0)
-        basis = torch.randn(_COLUMNS, len(forms), generator=generator, dtype=torch.float32, device="cpu")
-        top = Top(basis.to(forms).expand(len(rows.units), -1, -1))
+        basis = random_vectors(_COLUMNS, len(forms), like=forms)
+        top = PowerIteration(basis.expand(len(rows.units), -1, -1), indefinite=False)
 
         def bound() -> Tensor:
             squares = self._fast.squares(rows, m)
             root = squares.weight.clamp(min=0).sqrt()
             shape = m.scale.exp()
             gram = (forms / shape) @ forms.T
-            values = top.follow(gram, root, 1)
-            soft = _SOFT * values.detach().amax(1, keepdim=True) + 1e-30
-            factor = soft[:, 0] * torch.logsumexp(values / soft, 1)
-            return -ceiling(squares, forms, factor[:, None] * shape, m.point)
+            factor = soft_maximum(top.follow(partial(_scaled, gram, root), 1))
+            return -separable_maximum(squares, forms, factor[:, None] * shape, m.point)
 
         def repair() -> None:
             m.point.clamp_(-1, 1)
@@ -296,71 +302,23 @@ class Bounder:
         root = squares.weight.clamp(min=0).sqrt()
         # An estimate may come from float32; what is proved does not rest on it.
         with torch.no_grad():
-            found = Top(basis).follow(gram.to(basis), root.to(basis), _FINAL).amax(1).clamp(min=0)
-        factor = dominating(gram, root, found.to(gram), len(shape))
+            top = PowerIteration(basis, indefinite=False)
+            found = top.follow(partial(_scaled, gram.to(basis), root.to(basis)), _FINAL).amax(1)
+        factor = dominating_factors(gram, root, found.clamp(min=0).to(gram), len(shape))
         large = factor[:, None] * shape
-        value = ceiling(squares, forms.slope, large, m.point)
+        value = separable_maximum(squares, forms.slope, large, m.point)
         size = squares.size + 4 * large.sum(1) + 4 * (squares.weight.abs() @ forms.reach**2)
         terms = 4 * (len(shape) + len(forms.constant) + rows.units.shape[1]) + 100
-        value = value + squares.lost + FLOAT64.gamma(terms) * size
+        value = value + squares.rounding + FLOAT64.gamma(terms) * size
         return value.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=torch.inf)
 
 
-class Top:
-    """The largest eigenvalues of root gram root, one a row, followed by power iteration as both change.
-
-    basis  (R, c, M): vectors to begin with.
-    """
-
-    def __init__(self, basis: Tensor) -> None:
-        self.basis = _orthonormal(basis)
-
-    def follow(self, gram: Tensor, root: Tensor, steps: int) -> Tensor:
-        """Lower bounds (R, c) on them, differentiable; gram (M, M), root (R, M)."""
-
-        def apply(v: Tensor) -> Tensor:
-            return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
-
-        with torch.no_grad():
-            for _ in range(steps):
-                self.basis = _orthonormal(apply(self.basis) + 1e-9 * self.basis)
-        return (self.basis * apply(self.basis)).sum(2)
+def _scaled(gram: Tensor, root: Tensor, v: Tensor) -> Tensor:
+    """Rows v (R, c, M) times root gram root; gram (M, M), root (R, M)."""
+    return root[:, None] * ((root[:, None] * v).flatten(0, 1) @ gram).view_as(v)
 
 
-def _orthonormal(basis: Tensor) -> Tensor:
-    return torch.linalg.qr(basis.mT)[0].mT
-
-
-def dominating(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Tensor:
-    """Factors (R,) not below the largest eigenvalue of root H H^T root, gram = H H^T over n variables.
-
-    Each is proved by a Cholesky factorisation that runs to its end (Demmel 1989; Rump 2006, BIT 46), with
-    four times the room that its rounding, and that of gram, may take; else it is the trace.
-    """
-    trace = (root**2 * gram.diagonal()).sum(1)
-    factor = trace * (1 + 1e-9) + 1e-300
-    # Where the root is 0 so are row and column, and what is to be proved holds there.
-    size = max(1, int((root > 0).sum(1).amax()))
-    order = root.argsort(1, descending=True)[:, :size]
-    rows = torch.arange(len(root), dtype=torch.int64, device=root.device)
-    for part in rows.split(max(1, _VALUES // size**2)):
-        left, chosen = part, order[part]
-        scale = root[part].gather(1, chosen)
-        matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]
-        for more in _RAISE:
-            tried, most = more * found[left] + 1e-12 * trace[left], trace[left]
-            room = FLOAT64.gamma(n + 10) * most + FLOAT64.gamma(size + 2) * (size * tried + most)
-            matrix = matrices.clone()
-            matrix.diagonal(dim1=1, dim2=2).add_((tried - 4 * room)[:, None])
-            proved = torch.linalg.cholesky_ex(matrix)[1] == 0  # NaN fails
-            factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
-            left, matrices = left[~proved], matrices[~proved]
-            if len(left) == 0:
-                break
-    return factor
-
-
-def ceiling(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:
+def separable_maximum(q: Squares, forms: Tensor, large: Tensor, point: Tensor) -> Tensor:
     """The separable bound over |y| <= 1 for D = `large` and p = `point`, (R,)."""
     moved = point @ forms.T
     turned = q.slope - 2 * large * point + (q.on + 2 * q.weight * moved) @ forms

@@ -12,17 +12,16 @@ import torch
 from torch import Tensor
 
 from core.bounds.intersect import cut, cut_units, open_units
-from core.bounds.interval import Interval, propagate
+from core.bounds.interval import Interval
 from core.bounds.linear import unit_rows
-from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.semidefinite.layer_forms import (
-    Before,
-    Part,
-    decoder_part,
-    encoder_part,
+    LayerForms,
+    PrefixBounder,
+    decoder_forms,
+    encoder_forms,
     posterior_forms,
 )
 from core.certificates.semidefinite.layer_relaxation import Multipliers
@@ -36,14 +35,14 @@ _SHARE = 0.9
 
 
 def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> Iterator[LayerBounds]:
-    """Ever tighter bounds on mu, logvar and the inputs of the ReLUs that are not stable, the natural
-    parameters not yet tightened with them.
+    """Tighten bounds on mu, logvar and the inputs of unstable ReLUs, step by step; the natural parameters
+    are not yet tightened with them.
 
     relaxation, bounds  of one ball, B = 1. iterations: as in core.certify; more than 50 change nothing.
     An encoder with too many open ReLUs gets slopes of its own instead, as decoder units do in any case.
     """
     steps = min(iterations, _ITERATIONS)
-    whole = encoder_part(relaxation, bounds.encoder)
+    whole = encoder_forms(relaxation, bounds.encoder)
     if whole.count(len(whole.network)) > _MOST:
         bounds = relaxation.tighten_encoder(bounds, _SLOPES)
     for sharper in _encoder(relaxation, bounds, 8 * steps // 5):
@@ -55,18 +54,13 @@ def sharpened(relaxation: Relaxation, bounds: LayerBounds, iterations: int) -> I
 
 
 def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
-    network, known = relaxation.vae.encoder, [bounds.encoder[0]]
-    for index, layer in enumerate([*network, None]):
-        if index > 0:
-            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
-            known.append(cut(bounds.encoder[index], x))
-        relu = is_relu(layer)
-        if layer is not None and not relu:
+    half, known = bounds.halves(relaxation.vae)[0], [bounds.encoder[0]]
+    for index in half.walk(known, relaxation.arithmetic):
+        units = open_units(known[-1], index < len(half.network))
+        layers = encoder_forms(relaxation, known)
+        if not 0 < layers.count(index) <= _MOST or len(units) == 0:
             continue
-        part, units = encoder_part(relaxation, known), open_units(known[-1], relu)
-        if not 0 < part.count(index) <= _MOST or len(units) == 0:
-            continue
-        before = Before(part, index)
+        before = PrefixBounder(layers, index)
         for chosen in units.split(_CHUNK):
             lower, minus_upper = before.lowest(_both(chosen, known[-1]), steps)[0].chunk(2)
             found = Interval(lower[None], -minus_upper[None]).guarded()
@@ -77,13 +71,10 @@ def _encoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
 
 
 def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterator[LayerBounds]:
-    network, known = relaxation.vae.decoder, [bounds.decoder[0]]
-    for index, layer in enumerate(network):
-        if index > 0:
-            x = propagate(network[index - 1], known[-1], relaxation.arithmetic)
-            known.append(cut(bounds.decoder[index], x))
-        if not is_relu(layer):
-            continue
+    half, known = bounds.halves(relaxation.vae)[1], [bounds.decoder[0]]
+    for index in half.walk(known, relaxation.arithmetic):
+        if index == len(half.network):
+            return  # the natural parameters get linear bounds only
         now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
         widest = _widest(known[-1])
         if len(widest) == 0:
@@ -105,45 +96,44 @@ def _decoder(relaxation: Relaxation, bounds: LayerBounds, steps: int) -> Iterato
 
 
 class Views:
-    """What lies before a ReLU of the decoder, draw by draw.
+    """Bounds units of a ReLU of the decoder, draw by draw, by what lies before them.
 
     Where no ReLU of the decoder is open before it, its units are linear bounds in mu and logvar, and the
     encoder is what lies before them.
     """
 
     def __init__(self, relaxation: Relaxation, bounds: LayerBounds, index: int) -> None:
-        self._relaxation, self._bounds, self._index = relaxation, bounds, index
-        encoder = encoder_part(relaxation, bounds.encoder)
+        self._bounds, self._index = bounds, index
+        encoder = encoder_forms(relaxation, bounds.encoder)
         end = len(encoder.network)
-        self._deep = any(len(open_units(x, True)) > 0 for x in self._relus(bounds.decoder))
+        linear = LinearBounds(relaxation, bounds)
+        before = [bounds.decoder[i] for i in linear.decoder.relus if i < index]
+        deep = any(len(open_units(x, True)) > 0 for x in before)
+        self._linear = None if deep else DecoderUnits(linear, index)
         self._open, self._shared = encoder.count(end), None
-        self._decoders: list[Part] = []
-        if self._deep and self._open < _WHOLE:
+        self._decoders: list[LayerForms] = []
+        if deep and self._open < _WHOLE:
             posterior, self._known = posterior_forms(encoder), encoder.products(end)
             draws = range(len(relaxation.noise))
-            self._decoders = [decoder_part(relaxation, bounds, posterior, draw) for draw in draws]
-        if not self._deep and 0 < self._open <= _MOST:
-            self._shared = Before(encoder, end)
+            self._decoders = [decoder_forms(relaxation, bounds, posterior, draw) for draw in draws]
+        if not deep and 0 < self._open <= _MOST:
+            self._shared = PrefixBounder(encoder, end)
 
-    def _relus(self, inputs: list[Interval]) -> list[Interval]:
-        layers = self._relaxation.vae.decoder[: self._index]
-        return [x for layer, x in zip(layers, inputs, strict=False) if is_relu(layer)]
-
-    def before(self, draw: int) -> Before | None:
-        """None where there is nothing to gain, or not at a cost that is worth it."""
+    def before(self, draw: int) -> PrefixBounder | None:
+        """What bounds the rows of a draw; None where nothing is to be gained at a cost that is worth it."""
         if not self._decoders:
             return self._shared
         count = self._decoders[draw].count(self._index)
         if count == 0 or self._open + count > _WHOLE:
             return None
-        return Before(self._decoders[draw], self._index, self._known)
+        return PrefixBounder(self._decoders[draw], self._index, self._known)
 
     def rows(self, units: Tensor, draw: int) -> tuple[Tensor, Tensor]:
         """Units of the layer's input and minus each of them, as rows for `before`; constants."""
-        if self._deep:
+        if self._linear is None:
             rows = _both(units, self._bounds.decoder[self._index])
             return rows, rows.new_zeros(len(rows))
-        found = self._relaxation.units_to_posterior(self._index, units, self._bounds, Slopes())
+        found = self._linear.to_posterior(units, Slopes())
         return found[0][:, draw, None], found[1][:, draw]
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
-from core.bounds.linear import inner, pull, roundoff
+from core.bounds.linear import pull, rows_roundoff
 from core.bounds.relaxations import relu_form
 from core.bounds.rounding import Arithmetic
 from core.bounds.rule_table import is_relu, is_reshape
@@ -23,17 +23,17 @@ from core.errors import UnsupportedLayerError
 
 
 @dataclass(frozen=True)
-class Forms:
+class Zonotope:
     """R affine functions of each of N inputs.
 
-    slope (R, N, ...), constant (R, N), errors (R, N, E). lost (R, N): how far rounding, of the network in
-    the arithmetic that is covered and of these numbers themselves, can move each of them.
+    slope (R, N, ...), constant (R, N), errors (R, N, E). rounding (R, N): how far rounding, of the network
+    in the arithmetic that is covered and of these numbers themselves, can move each of them.
     """
 
     slope: Tensor
     constant: Tensor
     errors: Tensor
-    lost: Tensor
+    rounding: Tensor
 
 
 def has_exact_form(layer: nn.Module) -> bool:
@@ -52,25 +52,23 @@ def exact_pull(layer: nn.Module, rows: Tensor, x: Interval) -> tuple[Tensor, Ten
     return pull(layer, rows, x, None)
 
 
-def pull_forms(
+def pull_zonotope(
     network: nn.Sequential,
     rows: Tensor,
     inputs: list[Interval],
     shares: dict[int, Tensor],
     arithmetic: Arithmetic,
-) -> Forms:
+) -> Zonotope:
     """Pull rows (R, 1, ...) of the network's output back to its input.
 
     inputs[i] bounds the input of layer i, (N, ...); shares[i] are the slopes of the ReLU at i, in [0, 1].
     """
     count = len(inputs[0].lower)
-    constant = lost = rows.new_zeros(len(rows), count)
+    constant = rounding = rows.new_zeros(len(rows), count)
     errors = [rows.new_zeros(len(rows), count, 0)]
     for index in reversed(range(len(network))):
         layer, x = network[index], inputs[index]
-        rounding = roundoff(layer, x, arithmetic) if arithmetic.rounds else None
-        if rounding is not None:
-            lost = lost + inner(rows.abs(), rounding)
+        rounding = rounding + rows_roundoff(layer, rows, x, arithmetic)
         if is_relu(layer):
             slope, radius = relu_form(x, shares[index])
             reach = (rows * radius).flatten(2)
@@ -80,4 +78,4 @@ def pull_forms(
         else:
             rows, more = exact_pull(layer, rows, x)
             constant = constant + more
-    return Forms(rows, constant, torch.cat(errors, 2), lost)
+    return Zonotope(rows, constant, torch.cat(errors, 2), rounding)

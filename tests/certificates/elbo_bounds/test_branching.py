@@ -1,4 +1,5 @@
-"""Branch and bound: the minimum over the leaves is a bound, and splitting pays."""
+"""Branch and bound: the minimum over the leaves is a bound, splitting pays, and the slopes of each leaf
+stay its own."""
 
 from __future__ import annotations
 
@@ -8,9 +9,49 @@ import torch
 
 import core
 from core.certificates.elbo_bounds.alpha import default_slopes
-from core.certificates.elbo_bounds.branching import Branching
+from core.certificates.elbo_bounds.branching import Branching, join_images, take_images
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from tests.certificates.semidefinite.test_sdp_tightening import question
 from tests.conftest import make_images, make_vae
+
+DRAWS = 3
+
+
+def numbered(images: list[int]) -> Slopes:
+    """Values that name the image, and the draw where there is one."""
+    image = torch.tensor(images, dtype=torch.float64)[:, None]
+    draw = (100.0 * torch.arange(1, DRAWS + 1)[:, None, None] + image).flatten(0, 1)
+    return Slopes(
+        {1: image.expand(-1, 2)},
+        {0: draw.expand(-1, 4)},
+        mix=draw,
+        mu=image,
+        logvar=image,
+        box_multipliers=image,
+    )
+
+
+def same(one: Slopes, other: Slopes) -> bool:
+    pairs = zip(one.tensors(), other.tensors(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_take_names_images_as_often_as_asked() -> None:
+    taken = take_images(numbered([0, 1, 2]), torch.tensor([2, 0, 2]), DRAWS)
+    assert same(taken, numbered([2, 0, 2]))
+    assert taken.sigma is None
+
+
+def test_joined_holds_both() -> None:
+    assert same(join_images(numbered([0, 1]), numbered([7]), DRAWS), numbered([0, 1, 7]))
+
+
+def test_copies_do_not_share_memory() -> None:
+    slopes = numbered([0, 1])
+    taken = take_images(slopes, torch.tensor([0, 0]), DRAWS)
+    for tensor in taken.tensors():
+        tensor += 1
+    assert same(slopes, numbered([0, 1]))
 
 
 def test_every_round_is_a_bound_and_none_is_worse() -> None:

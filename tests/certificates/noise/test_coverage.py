@@ -8,7 +8,7 @@ from torch import nn
 import core
 from core.errors import Cancelled, InputError, UnsupportedLayerError
 from core.vae.elbo import as_double
-from tests.certificates.noise.noise_bounds import balls, bound, coverage, exact, fresh, per_draw
+from tests.certificates.noise.noise_bounds import balls, bound, coverage, fresh, per_draw
 from tests.conftest import make_vae
 
 
@@ -27,17 +27,13 @@ def test_fresh_draws_keep_the_coverage_bound_at_attacked_points(target: str) -> 
     assert ((recon - kl < lower).double().mean(0) <= 0.05).all()
 
 
-def test_coverage_of_a_single_image_is_nearly_exact_and_refinable() -> None:
+def test_coverage_of_a_single_image_is_nearly_exact() -> None:
     vae = as_double(make_vae("mlp", latent=8, scale=2.0))
     x, ball, t = balls(vae, 0.0)
     recon, kl = per_draw(vae, x.double(), fresh(vae, 50_000))
-    loose = coverage(vae, ball, t, kl=kl + 5)
-    refined = coverage(vae, ball, t, kl=kl + 5, refine=exact(vae, x.double()))
-    for lower in (coverage(vae, ball, t), refined):
-        left = (recon - kl < lower).double().mean(0)
-        assert (left <= 0.05).all()
-        assert (left >= 0.025).all()
-    assert (loose < refined - 4).all()
+    left = (recon - kl < coverage(vae, ball, t)).double().mean(0)
+    assert (left <= 0.05).all()
+    assert (left >= 0.025).all()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +64,6 @@ def test_arguments_of_the_expectation(changes: dict[str, object], message: str) 
         ({"delta": 0.6}, "delta is"),
         ({"alpha": 0}, "alpha is"),
         ({"draws": True}, "draws is True"),
-        ({"refine": lambda noise: noise[:1, :2]}, "refine gave"),
     ],
 )
 def test_arguments_of_coverage(changes: dict[str, object], message: str) -> None:

@@ -12,7 +12,7 @@ import core
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import ARITHMETICS, FLOAT64
-from core.certificates.noise.truncation import Shells
+from core.certificates.noise.truncation import NestedBoxes
 from core.vae.elbo import as_double
 from tests.certificates.noise.noise_bounds import KINDS, balls, bound, coverage, exact, fresh, per_draw
 from tests.conftest import make_images, make_vae
@@ -61,8 +61,8 @@ def test_truncation_and_kl_are_paid_in_full(monkeypatch: pytest.MonkeyPatch) -> 
     before = bound(vae, ball, t, kl=kl)
     assert torch.allclose(bound(vae, ball, t, kl=kl + 5), before - 5, rtol=0, atol=1e-6)
     assert torch.allclose(bound(vae, ball, t), before, rtol=0, atol=1e-6)
-    truncation = Shells.truncation
-    monkeypatch.setattr(Shells, "truncation", lambda self, tau: truncation(self, tau) + 7)
+    truncation = NestedBoxes.truncation
+    monkeypatch.setattr(NestedBoxes, "truncation", lambda self, tau: truncation(self, tau) + 7)
     assert torch.allclose(bound(vae, ball, t, kl=kl), before - 7, rtol=0, atol=1e-6)
 
 

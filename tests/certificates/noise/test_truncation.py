@@ -11,20 +11,20 @@ from torch import Tensor, nn
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import FLOAT64
-from core.certificates.noise.truncation import Shells, noise_shells
+from core.certificates.noise.truncation import NestedBoxes, nested_boxes
 from core.vae.elbo import as_double
 from core.vae.model import VAE
 from tests.certificates.noise.noise_bounds import KINDS, balls, per_draw
 from tests.conftest import make_vae, zero_vae
 
 
-def shells_of(vae: VAE, ball: Ball, t: Interval) -> Shells:
-    return noise_shells(vae, propagate_through(vae.encoder, ball.box, FLOAT64)[-1], t, FLOAT64)
+def boxes_of(vae: VAE, ball: Ball, t: Interval) -> NestedBoxes:
+    return nested_boxes(vae, propagate_through(vae.encoder, ball.box, FLOAT64)[-1], t, FLOAT64)
 
 
-def quadratic(widths: Tensor, growth: float) -> Shells:
+def quadratic(widths: Tensor, growth: float) -> NestedBoxes:
     """The shells of h(noise) = -noise^2, k = 1."""
-    return Shells(widths[:, None, None], -(widths**2)[:, None], torch.tensor([growth]).double())
+    return NestedBoxes(widths[:, None, None], -(widths**2)[:, None], torch.tensor([growth]).double())
 
 
 def excess(tau: float) -> float:
@@ -55,10 +55,10 @@ def test_the_tail_beyond_the_last_box_is_exact_for_quadratic_growth(c: float) ->
 def test_the_probability_of_leaving_a_box_is_joint() -> None:
     # h = 0 in a first box and at least -1 in a huge one: E[(0 - h)+] <= P(noise leaves the first).
     widths = torch.tensor([[0.5, 1.0, 2.0, 3.0], [30.0] * 4]).double()[:, None]
-    shells = Shells(widths, torch.tensor([[0.0], [-1.0]]).double(), torch.zeros(1).double())
+    boxes = NestedBoxes(widths, torch.tensor([[0.0], [-1.0]]).double(), torch.zeros(1).double())
     noise = torch.randn(400_000, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     outside = (noise.abs() > widths[0]).any(1).double().mean().item()
-    assert shells.truncation(torch.zeros(1).double()).item() == pytest.approx(outside, abs=4e-3)
+    assert boxes.truncation(torch.zeros(1).double()).item() == pytest.approx(outside, abs=4e-3)
 
 
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
@@ -66,18 +66,18 @@ def test_the_probability_of_leaving_a_box_is_joint() -> None:
 def test_boxes_and_growth_hold_where_noise_is_huge(arch: str, likelihood: str, scale: float) -> None:
     vae = as_double(make_vae(arch, likelihood, scale=scale))
     x, ball, t = balls(vae, 0.05)
-    shells = shells_of(vae, ball, t)
+    boxes = boxes_of(vae, ball, t)
     generator = torch.Generator().manual_seed(0)
     signs = 2 * torch.randint(0, 2, (200, 1, vae.config.latent), generator=generator).double() - 1
     attacked = ball.random(generator)
-    for j in range(0, len(shells.lowest), 5):  # the corners of the boxes
+    for j in range(0, len(boxes.lowest), 5):  # the corners of the boxes
         for b in range(len(x)):
-            noise = (signs * shells.half_widths[j, b])[:, 0]
-            assert (per_draw(vae, attacked, noise)[0][:, b] >= shells.lowest[j, b]).all()
+            noise = (signs * boxes.half_widths[j, b])[:, 0]
+            assert (per_draw(vae, attacked, noise)[0][:, b] >= boxes.lowest[j, b]).all()
     for r in (1.0, 1.5, 10.0, 1e4):  # and far beyond the last one
-        noise = (signs * shells.half_widths[-1].amax(0) * r)[:, 0]
-        ratio = (noise.abs()[:, None] / shells.half_widths[-1]).amax(-1)
-        assert (per_draw(vae, attacked, noise)[0] >= -shells.growth * ratio**2).all()
+        noise = (signs * boxes.half_widths[-1].amax(0) * r)[:, 0]
+        ratio = (noise.abs()[:, None] / boxes.half_widths[-1]).amax(-1)
+        assert (per_draw(vae, attacked, noise)[0] >= -boxes.growth * ratio**2).all()
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
@@ -92,18 +92,18 @@ def test_growth_where_absolute_weights_lose_nothing(likelihood: str, weight: flo
     vae = as_double(vae)
     x = torch.zeros(1, *vae.config.shape, dtype=torch.float64)
     ball = Ball(x, torch.zeros(1)).cover()
-    shells = shells_of(vae, ball, ball.box)
+    boxes = boxes_of(vae, ball, ball.box)
     for r in (1.0, 3.0, 1e3):
-        recon = per_draw(vae, x, shells.half_widths[-1] * r)[0]
-        assert (recon >= -shells.growth * r**2).all()
-        assert r > 1 or (recon <= -shells.growth / 16).all()
+        recon = per_draw(vae, x, boxes.half_widths[-1] * r)[0]
+        assert (recon >= -boxes.growth * r**2).all()
+        assert r > 1 or (recon <= -boxes.growth / 16).all()
 
 
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
 def test_truncation_dominates_importance_sampling(arch: str, likelihood: str) -> None:
     vae = as_double(make_vae(arch, likelihood, scale=3.0))
     _, ball, t = balls(vae, 0.05)
-    shells = shells_of(vae, ball, t)
+    boxes = boxes_of(vae, ball, t)
     attacked = ball.random(torch.Generator().manual_seed(1))
     wide = 2.5  # draws from N(0, wide^2) see the tail
     noise = wide * torch.randn(20_000, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
@@ -113,7 +113,7 @@ def test_truncation_dominates_importance_sampling(arch: str, likelihood: str) ->
     for drop in (0.0, 1.0, 5.0, 20.0):
         tau = centre - drop
         cost = (weight * (tau - recon).clamp(min=0)).mean(0)
-        assert (shells.truncation(tau) >= cost).all()
+        assert (boxes.truncation(tau) >= cost).all()
         assert (cost > 0).any() or drop > 1
 
 
@@ -148,6 +148,6 @@ def test_a_dimension_that_the_decoder_ignores_costs_nothing() -> None:
         }
     )
     _, ball, t = balls(few, 0.05)
-    tau = shells_of(few, ball, t).lowest[6]
-    few_cost, many_cost = (shells_of(vae, ball, t).truncation(tau) for vae in (few, many))
+    tau = boxes_of(few, ball, t).lowest[6]
+    few_cost, many_cost = (boxes_of(vae, ball, t).truncation(tau) for vae in (few, many))
     assert torch.allclose(few_cost, many_cost, rtol=1e-3, atol=0)

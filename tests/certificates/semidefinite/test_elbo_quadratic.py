@@ -14,14 +14,14 @@ from core.bounds.interval import Interval
 from core.bounds.relaxations import half_exp_form, relu_form
 from core.bounds.rounding import ARITHMETICS
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation_parameters import Slopes, relu_shares
+from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.question import pose
-from core.certificates.semidefinite.arrowhead import Pair
-from core.certificates.semidefinite.build_quadratic import Choices, Joint
-from core.certificates.semidefinite.dual_ascent import Search
+from core.certificates.semidefinite.arrowhead import BlockVector
+from core.certificates.semidefinite.build_quadratic import Choices, QuadraticBuilder
+from core.certificates.semidefinite.dual_ascent import DualAscent
 from core.certificates.semidefinite.elbo_quadratic import Quadratic
 from core.errors import Cancelled
-from core.vae.latent import kl_terms
+from core.vae.latent import kl_parabolas, kl_terms
 from core.vae.model import VAE
 from tests.certificates.semidefinite.test_arrowhead import dense
 from tests.conftest import make_images, make_vae
@@ -69,18 +69,18 @@ class Setting:
         )
         self.relaxation = question.relaxation()
         self.bounds = self.relaxation.tighten(self.relaxation.interval_bounds())
-        self.joint = Joint(self.relaxation, self.bounds)
+        self.builder = QuadraticBuilder(self.relaxation, self.bounds)
         self.slopes = start(self.relaxation.vae, self.bounds)
 
     def choices(self, seed: int) -> Choices:
-        choices = self.joint.start(self.x.double(), self.slopes)
+        choices = self.builder.start(self.x.double(), self.slopes)
         generator = torch.Generator().manual_seed(seed)
         for tensor in [*choices.slow(), choices.touch, *choices.points()]:
             tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype))
         return choices
 
     def quadratic(self, choices: Choices) -> Quadratic:
-        return self.joint.quadratic(self.joint.system(choices), choices)
+        return self.builder.quadratic(self.builder.system(choices), choices)
 
     def points(self, count: int) -> Tensor:
         """Random points of the ball, half of them corners."""
@@ -96,7 +96,8 @@ class Setting:
 
 
 def start(vae: VAE, bounds: LayerBounds) -> Slopes:
-    return Slopes(relu_shares(vae.encoder, bounds.encoder), relu_shares(vae.decoder, bounds.decoder))
+    encoder, decoder = bounds.halves(vae)
+    return Slopes(encoder.relu_slopes(), decoder.relu_slopes())
 
 
 def errors(
@@ -114,7 +115,7 @@ def errors(
     return value, torch.cat(found[::-1], 1)
 
 
-def variables(setting: Setting, choices: Choices, x: Tensor) -> Pair:
+def variables(setting: Setting, choices: Choices, x: Tensor) -> BlockVector:
     """v for a point x of the ball: what the network really does, as shared and own variables."""
     vae, box, bounds = setting.relaxation.vae, setting.relaxation.ball.box, setting.bounds
     posterior, first = errors(vae.encoder, x, bounds.encoder, choices.encoder)
@@ -124,13 +125,13 @@ def variables(setting: Setting, choices: Choices, x: Tensor) -> Pair:
     pixels = ((x - box.center) / box.radius).flatten(1)
     z = mu + (logvar / 2).exp() * setting.noise.double()
     _, own = errors(vae.decoder, z, bounds.decoder, choices.decoder)
-    return Pair(torch.cat([pixels, first, sigma], 1)[0], own)
+    return BlockVector(torch.cat([pixels, first, sigma], 1)[0], own)
 
 
-def value(q: Quadratic, v: Pair) -> Tensor:
-    turned = q.times(Pair(v.shared[:, None], v.own[..., None]))
-    bent = v.map2(Pair(turned.shared[:, 0], turned.own[..., 0])).sum()
-    return q.constant + q.linear.map2(v).sum() - bent
+def value(q: Quadratic, v: BlockVector) -> Tensor:
+    turned = q.times(BlockVector(v.shared[:, None], v.own[..., None]))
+    bent = (v * BlockVector(turned.shared[:, 0], turned.own[..., 0])).sum()
+    return q.constant + (q.linear * v).sum() - bent
 
 
 @models
@@ -158,14 +159,13 @@ def test_posteriors_that_move_far() -> None:
 
 def test_the_parabolas_of_the_kl_hold_wherever_the_forms_are_centred() -> None:
     setting = Setting("mlp", "bernoulli", "likelihood", eps=0.3, posterior=6.0)
-    system = setting.joint.system(setting.choices(0))
     box = Interval(
         *(torch.cat(ends, 1)[0] for ends in zip(*map(ends_of, setting.bounds.posterior), strict=True))
     )
     size = (1 + box.magnitude) ** 2 + (1 + box.magnitude) * box.upper.exp()
     for share in (0.0, 0.2, 0.5, 1.0):
         centre = box.lower + share * box.width
-        slope, bend, rest = setting.joint.kl_parabolas(replace(system, posterior=centre))
+        slope, bend, rest = kl_parabolas(centre, setting.bounds.posterior[1].map(lambda v: v[0]))
         for to in torch.linspace(0, 1, 21, dtype=torch.float64):
             point = box.lower + to * box.width
             move = point - centre
@@ -186,7 +186,7 @@ def ends_of(x: Interval) -> tuple[Tensor, Tensor]:
 def test_the_affine_forms_are_what_the_network_does(arch: str, likelihood: str, target: str) -> None:
     setting = Setting(arch, likelihood, target)
     choices, vae = setting.choices(0), setting.relaxation.vae
-    system = setting.joint.system(choices)
+    system = setting.builder.system(choices)
     for x in setting.points(4).split(1):
         v = variables(setting, choices, x)
         posterior = torch.cat(vae.encode(x), 1)[0]
@@ -199,7 +199,7 @@ def test_the_affine_forms_are_what_the_network_does(arch: str, likelihood: str, 
 
 def test_it_is_the_elbo_where_the_parabolas_touch_and_the_ball_is_small() -> None:
     setting = Setting("mlp", "bernoulli", "likelihood", eps=1e-4)
-    choices = setting.joint.start(setting.x.double(), setting.slopes)
+    choices = setting.builder.start(setting.x.double(), setting.slopes)
     q, x = setting.quadratic(choices), setting.points(1)
     assert (setting.elbo(x) - value(q, variables(setting, choices, x))).abs() < 1e-6
 
@@ -208,7 +208,7 @@ def test_it_is_the_elbo_where_the_parabolas_touch_and_the_ball_is_small() -> Non
 def test_products_blocks_and_sums_are_those_of_one_matrix(arch: str, likelihood: str, target: str) -> None:
     setting = Setting(arch, likelihood, target)
     q = setting.quadratic(setting.choices(0))
-    whole = dense(q.arrow())
+    whole = dense(q.matrix())
     shape = q.linear
     unit = shape.like(torch.eye(len(whole), dtype=torch.float64))
     torch.testing.assert_close(q.times(unit).flat(), whole)
@@ -221,9 +221,9 @@ def test_nothing_is_below_the_separable_bound() -> None:
     q = setting.quadratic(choices)
     generator = torch.Generator().manual_seed(0)
     for strength in (1.0, 0.1, 0.0):  # a strong linear part hides what the rest does
-        weak = replace(q, linear=Pair(strength * q.linear.shared, strength * q.linear.own))
-        sums = weak.arrow().row_sums()
-        for point in (choices.point, Pair(-choices.point.shared, -choices.point.own)):
+        weak = replace(q, linear=BlockVector(strength * q.linear.shared, strength * q.linear.own))
+        sums = weak.matrix().row_sums()
+        for point in (choices.point, BlockVector(-choices.point.shared, -choices.point.own)):
             lowest = weak.lowest(sums, point)
             assert lowest <= value(weak, point)
             for _ in range(20):
@@ -253,7 +253,7 @@ def test_what_is_proved_holds_whatever_the_choices(
 ) -> None:
     setting = Setting(arch, likelihood, target, eps=eps)
     found = core.attack(setting.vae, setting.x, setting.noise, eps=eps, target=target, steps=20).elbo
-    search = Search(setting.joint, setting.x.double(), setting.slopes, 12)
+    search = DualAscent(setting.builder, setting.x.double(), setting.slopes, 12)
     bound, _ = search.prove()
     assert bool((bound <= found).all())
     for _ in search.run():
@@ -277,8 +277,8 @@ def test_float32_costs_a_margin() -> None:
         arithmetic="float32",
     ).relaxation()
     assert deployed.arithmetic == ARITHMETICS["float32"]
-    wide = Search(Joint(deployed, setting.bounds), setting.x.double(), setting.slopes, 1)
-    tight = Search(setting.joint, setting.x.double(), setting.slopes, 1)
+    wide = DualAscent(QuadraticBuilder(deployed, setting.bounds), setting.x.double(), setting.slopes, 1)
+    tight = DualAscent(setting.builder, setting.x.double(), setting.slopes, 1)
     assert wide.prove()[1] > 1e3 * tight.prove()[1]
 
 

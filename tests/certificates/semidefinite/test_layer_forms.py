@@ -12,10 +12,10 @@ from core.bounds.relaxations import half_exp_form, relu_form
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.semidefinite.layer_forms import (
-    Before,
-    Part,
-    decoder_part,
-    encoder_part,
+    LayerForms,
+    PrefixBounder,
+    decoder_forms,
+    encoder_forms,
     posterior_forms,
 )
 from core.vae.latent import reparameterise
@@ -23,17 +23,17 @@ from tests.certificates.semidefinite.test_sdp_tightening import extreme_points, 
 from tests.conftest import make_images, make_vae
 
 
-class Passage:
-    """One ball and draw: both parts, and the variables of points of the ball."""
+class Case:
+    """One ball and draw: encoder and decoder, and the variables of points of the ball."""
 
     def __init__(self, arch: str, widths: tuple[int, ...] | None, eps: float, draw: int) -> None:
         vae = make_vae(arch, widths=widths, scale=1.5)
         self.problem = question(vae, make_images(vae, 1), eps)
         self.relaxation: Relaxation = self.problem.relaxation()
         self.bounds: LayerBounds = self.relaxation.tighten(self.relaxation.interval_bounds())
-        self.encoder = encoder_part(self.relaxation, self.bounds.encoder)
+        self.encoder = encoder_forms(self.relaxation, self.bounds.encoder)
         posterior = posterior_forms(self.encoder)
-        self.decoder = decoder_part(self.relaxation, self.bounds, posterior, draw)
+        self.decoder = decoder_forms(self.relaxation, self.bounds, posterior, draw)
         self.noise = self.problem.noise[draw]
 
     def values(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -60,10 +60,10 @@ class Passage:
         )
 
 
-def _errors(part: Part, values: list[Tensor]) -> list[Tensor]:
+def _errors(layers: LayerForms, values: list[Tensor]) -> list[Tensor]:
     errors = []
-    for index, units in part.open.items():
-        v, x = values[index].flatten(1)[:, units], part.bounds(index)
+    for index, units in layers.unstable.items():
+        v, x = values[index].flatten(1)[:, units], layers.bounds(index)
         slope, radius = relu_form(x, (x.upper / x.width).clamp(0, 1))
         errors.append((v.relu() - slope * v - radius) / radius)
     return errors
@@ -82,19 +82,19 @@ CASES = [
 def test_forms_are_what_the_network_computes(
     arch: str, widths: tuple[int, ...] | None, eps: float, draw: int
 ) -> None:
-    case = Passage(arch, widths, eps, draw)
+    case = Case(arch, widths, eps, draw)
     x = extreme_points(case.problem, 20)
     y, seen = case.variables(x), 0
     assert y.abs().max() <= 1 + 1e-6
-    for part, values in zip((case.encoder, case.decoder), case.values(x), strict=True):
-        for index in part.bent(len(part.network)):
-            units, bounds = part.units(index), part.bounds(index)
-            v = values[index].flatten(1)[:, part.open[index]]
+    for layers, values in zip((case.encoder, case.decoder), case.values(x), strict=True):
+        for index in layers.unstable_relus(len(layers.network)):
+            units, bounds = layers.units(index), layers.bounds(index)
+            v = values[index].flatten(1)[:, layers.unstable[index]]
             form = y[:, : units.slope.shape[1]] @ units.slope.T + units.constant
             torch.testing.assert_close(form, v, rtol=1e-9, atol=1e-9)
             assert (v >= bounds.lower).all()
             assert (v <= bounds.upper).all()
-            hidden, gaps = part.products(index + 1)
+            hidden, gaps = layers.products(index + 1)
             count = len(units.constant)
             for found, wanted in ((hidden, v.relu()), (gaps, v.relu() - v)):
                 form = y[:, : found.slope.shape[1]] @ found.slope[-count:].T + found.constant[-count:]
@@ -102,7 +102,7 @@ def test_forms_are_what_the_network_computes(
             seen += count
         output = values[-1].flatten(1)
         rows = torch.eye(output.shape[1], dtype=torch.float64).view(-1, 1, *values[-1].shape[1:])
-        end = part.forms(len(part.network), rows)
+        end = layers.forms(len(layers.network), rows)
         form = y[:, : end.slope.shape[1]] @ end.slope.T + end.constant
         torch.testing.assert_close(form, output, rtol=1e-9, atol=1e-9)
     assert seen > 10
@@ -113,14 +113,14 @@ def test_forms_are_what_the_network_computes(
 def test_rows_are_bounded_wherever_they_start(
     arch: str, widths: tuple[int, ...] | None, eps: float, draw: int, steps: int
 ) -> None:
-    case = Passage(arch, widths, eps, draw)
+    case = Case(arch, widths, eps, draw)
     encoder, decoder = case.values(extreme_points(case.problem, 100))
     known = case.encoder.products(len(case.encoder.network))
-    for part, values, earlier in ((case.encoder, encoder, None), (case.decoder, decoder, known)):
+    for layers, values, earlier in ((case.encoder, encoder, None), (case.decoder, decoder, known)):
         output = values[-1].flatten(1)
         generator = torch.Generator().manual_seed(0)
         rows = torch.randn(6, output.shape[1], generator=generator).double()
-        before = Before(part, len(part.network), earlier)
+        before = PrefixBounder(layers, len(layers.network), earlier)
         shaped = rows.view(6, 1, *values[-1].shape[1:])
         found, multipliers = before.lowest(shaped, steps)
         assert bool(torch.isfinite(found).all())
@@ -131,9 +131,9 @@ def test_rows_are_bounded_wherever_they_start(
 
 
 def test_a_start_from_the_same_rows_saves_steps() -> None:
-    case = Passage("mlp", None, 0.2, 0)
+    case = Case("mlp", None, 0.2, 0)
     known = case.encoder.products(len(case.encoder.network))
-    before = Before(case.decoder, len(case.decoder.network), known)
+    before = PrefixBounder(case.decoder, len(case.decoder.network), known)
     rows = torch.eye(784, dtype=torch.float64)[:40].view(40, 1, 1, 28, 28)
     cold, found = before.lowest(rows, 60)
     short, _ = before.lowest(rows, 10)
@@ -144,11 +144,11 @@ def test_a_start_from_the_same_rows_saves_steps() -> None:
 
 def test_a_start_of_another_shape_is_not_used() -> None:
     """From draw to draw other units are open, and even another layer may be the last that is."""
-    case, rows = Passage("mlp", (10, 9, 8), 0.2, 0), torch.eye(6, dtype=torch.float64)[:, None]
-    before = Before(case.encoder, len(case.encoder.network))
+    case, rows = Case("mlp", (10, 9, 8), 0.2, 0), torch.eye(6, dtype=torch.float64)[:, None]
+    before = PrefixBounder(case.encoder, len(case.encoder.network))
     for widths in (None, (12, 12, 30)):
-        other = Passage("mlp", widths, 0.2, 0)
-        _, found = Before(other.encoder, len(other.encoder.network)).lowest(rows, 5)
+        other = Case("mlp", widths, 0.2, 0)
+        _, found = PrefixBounder(other.encoder, len(other.encoder.network)).lowest(rows, 5)
         with_it, _ = before.lowest(rows, 5, found)
         torch.testing.assert_close(with_it, before.lowest(rows, 5)[0])
 
@@ -156,15 +156,15 @@ def test_a_start_of_another_shape_is_not_used() -> None:
 @torch.no_grad()
 def test_stable_layers_have_no_errors() -> None:
     """Neither a ReLU that never bends nor a network without any adds a variable."""
-    case, linear = Passage("mlp", None, 0.1, 0), nn.Linear(2, 3).double()
+    case, linear = Case("mlp", None, 0.1, 0), nn.Linear(2, 3).double()
     x = Interval(torch.ones(1, 2).double(), 2 * torch.ones(1, 2).double())
     y = Interval(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
     start = case.encoder.units(2).chosen(slice(0, 2))
     rows = torch.eye(3, dtype=torch.float64)[:, None]
-    for layers, inputs in (([nn.ReLU(), linear], [x, x, y]), ([linear], [x, y])):
-        part = Part(nn.Sequential(*layers), inputs, start, case.relaxation.arithmetic)
-        assert part.bent(len(layers)) == []
-        assert part.count(len(layers)) == 0
-        found = part.forms(len(layers), rows)
+    for network, inputs in (([nn.ReLU(), linear], [x, x, y]), ([linear], [x, y])):
+        layers = LayerForms(nn.Sequential(*network), inputs, start, case.relaxation.arithmetic)
+        assert layers.unstable_relus(len(network)) == []
+        assert layers.count(len(network)) == 0
+        found = layers.forms(len(network), rows)
         torch.testing.assert_close(found.slope, linear.weight @ start.slope)
         torch.testing.assert_close(found.constant, linear.weight @ start.constant + linear.bias)

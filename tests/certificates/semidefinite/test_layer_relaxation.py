@@ -10,12 +10,11 @@ from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.certificates.semidefinite.layer_relaxation import (
+    AffineForms,
     Bounder,
     Multipliers,
-    Relaxed,
+    ReluLayer,
     Rows,
-    Units,
-    dominating,
     parabola_intercept,
 )
 
@@ -42,14 +41,14 @@ class Layers:
         low, high = (self.b1 - reach).clamp(max=-1e-3), (self.b1 + reach).clamp(min=1e-3)
         self.slope, self.radius = high / (high - low), -low * high / (high - low) / 2
         zero = torch.zeros(HIDDEN, dtype=torch.float64)
-        v1 = Units(torch.cat([self.w1, torch.zeros(HIDDEN, HIDDEN).double()], 1), self.b1, zero)
+        v1 = AffineForms(torch.cat([self.w1, torch.zeros(HIDDEN, HIDDEN).double()], 1), self.b1, zero)
         errors = torch.cat([torch.zeros(HIDDEN, N).double(), torch.diag(self.radius)], 1)
-        error = Units(errors, self.radius, zero)
+        error = AffineForms(errors, self.radius, zero)
         self.hidden, self.gaps = (v1.scaled(s).plus(error) for s in (self.slope, self.slope - 1))
         slope, constant = self.w2 @ self.hidden.slope, self.w2 @ self.hidden.constant + self.b2
-        v2 = Units(slope, constant, torch.zeros(UNITS, dtype=torch.float64))
+        v2 = AffineForms(slope, constant, torch.zeros(UNITS, dtype=torch.float64))
         most = v2.reach
-        self.relaxed = Relaxed(v2, Interval(-most, most), self.hidden, self.gaps)
+        self.relaxed = ReluLayer(v2, Interval(-most, most), self.hidden, self.gaps)
         none = torch.zeros(ROWS, dtype=torch.float64)
         on_all = torch.cat([self.on_inputs, torch.zeros(ROWS, HIDDEN).double()], 1)
         self.question = Rows(self.rows, on_all, none, none, on_all.abs().sum(1))
@@ -125,9 +124,9 @@ def test_any_multipliers_give_a_function_above(seed: int, spread: float) -> None
 def test_bending_a_parabola_leaves_its_slope_in_the_middle() -> None:
     """What another draw found fits when the unit's interval has moved a little."""
     one, none = torch.ones(1, 1).double(), torch.zeros(0, 1).double()
-    v = Units(2 * one, 3 * one[0], torch.zeros(1).double())
-    nothing = Units(none, none[:, 0], none[:, 0])
-    relaxed = Relaxed(v, Interval(number(-1.0), number(5.0)), nothing, nothing)
+    v = AffineForms(2 * one, 3 * one[0], torch.zeros(1).double())
+    nothing = AffineForms(none, none[:, 0], none[:, 0])
+    relaxed = ReluLayer(v, Interval(number(-1.0), number(5.0)), nothing, nothing)
     rows = Rows(one, 0 * one, 0 * one[0], 0 * one[0], one[0])
     m = relaxed.start(rows)
     for bend in (0.1, 0.7):
@@ -160,28 +159,6 @@ def test_optimised_bounds_are_near_the_truth_and_nearer_than_chords() -> None:
         truth += layers.value(layers.inputs(2000)).amax(0).sum().item()
     assert truth <= proved
     assert proved - truth < (chords - truth) / 2
-
-
-@given(seed=st.integers(0, 10_000), guess=st.sampled_from([0.0, 0.5, 0.999, 1.0, 3.0]))
-def test_factor_dominates_whatever_was_found(seed: int, guess: float) -> None:
-    g = torch.Generator().manual_seed(seed)
-    half, root = normal(g, 7, 12), normal(g, 4, 7).relu()
-    gram = half @ half.T
-    values = torch.linalg.eigvalsh(root[:, :, None] * gram * root[:, None]).amax(1)
-    factor = dominating(gram, root, guess * values, 12)
-    assert (factor >= values * (1 - 1e-12)).all()
-    assert (factor <= (root**2 * gram.diagonal()).sum(1) * (1 + 1e-6) + 1e-290).all()
-    if guess == 1.0:
-        assert (factor <= 1.01 * values + 1e-12).all()
-
-
-@pytest.mark.parametrize("hole", [torch.nan, torch.inf])
-def test_factor_of_what_is_no_number_is_none(hole: float) -> None:
-    half = normal(torch.Generator().manual_seed(0), 5, 9)
-    half[2, 3] = hole
-    root, guess = torch.ones(2, 5).double(), torch.ones(2).double()
-    factor = dominating(half @ half.T, root, guess, 9)
-    assert not (factor < torch.inf).any()
 
 
 def test_numbers_out_of_range_bound_nothing() -> None:

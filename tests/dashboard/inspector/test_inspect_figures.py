@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.inspection import METHODS, Terms, Units
 from dashboard.addresses.inspect import Layout, Look, Question, default_look, parse, to_params
 from dashboard.inspector import lost, plane, shapes, text, widths
@@ -38,7 +39,7 @@ def seen(
     flat = len(shape) == 1
     return Seen(
         key="mu",
-        name="mu",
+        name=LayerName("mu"),
         kind=kind,
         lower={method: -end for method, end in ends.items()},
         upper=ends,
@@ -104,7 +105,7 @@ def test_where_nothing_moves_or_nothing_ends_there_is_still_a_chart():
 
 
 def test_units_are_shares():
-    layer = replace(seen("relu"), name="encoder 1 ReLU")
+    layer = replace(seen("relu"), name=LayerName("encoder", 1, "ReLU"))
     figure = widths.unit_figure([layer], NAMES)
     assert [sum(trace.x[i] for trace in traces(figure)) for i in (0, 1)] == [pytest.approx(100)] * 2
     assert len({trace.marker.pattern.shape for trace in traces(figure)}) == 3
@@ -219,19 +220,20 @@ def test_the_parts_of_a_linear_bound_are_shares_of_the_whole():
 def test_layers_have_names_for_people():
     found = text.labels(
         [
-            ("input", "input"),
-            ("encoder 1 Linear", "affine"),
-            ("encoder 2 ReLU", "relu"),
-            ("encoder 3 Linear", "affine"),
-            ("mu", "mu"),
-            ("decoder 0 Linear", "affine"),
-            ("decoder 2 Linear", "natural"),
-            ("pixels", "pixels"),
+            (LayerName("input"), "input"),
+            (LayerName("encoder", 1, "Linear"), "affine"),
+            (LayerName("encoder", 2, "ReLU"), "relu"),
+            (LayerName("encoder", 3, "Linear"), "affine"),
+            (LayerName("mu"), "mu"),
+            (LayerName("decoder", 0, "Linear"), "affine"),
+            (LayerName("decoder", 2, "Linear"), "natural"),
+            (LayerName("pixels"), "pixels"),
         ]
     )
     names = ["Input", "Encoder 1", "Encoder 1 ReLU", "Encoder 2", "mu", "Decoder 1", "Logits", "Pixels"]
     assert list(found.values()) == names
-    assert text.labels([("decoder 2 Linear", "natural")]) == {"decoder 2 Linear": "Pixel means"}
+    last = LayerName("decoder", 2, "Linear")
+    assert text.labels([(last, "natural")]) == {"decoder 2 Linear": "Pixel means"}
 
 
 MODELS = ("mnist-conv-standard", "other")
