@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from core.bounds.backward import BackwardPass
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
+
 _SAME = {
     "vae": "model config likelihood latent elbo checkpoint validate consistency",
     "bounds": "ball",
@@ -42,3 +46,10 @@ def register() -> None:
     same = {name: f"{wing}.{name}" for wing, names in _SAME.items() for name in names.split()}
     for former, now in (same | _OTHER).items():
         sys.modules[f"core.{former}"] = import_module(f"core.{now}")
+    setattr(Relaxation, "_passage", _passage)  # noqa: B010
+
+
+def _passage(relaxation: Relaxation, part: str, index: int, bounds: LayerBounds) -> BackwardPass:
+    """The backward pass from the input of a layer of the "encoder" or "decoder"."""
+    linear = LinearBounds(relaxation, bounds)
+    return linear.backward(linear.encoder if part == "encoder" else linear.decoder, index)

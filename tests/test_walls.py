@@ -124,7 +124,16 @@ def test_scripts_of_before_the_wings_find_their_modules() -> None:
         "from core.model import VAE\n"
         "from core.problem import pose\n"
         "from core.vae import model\n"
+        "from core.relaxation import Relaxation\n"
         "import core.train\n"
+        "vae = core.load_model('mnist-mlp-standard')\n"
+        "x, noise = core.load_samples('mnist')[0][:1], core.sample_noise(vae)\n"
+        "asked = dict(target='likelihood', method='crown', norm='l2', side='lower', arithmetic='float64')\n"
+        "way = pose(vae, x, noise, 0.1, **asked).relaxation()\n"
+        "assert isinstance(way, Relaxation)\n"
+        "bounds = way.interval_bounds()\n"
+        "units = open_units(bounds.encoder[2], True)[:2]\n"
+        "way._passage('encoder', 2, bounds).pull_units(units, {})\n"
         "assert model.VAE is VAE and callable(core.elbo) and callable(core.train)\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
