@@ -24,8 +24,9 @@ CORE = (
     ("evaluation.suite", "claims"),
     ("command_line",),
 )
-DASHBOARD = (("addresses", "server"), ("shared",), PAGES, ("entries",))
-"""From the ground up. What lies beside these (`__init__.py`, `app.py`, ...) is the roof."""
+DASHBOARD = (("shared.text",), ("addresses", "server"), ("shared",), PAGES, ("entries",))
+"""From the ground up: words first, for settings are described with theirs. What lies beside these
+(`__init__.py`, `app.py`, ...) is the roof."""
 HOUSES = {"core": CORE, "dashboard": DASHBOARD}
 PARTS = [(house, part) for house, floors in HOUSES.items() for floor in floors for part in floor]
 

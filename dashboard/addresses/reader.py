@@ -1,4 +1,4 @@
-"""Reading an address that anyone may have written: each value is taken, or refused with a message."""
+"""Text of an address that anyone may have written: numbers in it, and how it is quoted."""
 
 from __future__ import annotations
 
@@ -94,6 +94,11 @@ class Reader:
             known = known or fallback
             self.refuse(field, text, must, ", ".join(known) or nothing)
         return known
+
+
+def refusal(field: str, text: str, must: str, used: str) -> Message:
+    """The message says what a value has to be and what is used in its place."""
+    return Message(field, f"`{field}` in the address is {quote(text)}; {must} Using {used} instead.")
 
 
 def to_number(text: str, low: float, high: float) -> float | None:

@@ -1,0 +1,123 @@
+"""The settings of a page in a visitor's session, and the controls that change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+
+from dashboard.addresses import sync
+from dashboard.addresses.page import Page, flat
+from dashboard.addresses.reader import Message
+from dashboard.addresses.settings import Number, Seen, as_text, given
+from dashboard.addresses.sync import touch
+
+S = TypeVar("S")
+
+
+class Controls(Generic[S]):
+    """Made anew in each run.
+
+    name    of the page. prefix: how the keys of its controls begin, for pages have some of the same names.
+    there   what the settings choose from, see `Page.parse`.
+    """
+
+    def __init__(self, name: str, page: Page[S], prefix: str, **there: Any) -> None:
+        self.name, self.page, self.prefix, self.there = name, page, prefix, there
+
+    def key(self, setting: str) -> str:
+        """The name of a control in the session."""
+        return self.prefix + setting
+
+    def get(self, setting: str) -> Any:
+        return st.session_state[self.key(setting)]
+
+    def put(self, setting: str, value: object) -> None:
+        st.session_state[self.key(setting)] = value
+
+    def set(self, setting: str, value: object) -> None:
+        """Change a setting as a control does."""
+        self.put(setting, value)
+        touch()
+
+    def restore(self) -> list[Message]:
+        """Take over the URL; what it said that was wrong."""
+        return sync.restore(self.name, lambda url: self.page.parse(url, **self.there), self.write)
+
+    def texts(self) -> dict[str, str]:
+        """What the controls show, as an address would say it."""
+        said = {setting: as_text(self.get(setting)) for setting in self.page.settings}
+        return {setting: text for setting, text in said.items() if text is not None}
+
+    def read(self) -> tuple[S, list[Message]]:
+        """The state that the controls show, checked again: a browser can send anything."""
+        return self.page.parse(self.texts(), **self.there)
+
+    def settle(self) -> tuple[S, list[Message]]:
+        """The same; from now on the controls show what it is."""
+        state, messages = self.read()
+        self.write(state)
+        return state, messages
+
+    def write(self, state: S) -> None:
+        """Put a state where the controls find it."""
+        values = flat(state)
+        for setting in self.page.settings:
+            self.put(setting, _held(values[setting]))
+
+    def publish(self, state: S) -> None:
+        """Write the state to the URL."""
+        sync.publish(self.name, self.page.address(state, **self.there))
+
+    def reset(self) -> None:
+        self.write(self.page.parse({}, **self.there)[0])
+        touch()
+
+    def select(self, setting: str, **more: Any) -> None:
+        st.selectbox(**self._described(setting, more))
+
+    def radio(self, setting: str, **more: Any) -> None:
+        st.radio(**self._described(setting, more))
+
+    def segments(self, setting: str, **more: Any) -> None:
+        st.segmented_control(**self._described(setting, more), required=True)
+
+    def pills(self, setting: str, **more: Any) -> None:
+        """Several options; not st.multiselect: the text of its tags cannot be read on a dark theme."""
+        st.pills(**self._described(setting, more), selection_mode="multi")
+
+    def number(self, setting: str, **more: Any) -> None:
+        st.number_input(**self._described(setting, more))
+
+    def foot(self) -> None:
+        """The end of a sidebar."""
+        st.button("Reset", on_click=self.reset, width="stretch", icon=":material/restart_alt:")
+        st.caption("The address of this page holds all settings: bookmark or share it.")
+
+    def _described(self, name: str, more: Mapping[str, Any]) -> dict[str, Any]:
+        """What the description of a setting says of its control, and more, or other things."""
+        setting = self.page.settings[name]
+        said = {"label": setting.label, "key": self.key(name), "help": setting.help, "on_change": touch}
+        if isinstance(setting, Number):
+            said |= {"min_value": setting.low, "max_value": given(setting.high, self.seen)}
+        else:
+            options = given(setting.options, self.seen)
+            said |= {"options": options, "format_func": _shown(setting.names)}
+        return {**said, **more}
+
+    @property
+    def seen(self) -> Seen:
+        """What there is, and what the controls show."""
+        return self.there | {setting: self.get(setting) for setting in self.page.settings}
+
+
+def _shown(names: Mapping[Any, str] | None) -> Callable[[Any], str]:
+    return (lambda option: str(as_text(option))) if names is None else names.__getitem__
+
+
+def _held(value: Any) -> Any:
+    """A value as a control holds it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return (as_text(value) or "") if isinstance(value, bytes) else value
