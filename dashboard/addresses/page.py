@@ -58,7 +58,8 @@ class Page(Generic[S]):
             if text is not None and text != as_text(given(setting.default, seen)):
                 said[name] = text
             seen[name] = values[name]
-        return {name: said[name] for name in values if name in said}
+        # The first setting first, for others depend on it, then as they stand in the state.
+        return {name: said[name] for name in (next(iter(self.settings)), *values) if name in said}
 
 
 def flat(state: Any) -> dict[str, Any]:

@@ -28,11 +28,9 @@ def show() -> None:
         st.page_link(destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:")
         return
     filters = Filters(results)
-    messages = filters.restore()
-    choice, late = filters.settle()
+    choice, messages = filters.open()
     filters.sidebar()
-    filters.publish(choice)
-    warn((*messages, *late))
+    warn(messages)
     if changed:
         st.warning(text.other_weights(changed))
     shipped = core.list_models()

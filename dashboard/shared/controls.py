@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
@@ -47,7 +47,7 @@ class Controls(Generic[S]):
 
     def texts(self) -> dict[str, str]:
         """What the controls show, as an address would say it."""
-        said = {setting: as_text(self.get(setting)) for setting in self.page.settings}
+        said = {setting: as_text(value) for setting, value in self._held().items()}
         return {setting: text for setting, text in said.items() if text is not None}
 
     def read(self) -> tuple[S, list[Message]]:
@@ -64,7 +64,14 @@ class Controls(Generic[S]):
         """Put a state where the controls find it."""
         values = flat(state)
         for setting in self.page.settings:
-            self.put(setting, _held(values[setting]))
+            self.put(setting, _as_held(values[setting]))
+
+    def open(self) -> tuple[S, list[Message]]:
+        """What the page is to show, from the URL and the controls; and what had to be refused."""
+        messages = self.restore()
+        state, late = self.settle()
+        self.publish(state)
+        return state, [*messages, *late]
 
     def publish(self, state: S) -> None:
         """Write the state to the URL."""
@@ -72,6 +79,13 @@ class Controls(Generic[S]):
 
     def reset(self) -> None:
         self.write(self.page.parse({}, **self.there)[0])
+        touch()
+
+    def change_norm(self) -> None:
+        """An eps of one norm means nothing in the other: it goes back to what the page opens with."""
+        for setting in ("eps", "upto"):
+            if setting in self.page.settings:
+                self.put(setting, given(self.page.settings[setting].default, self.seen))
         touch()
 
     def select(self, setting: str, **more: Any) -> None:
@@ -87,8 +101,14 @@ class Controls(Generic[S]):
         """Several options; not st.multiselect: the text of its tags cannot be read on a dark theme."""
         st.pills(**self._described(setting, more), selection_mode="multi")
 
+    def slide(self, setting: str, **more: Any) -> None:
+        st.select_slider(**self._described(setting, more))
+
     def number(self, setting: str, **more: Any) -> None:
-        st.number_input(**self._described(setting, more))
+        kind = self.page.settings[setting]
+        assert isinstance(kind, Number)
+        limits = {"min_value": kind.low, "max_value": given(kind.high, self.seen)}
+        st.number_input(**self._described(setting, limits | more))
 
     def foot(self) -> None:
         """The end of a sidebar."""
@@ -99,24 +119,23 @@ class Controls(Generic[S]):
         """What the description of a setting says of its control, and more, or other things."""
         setting = self.page.settings[name]
         said = {"label": setting.label, "key": self.key(name), "help": setting.help, "on_change": touch}
-        if isinstance(setting, Number):
-            said |= {"min_value": setting.low, "max_value": given(setting.high, self.seen)}
-        else:
-            options = given(setting.options, self.seen)
-            said |= {"options": options, "format_func": _shown(setting.names)}
+        if setting.options and "options" not in more:
+            said["options"] = given(setting.options, self.seen)
+        if setting.names:
+            said["format_func"] = setting.names.__getitem__
         return {**said, **more}
 
     @property
     def seen(self) -> Seen:
         """What there is, and what the controls show."""
-        return self.there | {setting: self.get(setting) for setting in self.page.settings}
+        return self.there | self._held()
+
+    def _held(self) -> dict[str, Any]:
+        """What the controls hold; None for one that has not been shown for a while."""
+        return {setting: st.session_state.get(self.key(setting)) for setting in self.page.settings}
 
 
-def _shown(names: Mapping[Any, str] | None) -> Callable[[Any], str]:
-    return (lambda option: str(as_text(option))) if names is None else names.__getitem__
-
-
-def _held(value: Any) -> Any:
+def _as_held(value: Any) -> Any:
     """A value as a control holds it."""
     if isinstance(value, tuple):
         return list(value)

@@ -15,14 +15,14 @@ from dashboard.addresses.models import available
 from dashboard.addresses.reader import Message
 from dashboard.server.background import Now, Show
 from dashboard.shared import compute
-from dashboard.shared.text import NO_MODELS
+from dashboard.shared.text import MODELS_MISSING
 
 
 def models() -> list[str]:
     """The models there are; without any the page ends with a sentence."""
     found = available()
     if not found:
-        st.error(NO_MODELS)
+        st.error(MODELS_MISSING)
         st.stop()
     return found
 

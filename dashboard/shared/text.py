@@ -30,7 +30,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
-NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
+MODELS_MISSING = "There is no model in assets/models. Restore that folder, or train a model."
 FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
