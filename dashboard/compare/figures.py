@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import starmap
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.compare.compute import Entry
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
 from dashboard.shared.figures import GREY, Line, faint, hover, leaves
 from dashboard.shared.text import nats
@@ -60,9 +61,7 @@ def curve_figure(
     for level, colour in levels.items():
         ink = {"color": GREY if len(levels) == 1 else colour, "width": 1, "dash": "longdashdot"}
         figure.add_hline(y=level, line=ink)
-    _frame(figure, eps, most, axis)
-    figure.update_yaxes(title="ELBO (nats)", range=[low, high])
-    return legible(figure)
+    return _framed(figure, eps, most, axis, 400, {"title": "ELBO (nats)", "range": [low, high]})
 
 
 def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
@@ -127,28 +126,21 @@ def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) ->
             fillcolor=faint(colour, 0.1),
             hoverinfo="skip",
         )
-    _frame(figure, eps, most, axis)
-    figure.update_layout(height=300)
-    figure.update_yaxes(title="share of digits", range=[-0.03, 1.05], tickformat=".0%")
-    return legible(figure)
+    y = {"title": "share of digits", "range": [-0.03, 1.05], "tickformat": ".0%"}
+    return _framed(figure, eps, most, axis, 300, y)
 
 
-def _frame(figure: go.Figure, eps: float, most: float, axis: str) -> None:
+def _framed(
+    figure: go.Figure, eps: float, most: float, axis: str, height: int, y: Mapping[str, Any]
+) -> go.Figure:
     """What both charts have in common; eps as a cursor."""
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
     side = "right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center"
     figure.add_annotation(
         x=eps, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
     )
-    figure.update_layout(
-        height=400,
-        margin={"l": 10, "r": 10, "t": 28, "b": 10},
-        hovermode="x unified",
-        showlegend=False,
-        dragmode=False,
-    )
-    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
-    figure.update_yaxes(fixedrange=True, zeroline=False)
+    x = {"title": axis, "range": [0, most]}
+    return finished(figure, height, x, {"zeroline": False} | y, top=28, hovermode="x unified")
 
 
 def legend(lines: Sequence[Line], low: float, most: float) -> str:

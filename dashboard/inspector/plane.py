@@ -11,7 +11,7 @@ from core.inspection import METHODS
 from dashboard.inspector.compute import Posteriors, View
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS, STYLES
-from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.curves import PALETTE
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
@@ -147,16 +147,9 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
             },
             hovertemplate=f"{name}: %{{x:.3g}}, %{{y:.3g}}<extra></extra>",
         )
-    figure.update_layout(
-        height=520,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        dragmode=False,
-        hovermode="closest",
-        legend={"orientation": "h", "y": -0.15, "x": 0, "itemclick": False, "itemdoubleclick": False},
-    )
-    figure.update_xaxes(title=f"mu {dims[0] + 1}", range=across, fixedrange=True, zeroline=False)
-    figure.update_yaxes(title=f"mu {dims[1] + 1}", range=up, fixedrange=True, zeroline=False)
-    return legible(figure)
+    x = {"title": f"mu {dims[0] + 1}", "range": across, "zeroline": False}
+    y = {"title": f"mu {dims[1] + 1}", "range": up, "zeroline": False}
+    return finished(figure, 520, x, y, legend={"y": -0.15}, hovermode="closest")
 
 
 def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) -> None:

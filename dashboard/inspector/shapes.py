@@ -11,7 +11,7 @@ from core.inspection import METHODS
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
 from dashboard.inspector.widths import COLOURS
-from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
 
@@ -90,16 +90,9 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
             hovertemplate="%{hovertext}<extra></extra>",
         )
     _add_points(figure, layer, row, units, ticks)
-    figure.update_layout(
-        barmode="overlay",
-        height=400,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        dragmode=False,
-        legend={"orientation": "h", "y": -0.22, "x": 0, "itemclick": False, "itemdoubleclick": False},
-    )
-    figure.update_xaxes(title="unit, widest interval first", type="category", fixedrange=True)
-    figure.update_yaxes(title="value", range=[low, high], fixedrange=True, zeroline=True)
-    return legible(figure)
+    x = {"title": "unit, widest interval first", "type": "category"}
+    y = {"title": "value", "range": [low, high], "zeroline": True}
+    return finished(figure, 400, x, y, legend={"y": -0.22}, barmode="overlay")
 
 
 def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, ticks: list[str]) -> None:
@@ -217,12 +210,10 @@ def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
             },
         )
     )
-    figure.update_layout(
-        width=SIDE, height=SIDE + 40, margin={"l": 8, "r": 8, "t": 4, "b": 36}, dragmode=False
-    )
-    figure.update_xaxes(visible=False, fixedrange=True, constrain="domain")
-    figure.update_yaxes(visible=False, fixedrange=True, autorange="reversed", scaleanchor="x")
-    return legible(figure)
+    x = {"visible": False, "constrain": "domain"}
+    y = {"visible": False, "autorange": "reversed", "scaleanchor": "x"}
+    figure = finished(figure, SIDE + 40, x, y, width=SIDE)
+    return figure.update_layout(margin={"l": 8, "r": 8, "t": 4, "b": 36})
 
 
 def describe_map(name: str, values: np.ndarray, label: str) -> str:

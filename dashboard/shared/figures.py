@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.text import HUES, METHOD_NAMES, nats, proved_nats
 
 COLOURS = ("#D55E00", "#0072B2")
@@ -70,20 +70,13 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     for line in lines:
         _add_line(figure, line, low, high)
         _add_methods(figure, line, low, high, most)
-    # All at once: plotly takes ten times as long for one after the other.
-    figure.update_layout(
-        height=410,
-        margin={"l": 10, "r": 10, "t": 28, "b": 10},
+    return finished(
+        figure,
+        410,
+        {"title": axis, "range": [0, most]},
+        {"title": "ELBO (nats)", "range": [low, high], "zeroline": False},
+        top=28,
         hovermode="x unified",
-        showlegend=False,
-        dragmode=False,
-        xaxis={"title": {"text": axis}, "range": [0, most], "fixedrange": True},
-        yaxis={
-            "title": {"text": "ELBO (nats)"},
-            "range": [low, high],
-            "fixedrange": True,
-            "zeroline": False,
-        },
         # The cursor is the first shape and the first annotation, where stage/frontend/cursor.js finds it.
         shapes=[_cursor(eps), *(_threshold(*level) for level in _levels(lines))],
         annotations=[
@@ -92,7 +85,6 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
             *_exits(lines, low, high, most),
         ],
     )
-    return legible(figure)
 
 
 def _cursor(eps: float) -> dict[str, Any]:
