@@ -12,7 +12,7 @@ from core.certificates.certificate import SIDES, STATES
 from core.certificates.methods import METHODS
 from core.vae.validate import TARGETS
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.page import Page
+from dashboard.addresses.page import Page, flat
 from dashboard.addresses.reader import Message
 from dashboard.addresses.scales import SCALES, Scale
 from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole
@@ -120,12 +120,17 @@ def models_of(name: str, label: str, first: str, else_: int) -> OneOf:
     )
 
 
-def _one_of(name: str, label: str, options: Sequence[str], usual: str, names: Mapping[str, str]) -> OneOf:
-    return OneOf(name=name, label=label, options=options, default=usual, names=names, help=HELP[name])
+USUAL = flat(State("", ""))
+"""What the page opens with, where that depends on nothing."""
 
 
-def _whole(name: str, label: str, low: int, high: int, usual: int) -> Whole:
-    return Whole(name=name, label=label, low=low, high=high, default=usual, help=HELP[name])
+def _one_of(name: str, label: str, options: Sequence[str], names: Mapping[str, str]) -> OneOf:
+    usual, help_ = USUAL[name], HELP[name]
+    return OneOf(name=name, label=label, options=options, default=usual, names=names, help=help_)
+
+
+def _whole(name: str, label: str, low: int, high: int) -> Whole:
+    return Whole(name=name, label=label, low=low, high=high, default=USUAL[name], help=HELP[name])
 
 
 def _scale(seen: Seen) -> Scale:
@@ -174,7 +179,7 @@ PAGE = Page(
     State,
     (
         # First: what makes sense for eps depends on it.
-        _one_of("norm", "Change that is limited", NORMS, "linf", NORM_LABELS),
+        _one_of("norm", "Change that is limited", NORMS, NORM_LABELS),
         Number(
             name="eps",
             low=0.0,
@@ -182,16 +187,16 @@ PAGE = Page(
             default=lambda seen: _scale(seen).eps,
             help=HELP["eps"],
         ),
-        _one_of("target", "Question", TARGETS, "likelihood", TARGET_LABELS),
-        _one_of("attack", "Attack", ATTACKS, "pgd", ATTACK_LABELS),
-        _whole("steps", "Steps of the attack", 1, MOST_STEPS, 40),
-        _whole("restarts", "Restarts of the attack", 1, MOST_RESTARTS, 1),
-        _whole("draws", "Draws", 1, MOST_DRAWS, 4),
-        _whole("seed", "Seed", 0, MOST_SEED, 0),
-        _one_of("side", "What the adversary does to the ELBO", SIDES, "lower", SIDE_LABELS),
+        _one_of("target", "Question", TARGETS, TARGET_LABELS),
+        _one_of("attack", "Attack", ATTACKS, ATTACK_LABELS),
+        _whole("steps", "Steps of the attack", 1, MOST_STEPS),
+        _whole("restarts", "Restarts of the attack", 1, MOST_RESTARTS),
+        _whole("draws", "Draws", 1, MOST_DRAWS),
+        _whole("seed", "Seed", 0, MOST_SEED),
+        _one_of("side", "What the adversary does to the ELBO", SIDES, SIDE_LABELS),
         models_of("left", ":orange[●] Left model", FIRST_CHOICE["left"], 0),
         models_of("right", ":blue[●] Right model", FIRST_CHOICE["right"], -1),
-        _whole("index", "Test image number", 0, MOST_INDEX, 0),
+        _whole("index", "Test image number", 0, MOST_INDEX),
         OwnImage(name="own"),
         Number(
             name="threshold",
@@ -209,8 +214,8 @@ PAGE = Page(
             default=lambda seen: _scale(seen).upto,
             help=HELP["upto"],
         ),
-        _one_of("method", "Proof", METHODS, "alpha-crown", METHOD_LABELS),
-        _one_of("states", "What is proved", STATES, "draws", STATES_LABELS),
+        _one_of("method", "Proof", METHODS, METHOD_LABELS),
+        _one_of("states", "What is proved", STATES, STATES_LABELS),
         bounded,
     ),
 )

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 
 from dashboard.compare.compute import Entry
 from dashboard.shared.chart_theme import finished
-from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
-from dashboard.shared.figures import GREY, Line, faint, hover, leaves
+from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, coloured, wrapped
+from dashboard.shared.figures import GREY, Line, cursor_note, faint, hover, leaves, line_of
 from dashboard.shared.text import nats
 
 _MARKS = 0.05
@@ -34,19 +34,7 @@ class Share:
 
 def line(entry: Entry) -> Line:
     """What the explorer draws of a model, in the colour that it has here."""
-    curve = entry.curve
-    best = [curve.best(eps) for eps in curve.eps.tolist()]
-    return Line(
-        name=entry.name,
-        colour=PALETTE[entry.place],
-        eps=curve.eps.numpy(),
-        clean=curve.clean,
-        attained=curve.attained.numpy(),
-        proved=curve.proved().numpy(),
-        how=["" if proof is None else proof.method for proof in best],
-        by_method={},
-        threshold=entry.threshold,
-    )
+    return line_of(entry.curve, entry.name, PALETTE[entry.place], entry.threshold)
 
 
 def curve_figure(
@@ -135,12 +123,9 @@ def _framed(
 ) -> go.Figure:
     """What both charts have in common; eps as a cursor."""
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
-    side = "right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center"
-    figure.add_annotation(
-        x=eps, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
-    )
+    figure.add_annotation(cursor_note(eps, most))
     x = {"title": axis, "range": [0, most]}
-    return finished(figure, height, x, {"zeroline": False} | y, top=28, hovermode="x unified")
+    return finished(figure, height, x, {"zeroline": False, **y}, top=28, hovermode="x unified")
 
 
 def legend(lines: Sequence[Line], low: float, most: float) -> str:
@@ -173,8 +158,7 @@ def _wrapped(parts: Sequence[tuple[int, str, Sequence[str]]]) -> str:
 
 def _part(place: int, name: str, notes: Sequence[str]) -> str:
     said = f" ({escape('; '.join(notes))})" if notes else ""
-    glyph = f'<span style="color:{PALETTE[place]}">{GLYPHS[place]}</span>'
-    return f"{glyph}&nbsp;{escape(name)}{said}"
+    return coloured(PALETTE[place], GLYPHS[place], name) + said
 
 
 def share_words(share: Share, i: int) -> str:

@@ -12,7 +12,7 @@ from dashboard.compare import text
 from dashboard.compare.controls import Panel
 from dashboard.compare.digit_part import show_digits
 from dashboard.compare.gallery import show_gallery
-from dashboard.shared import compute, destinations, skeleton
+from dashboard.shared import compute, destinations, links, skeleton
 from dashboard.shared.skeleton import glossary, warn
 from dashboard.shared.text import HELP
 
@@ -45,6 +45,4 @@ def _to_explorer(comparison: Comparison, models: Sequence[str]) -> None:
     pinned = comparison.pin or comparison.models[0]
     other = next((model for model in comparison.models if model != pinned), pinned)
     url = explorer_address(replace(comparison, pin=pinned), other, comparison.asked.digit, models)
-    st.page_link(
-        destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:", query_params=url
-    )
+    links.link(destinations.EXPLORER, text.TO_EXPLORER, url)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import add_part, stacked
-from dashboard.shared.curves import PALETTE, wrapped
-from dashboard.shared.text import METHOD_NAMES, proved_nats, signed
+from dashboard.shared.curves import PALETTE, coloured, wrapped
+from dashboard.shared.text import METHOD_NAMES, nats, proved_nats
 
 ROUNDING = 1e-6
 """Nats: what is less is what covers rounding."""
@@ -75,11 +74,8 @@ def lost_figure(losses: Sequence[Lost], names: Mapping[str, str]) -> go.Figure:
 
 def key(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
     """What the colours mean, from left to right, as HTML: it wraps on a narrow screen."""
-    return wrapped([_entry(index, part_label(part, names)) for index, part in enumerate(order(losses))])
-
-
-def _entry(index: int, label: str) -> str:
-    return f'<span style="color:{_colour(index)}">\N{BLACK SQUARE}</span>&nbsp;{escape(label)}'
+    parts = enumerate(order(losses))
+    return wrapped([coloured(_colour(i), "\N{BLACK SQUARE}", part_label(part, names)) for i, part in parts])
 
 
 def _colour(index: int) -> str:
@@ -108,7 +104,7 @@ def sentence(loss: Lost, names: Mapping[str, str], attained: float) -> str:
     proved = "a vacuous bound" if loss.vacuous else f"{proved_nats(loss.proved, 1)} are proved"
     return (
         f"**{METHOD_NAMES[loss.method]}**: {proved}; at its own worst image the ELBO is "
-        f"{_nats(loss.elbo)} (attack: {_nats(attained)}). Lost between the two: "
+        f"{nats(loss.elbo, 1)} (attack: {nats(attained, 1)}). Lost between the two: "
         f"{'too much to count' if loss.vacuous else f'{total:,.2f} nats'}{', ' + said if said else ''}."
     )
 
@@ -128,7 +124,3 @@ def describe_lost(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
         for loss in losses
     )
     return f"Bars of what linear bounds lose, in shares by relaxation. {'; '.join(rows)}."
-
-
-def _nats(value: float) -> str:
-    return f"{signed(value, 1).replace('+', '')} nats"

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
-from dashboard.inspector.widths import COLOURS
+from dashboard.inspector.widths import COLOURS, add_mark
 from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
@@ -106,18 +106,8 @@ def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, tic
         marker=dots,
         hoverinfo="skip",
     )
-    for name, values, symbol, colour in (
-        ("clean", layer.clean, "circle", "#ffffff"),
-        ("attacked", layer.attacked, "x", "#ffd400"),
-    ):
-        figure.add_scatter(
-            x=ticks,
-            y=values[row][units],
-            mode="markers",
-            name=name,
-            marker={"symbol": symbol, "color": colour, "size": 8, "line": {"color": "#000000", "width": 1}},
-            hovertemplate=f"unit %{{x}}, {name}: %{{y:.3g}}<extra></extra>",
-        )
+    for name, values in (("clean", layer.clean), ("attacked", layer.attacked)):
+        add_mark(figure, name, ticks, values[row][units], 8, f"unit %{{x}}, {name}: %{{y:.3g}}")
 
 
 def ends(layer: Seen, method: str, row: int, unit: int) -> str:

@@ -20,6 +20,7 @@ STYLES = {"ibp": ("dash", "square-open"), "crown": ("solid", "diamond"), REACHED
 SIZES = {"ibp": 13, "crown": 8, REACHED: 7}
 """The first line is seen around the second where they are the same."""
 NAMES = {method: METHOD_NAMES[method] for method in METHODS} | {REACHED: "reached by images"}
+MARKS = {"clean": ("circle", "#ffffff"), "attacked": ("x", "#ffd400")}
 LINES = (*METHODS, REACHED)
 EXPLODES = 1e6
 """So many times as wide as what images reach anywhere is beyond the frame."""
@@ -95,6 +96,26 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
         "zeroline": False,
     }
     return finished(figure, 420, x, y, top=34, legend={"y": -0.45}, hovermode="x unified")
+
+
+def add_mark(
+    figure: go.Figure, name: str, x: Sequence[Any], y: Any, size: float, hover: str, edge: float = 1
+) -> None:
+    """Values of the clean image, or of the attacked one, as points."""
+    symbol, colour = MARKS[name]
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name=name,
+        marker={
+            "symbol": symbol,
+            "color": colour,
+            "size": size,
+            "line": {"color": "#000000", "width": edge},
+        },
+        hovertemplate=f"{hover}<extra></extra>",
+    )
 
 
 def said(value: float, high: float = math.inf) -> str:

@@ -106,10 +106,6 @@ class Panel(Controls[Place]):
             type="tertiary",
         )
 
-    def go(self, place: Place) -> None:
-        self.write(place)
-        touch()
-
 
 def locked(place: Place, models: Sequence[str]) -> None:
     """What is fixed; in the explorer it is not."""

@@ -14,7 +14,7 @@ from dashboard.lessons import clean, descent, draw, explosion, limits, pixels, p
 from dashboard.lessons.board import Board
 from dashboard.lessons.controls import Panel, locked
 from dashboard.server.background import Now, Show
-from dashboard.shared import destinations, large_type
+from dashboard.shared import destinations, large_type, links
 from dashboard.shared.display_size import DESK, ROOM
 from dashboard.shared.skeleton import warn
 from dashboard.shared.text import plain
@@ -98,10 +98,5 @@ def _room(panel: Panel, place: Place, progress: Show) -> None:
 def _links(panel: Panel, place: Place, models: Sequence[str]) -> None:
     """To the same question in the explorer, to the other look and back."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.page_link(
-            destinations.EXPLORER,
-            label=text.OPEN,
-            icon=":material/arrow_forward:",
-            query_params=explorer.to_params(place.explorer(), models),
-        )
+        links.link(destinations.EXPLORER, text.OPEN, explorer.to_params(place.explorer(), models))
         panel.look(place)

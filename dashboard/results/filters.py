@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.evaluation.results import Results
 from dashboard.addresses.results import PAGE, Choice, offered
-from dashboard.addresses.sync import touch
 from dashboard.shared import compute
 from dashboard.shared.controls import Controls
 from dashboard.shared.text import recipe_label
@@ -54,5 +53,4 @@ class Filters(Controls[Choice]):
         names = offered(self._results, choice.likelihood, choice.arch, choice.recipes)
         kept = tuple(name for name in old["models"].split(",") if name in names)
         sample = old["sample"] if old.get("sample") in names else choice.sample
-        self.write(replace(choice, models=kept or choice.models, sample=sample))
-        touch()
+        self.go(replace(choice, models=kept or choice.models, sample=sample))

@@ -14,7 +14,7 @@ from core.evaluation.results_files import SAMPLES
 from dashboard.addresses.results import Choice
 from dashboard.results import picking, tables
 from dashboard.results.filters import Filters
-from dashboard.shared import compute, curves, destinations, pareto, result_rows, text
+from dashboard.shared import compute, curves, destinations, links, pareto, result_rows, text
 from dashboard.shared.skeleton import chart, glossary, warn
 
 CLICKS = {"on_select": "rerun", "selection_mode": "points"}
@@ -25,7 +25,7 @@ def show() -> None:
         results, changed = compute.results(), compute.changed()
     except CoreError as error:
         st.error(str(error))
-        st.page_link(destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:")
+        links.link(destinations.EXPLORER, text.TO_EXPLORER)
         return
     filters = Filters(results)
     choice, messages = filters.open()

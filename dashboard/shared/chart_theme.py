@@ -37,7 +37,7 @@ def finished(
         margin={"l": 10, "r": 10, "t": top, "b": 10},
         dragmode=False,
         showlegend=legend is not None,
-        legend=None if legend is None else LEGEND | legend,
+        legend=None if legend is None else {**LEGEND, **legend},
         xaxis=_axis(x),
         yaxis=_axis(y),
         **layout,

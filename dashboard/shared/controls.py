@@ -77,9 +77,13 @@ class Controls(Generic[S]):
         """Write the state to the URL."""
         sync.publish(self.name, self.page.address(state, **self.there))
 
-    def reset(self) -> None:
-        self.write(self.page.parse({}, **self.there)[0])
+    def go(self, state: S) -> None:
+        """Change all settings as a control does."""
+        self.write(state)
         touch()
+
+    def reset(self) -> None:
+        self.go(self.page.parse({}, **self.there)[0])
 
     def change_norm(self) -> None:
         """An eps of one norm means nothing in the other: it goes back to what the page opens with."""

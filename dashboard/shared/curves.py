@@ -194,7 +194,12 @@ def key(lines: Sequence[Lines]) -> str:
 def _entry(line: Lines, notes: Sequence[str]) -> str:
     glyph = "──" if line.place is None else GLYPHS[line.place]
     said = f' <span style="opacity:0.75">({"; ".join(notes)})</span>' if notes else ""
-    return f'<span style="color:{line.colour}">{glyph}</span>&nbsp;{escape(line.name)}{said}'
+    return coloured(line.colour, glyph, line.name) + said
+
+
+def coloured(colour: str, glyph: str, name: str) -> str:
+    """A name with its glyph in colour, as HTML."""
+    return f'<span style="color:{colour}">{glyph}</span>&nbsp;{escape(name)}'
 
 
 def wrapped(parts: Sequence[str]) -> str:
