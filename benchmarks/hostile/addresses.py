@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import core
 from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.evaluation.results_files import RESULTS, read_results
-from dashboard.addresses import compare, lessons, models
-from dashboard.addresses import explorer as state
-from dashboard.addresses import inspect as inspector
-from dashboard.addresses import results as choice
-from dashboard.addresses.reader import Message
+from dashboard.addresses import compare, explorer, inspect, lessons, models, results
+from dashboard.addresses.page import Page
 
-EXPLORER = (
-    *("left", "right", "index", "own", "eps", "threshold", "upto", "method", "states"),
-    *("target", "attack", "norm", "steps", "restarts", "draws", "seed", "side"),
-)
-COMPARE = (*compare.SHARED, *("part", "models", "pin", "against", "of", "count", "classes", "sort"), "page")
-INSPECT = (
-    *("model", "index", "own", "eps", "target", "norm", "draws", "seed"),
-    *("layer", "draw", "bounds", "across", "up"),
-)
-LESSONS = ("lesson", "index", "eps", "move", "present")
 PLACES = (
     "../../../../etc/passwd",
     "..",
@@ -52,32 +39,26 @@ VALUES = (
 
 def addresses() -> Iterator[Case]:
     """Every field of every page with every value; then many fields at once."""
-    results = read_results(RESULTS)
-    fields = tuple(vars(choice.parse({}, results)[0]))
     names = models.available()
     kinds = dict.fromkeys(names, "bernoulli")
-    yield from _page("compare", COMPARE, lambda params: compare.parse(params, kinds))
-    yield from _page("inspect", INSPECT, lambda params: inspector.parse(params, names, _layout))
-    yield from _page("lessons", LESSONS, lessons.parse)
-    yield from _page("explorer", EXPLORER, lambda params: state.parse(params, names))
-    yield from _page("results", fields, lambda params: choice.parse(params, results))
+    yield from _page("compare", compare.PAGE, kinds=kinds, models=names, images={})
+    yield from _page("inspect", inspect.PAGE, models=names, layout=_layout, images={})
+    yield from _page("lessons", lessons.PAGE)
+    yield from _page("explorer", explorer.PAGE, models=names, images={})
+    yield from _page("results", results.PAGE, results=read_results(RESULTS))
 
 
 @functools.cache
-def _layout(name: str) -> inspector.Layout:
+def _layout(name: str) -> inspect.Layout:
     """Of a model that is among those there are: anything else would be a way in."""
-    return inspector.Layout(core.load_model(models.folder(name)).config.latent, ("mu", "logvar"))
+    return inspect.Layout(core.load_model(models.folder(name)).config.latent, ("mu", "logvar"))
 
 
-def _page(
-    page: str,
-    fields: Sequence[str],
-    parse: Callable[[Mapping[str, str]], tuple[Any, list[Message]]],
-) -> Iterator[Case]:
-    default = parse({})[0]
+def _page(name: str, page: Page[Any], **there: Any) -> Iterator[Case]:
+    default = page.parse({}, **there)[0]
 
     def run(params: Mapping[str, str]) -> str:
-        found, messages = parse(params)
+        found, messages = page.parse(params, **there)
         for message in messages:
             if len(message.text) > 1000 or "\n" in message.text:
                 raise AssertionError(f"no sentence: {message.text[:100]!r}")
@@ -85,12 +66,12 @@ def _page(
             raise InputError(" ".join(message.text for message in messages))
         return "what it says" if found != default else "the usual"
 
-    for field in fields:
+    for field in page.settings:
         for value in VALUES:
-            yield Case(f"address of {page}", f"{field}={_short(value)}", lambda p={field: value}: run(p))
+            yield Case(f"address of {name}", f"{field}={_short(value)}", lambda p={field: value}: run(p))
     for value in VALUES:
-        everything = dict.fromkeys((*fields, "<b>", "__class__", "\x00"), value)
-        yield Case(f"address of {page}", f"every field {_short(value)}", lambda p=everything: run(p))
+        everything = dict.fromkeys((*page.settings, "<b>", "__class__", "\x00"), value)
+        yield Case(f"address of {name}", f"every field {_short(value)}", lambda p=everything: run(p))
 
 
 def model_names() -> Iterator[Case]:

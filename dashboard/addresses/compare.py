@@ -10,14 +10,16 @@ from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import FAST, FIRST_CHOICE, MOST_INDEX, NOTHING, State, default_state
-from dashboard.addresses.reader import Message, Reader
+from dashboard.addresses.page import Page
+from dashboard.addresses.reader import Message, refusal, to_number
 from dashboard.addresses.results import MOST_MODELS
+from dashboard.addresses.settings import OneOf, Seen, Setting, Several, Whole
 
 USUAL = (*FIRST_CHOICE.values(), "mnist-conv-robust-0.1", "mnist-conv-adversarial-0.1")
 """The models to open with, those that are there."""
 PROOF = FAST[-1]
 """What bounds are computed by on this page: fast enough for a whole grid of many images."""
-OPENS = {"linf": {"eps": "0.04", "upto": "0.05"}, "l2": {"eps": "0.2", "upto": "0.3"}}
+OPENS = {"linf": {"eps": 0.04, "upto": "0.05"}, "l2": {"eps": 0.2, "upto": "0.3"}}
 """The eps and the chart to open with, by norm: about where verdicts change."""
 PARTS = ("digit", "gallery")
 EVERY = "all"
@@ -28,11 +30,6 @@ USUAL_COUNT = 50
 CLASSES = tuple(map(str, range(10)))
 PER_PAGE = 24
 MOST_PAGES = -(-COUNTS[-1] // PER_PAGE)
-SHARED = (
-    *("index", "own", "eps", "threshold", "upto", "target", "attack", "norm"),
-    *("steps", "restarts", "draws", "seed"),
-)
-"""Fields of the explorer's address that mean the same here."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,95 @@ def usual(kinds: Mapping[str, str]) -> tuple[str, ...]:
     return known if len(known) > 1 else alike(kinds, tuple(kinds)[:1])[:MOST_MODELS]
 
 
+def _opens_with(models: Sequence[str]) -> str:
+    """Whose verdicts to open with: the explorer's robust model, or the last one."""
+    robust = FIRST_CHOICE["right"]
+    return robust if robust in models else next(reversed(models), EVERY)
+
+
+class Comparable(Several):
+    """Models, as far as they can be compared with the first."""
+
+    def take(self, text: str | None, seen: Seen) -> tuple[tuple[str, ...], list[Message]]:
+        models, messages = super().take(text, seen)
+        same = tuple(m for m in models if m in alike(seen["kinds"], models))
+        if same != models:
+            must = "models with different likelihoods have no common scale."
+            messages.append(refusal(self.name, ",".join(models), must, ", ".join(same)))
+        return same, messages
+
+
+class Against(Whole):
+    """The number of a digit, or none."""
+
+    def must(self, text: str, seen: Seen) -> str:
+        if to_number(text, self.low, self.high) is None:
+            return f"it must be a number from {self.low} to {self.high}."
+        return f"it must be a whole number up to {self.high}."
+
+
+def _open(name: str) -> Setting:
+    """A setting of the explorer that opens with something else here."""
+    asked = ASKED[name]
+    return replace(asked, default=lambda seen: OPENS[seen["norm"]][name], instead=asked.default)
+
+
+ASKED = explorer.PAGE.settings
+PAGE = Page(
+    Comparison,
+    (
+        ASKED["norm"],
+        _open("eps"),
+        *(ASKED[name] for name in ("target", "attack", "steps", "restarts", "draws", "seed")),
+        *(ASKED[name] for name in ("index", "own", "threshold")),
+        _open("upto"),
+        explorer.bounded,
+        Comparable(
+            name="models",
+            label=f"Models (up to {MOST_MODELS})",
+            options=lambda seen: seen["models"],
+            most=MOST_MODELS,
+            default=lambda seen: usual(seen["kinds"]),
+            rule=f"it must be up to {MOST_MODELS} of the models, separated by commas.",
+        ),
+        OneOf(
+            name="of",
+            label="Verdicts of",
+            options=lambda seen: (EVERY, *seen["models"]),
+            default=lambda seen: _opens_with(seen["models"]),
+            rule="it must be all, or one of the models compared.",
+        ),
+        OneOf(name="part", label="Show", options=PARTS, default=PARTS[0]),
+        OneOf(
+            name="pin",
+            label="Pinned model",
+            options=lambda seen: ("", *seen["models"]),
+            default="",
+            rule="it must be one of the models compared.",
+            used="none",
+        ),
+        Against(name="against", low=0, high=MOST_INDEX, default=None, used="none"),
+        OneOf(name="count", label="Digits", options=COUNTS, default=USUAL_COUNT),
+        Several(
+            name="classes",
+            label="Classes (none chosen: all)",
+            options=CLASSES,
+            default=(),
+            rule="it must be some of 0 to 9.",
+            nothing="all",
+        ),
+        OneOf(name="sort", label="Order", options=SORTS, default=SORTS[0]),
+        OneOf(name="verdict", label="Verdict", options=VERDICTS, default=EVERY),
+        Whole(name="page", low=1, high=MOST_PAGES, default=1),
+    ),
+    # The explorer's two models play no part here; proofs are by one fast method.
+    {
+        **{name: ASKED[name].default for name in ("left", "right", "states", "side")},
+        "method": PROOF,
+    },
+)
+
+
 def parse(
     params: Mapping[str, str], kinds: Mapping[str, str], own: Mapping[str, bytes] = NOTHING
 ) -> tuple[Comparison, list[Message]]:
@@ -99,78 +185,12 @@ def parse(
 
     kinds  the likelihood of each model there is, at least one. own: as in the explorer.
     """
-    opens = OPENS.get(params.get("norm", "linf"), OPENS["linf"])
-    shared = {key: params[key] for key in SHARED if key in params}
-    asked, messages = explorer.parse(opens | shared | {"method": PROOF}, tuple(kinds), own)
-    reader = Reader(params)
-    models = _models(reader, kinds)
-    of = reader.choice(
-        "of", (EVERY, *models), _opens_with(models), "it must be all, or one of the models compared."
-    )
-    comparison = Comparison(
-        asked=asked,
-        part=reader.one_of("part", PARTS, PARTS[0]),
-        models=models,
-        pin=reader.choice("pin", ("", *models), "", "it must be one of the models compared.", "none"),
-        against=_against(reader),
-        of=of,
-        count=int(reader.choice("count", tuple(map(str, COUNTS)), str(USUAL_COUNT), _counts())),
-        classes=reader.several("classes", CLASSES, len(CLASSES), (), "it must be some of 0 to 9.", "all"),
-        sort=reader.one_of("sort", SORTS, SORTS[0]),
-        verdict=reader.one_of("verdict", VERDICTS, EVERY),
-        page=reader.whole("page", 1, MOST_PAGES, 1),
-    )
-    return comparison, [*messages, *reader.messages]
-
-
-def _models(reader: Reader, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """The models that are asked for, as far as they can be compared with the first."""
-    must = f"it must be up to {MOST_MODELS} of the models, separated by commas."
-    models = reader.several("models", tuple(kinds), MOST_MODELS, usual(kinds), must)
-    same = tuple(m for m in models if m in alike(kinds, models))
-    if same != models:
-        must = "models with different likelihoods have no common scale."
-        reader.refuse("models", ",".join(models), must, ", ".join(same))
-    return same
-
-
-def _opens_with(models: Sequence[str]) -> str:
-    """Whose verdicts to open with: the explorer's robust model, or the last one."""
-    robust = FIRST_CHOICE["right"]
-    return robust if robust in models else next(reversed(models), EVERY)
-
-
-def _counts() -> str:
-    return f"it must be one of {', '.join(map(str, COUNTS))}."
-
-
-def _against(reader: Reader) -> int | None:
-    value = reader.number("against", 0, MOST_INDEX, None, "none")
-    if value is not None and value != int(value):
-        reader.refuse("against", str(value), f"it must be a whole number up to {MOST_INDEX}.", "none")
-        return None
-    return None if value is None else int(value)
+    return PAGE.parse(params, kinds=kinds, models=tuple(kinds), images=own)
 
 
 def to_url(comparison: Comparison, kinds: Mapping[str, str]) -> dict[str, str]:
     """The URL of a comparison: only what differs from the default. `parse` reads it back exactly."""
-    asked = comparison.asked
-    opens = OPENS[asked.settings.norm]
-    rest = {
-        k: v for k, v in explorer.to_params(asked, tuple(kinds)).items() if k in SHARED and k not in opens
-    }
-    place = {"eps": f"{asked.eps:.12g}", "upto": asked.upto}
-    shared = rest | {key: value for key, value in place.items() if value != opens[key]}
-    mine, default = _flat(comparison), _flat(parse({}, kinds)[0])
-    default["of"] = _opens_with(comparison.models)
-    return shared | {key: value for key, value in mine.items() if value != default.get(key)}
-
-
-def _flat(comparison: Comparison) -> dict[str, str]:
-    values = {key: value for key, value in vars(comparison).items() if key != "asked" and value is not None}
-    return {
-        key: ",".join(value) if isinstance(value, tuple) else str(value) for key, value in values.items()
-    }
+    return PAGE.address(comparison, kinds=kinds, models=tuple(kinds))
 
 
 def explorer_address(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import hashlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 import streamlit as st
@@ -49,14 +51,22 @@ def own_name(pixels: bytes) -> str:
     return hashlib.sha256(pixels).hexdigest()[:12]
 
 
+def outside(show: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
+    context = contextvars.copy_context()
+    return lambda now: context.run(show, now)
+
+
 def cached(
     entries: int,
 ) -> Callable[[Callable[Concatenate[str, Digit, P], T]], Callable[Concatenate[str, Digit, P], T]]:
     """Cache of a function of a model and a digit: one for all visitors, and one in each visitor's session
     for images of one's own, which nobody else's request can reach and which end with the session. What is
-    kept of a model is forgotten when its files change."""
+    kept of a model is forgotten when its files change. A last parameter `_show` shows how far it is."""
 
     def decorate(work: Callable[Concatenate[str, Digit, P], T]) -> Callable[Concatenate[str, Digit, P], T]:
+        shows = list(inspect.signature(work).parameters)[-1] == "_show"
+
         # Streamlit leaves parameters that begin with _ out of the key: by their names in `work`.
         @functools.wraps(work)
         def keyed(name: str, digit: Digit, *args: Any, stamp: Stamp, **kwargs: Any) -> T:
@@ -66,7 +76,8 @@ def cached(
         private = st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session")(keyed)
 
         def call(name: str, digit: Digit, *args: P.args, **kwargs: P.kwargs) -> T:
-            return (private if digit.pixels else shared)(name, digit, *args, stamp=stamp(name), **kwargs)
+            told: tuple[Any, ...] = (*args[:-1], outside(cast(Any, args[-1]))) if shows else args
+            return (private if digit.pixels else shared)(name, digit, *told, stamp=stamp(name), **kwargs)
 
         return call
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from core.attacks import ATTACKS as ALL_ATTACKS
 from core.bounds.ball import NORMS
@@ -11,40 +12,21 @@ from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
-from dashboard.addresses.digit import Digit, own_name
-from dashboard.addresses.reader import Message, Reader
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.page import Page, flat
+from dashboard.addresses.reader import Message
+from dashboard.addresses.scales import SCALES, Scale
+from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole
+from dashboard.shared.text import (
+    ATTACK_LABELS,
+    HELP,
+    METHOD_LABELS,
+    NORM_LABELS,
+    SIDE_LABELS,
+    STATES_LABELS,
+    TARGET_LABELS,
+)
 
-
-@dataclass(frozen=True)
-class Scale:
-    """The radii of one norm.
-
-    grid    radii of every curve; others are added to it one at a time. tight: those of them that slow
-            certificates are computed at; what is proved there holds at every smaller radius.
-    ranges  how far the chart can go, as in the URL.
-    most    the largest radius there is. eps, upto: what the page opens with.
-    """
-
-    step: float
-    ranges: tuple[str, ...]
-    most: float
-    eps: float
-    upto: str
-
-    @property
-    def grid(self) -> tuple[float, ...]:
-        return tuple(round(self.step * i, 2) for i in range(31))
-
-    @property
-    def tight(self) -> tuple[float, ...]:
-        return tuple(self.grid[i] for i in (1, 2, 3, 5, 7, 10, 12, 15, 20, 25, 30))
-
-
-SCALES = {
-    "linf": Scale(0.01, ("0.05", "0.15", "0.3"), 1.0, 0.1, "0.15"),
-    # No two of the images, 28 x 28, are farther apart than 28.
-    "l2": Scale(0.02, ("0.1", "0.3", "0.6"), 28.0, 0.2, "0.3"),
-}
 ATTACKS = ("pgd", *(name for name in ALL_ATTACKS if name != "pgd"))
 OFFERED = {"lower": ATTACKS, "upper": tuple(name for name in ATTACKS if ALL_ATTACKS[name].directed)}
 """Attacks by side; STATED: what can be proved."""
@@ -127,12 +109,122 @@ class State:
         return next((float(r) for r in self.scale.ranges if float(r) >= least), self.eps)
 
 
+def models_of(name: str, label: str, first: str, else_: int) -> OneOf:
+    """A choice of a model that opens with the first choice, or with the one at a position."""
+    return OneOf(
+        name=name,
+        label=label,
+        options=lambda seen: seen["models"],
+        default=lambda seen: first if first in seen["models"] else seen["models"][else_],
+        rule=lambda seen: f"the models are {', '.join(seen['models'])}.",
+        help=HELP["model"],
+    )
+
+
+USUAL = flat(State("", ""))
+"""What the page opens with, where that depends on nothing."""
+
+
+def _one_of(name: str, label: str, options: Sequence[str], names: Mapping[str, str]) -> OneOf:
+    usual, help_ = USUAL[name], HELP[name]
+    return OneOf(name=name, label=label, options=options, default=usual, names=names, help=help_)
+
+
+def _whole(name: str, label: str, low: int, high: int) -> Whole:
+    return Whole(name=name, label=label, low=low, high=high, default=USUAL[name], help=HELP[name])
+
+
+def _scale(seen: Seen) -> Scale:
+    return SCALES[seen["norm"]]
+
+
+def bounded(values: dict[str, Any]) -> list[Message]:
+    """Change what there is not, or what a server cannot carry out, to an attack and a statement that there
+    are for the side, fewer steps or restarts, a faster method."""
+    said: list[Message] = []
+
+    def use(setting: str, value: object, text: str) -> None:
+        values[setting] = value
+        said.append(Message(setting, text))
+
+    side, attack, states = values["side"], values["attack"], values["states"]
+    if attack not in OFFERED[side]:
+        use("attack", OFFERED[side][0], f"Attack {attack} cannot raise the ELBO. Using {OFFERED[side][0]}.")
+    if states not in STATED[side]:
+        usual = STATED[side][0]
+        use("states", usual, f"Upper bounds hold for the draws, not for the {states}. Using {usual}.")
+    draws, steps, restarts = (values[name] for name in ("draws", "steps", "restarts"))
+    gradients = GRADIENTS.get(values["attack"], 1)
+    if values["attack"] != "fgsm" and draws * steps * restarts * gradients > MOST_WORK:
+        fewer = min(steps, MOST_WORK // (draws * gradients))
+        again = min(restarts, MOST_WORK // (draws * gradients * fewer))
+        each = f" x {gradients} gradients" if gradients > 1 else ""
+        values["steps"] = fewer
+        use(
+            "restarts",
+            again,
+            f"{draws} draws x {steps} steps x {restarts} restarts{each} is more than this page computes "
+            f"({MOST_WORK:,}). Using {fewer} steps and {again} restarts.",
+        )
+    if values["method"] not in FAST and draws > MOST_TIGHT_DRAWS:
+        use(
+            "method",
+            FAST[-1],
+            f"{draws} draws are more than this page proves with {values['method']} (up to "
+            f"{MOST_TIGHT_DRAWS}). Using {FAST[-1]}.",
+        )
+    return said
+
+
+PAGE = Page(
+    State,
+    (
+        # First: what makes sense for eps depends on it.
+        _one_of("norm", "Change that is limited", NORMS, NORM_LABELS),
+        Number(
+            name="eps",
+            low=0.0,
+            high=lambda seen: _scale(seen).most,
+            default=lambda seen: _scale(seen).eps,
+            help=HELP["eps"],
+        ),
+        _one_of("target", "Question", TARGETS, TARGET_LABELS),
+        _one_of("attack", "Attack", ATTACKS, ATTACK_LABELS),
+        _whole("steps", "Steps of the attack", 1, MOST_STEPS),
+        _whole("restarts", "Restarts of the attack", 1, MOST_RESTARTS),
+        _whole("draws", "Draws", 1, MOST_DRAWS),
+        _whole("seed", "Seed", 0, MOST_SEED),
+        _one_of("side", "What the adversary does to the ELBO", SIDES, SIDE_LABELS),
+        models_of("left", ":orange[●] Left model", FIRST_CHOICE["left"], 0),
+        models_of("right", ":blue[●] Right model", FIRST_CHOICE["right"], -1),
+        _whole("index", "Test image number", 0, MOST_INDEX),
+        OwnImage(name="own"),
+        Number(
+            name="threshold",
+            label="Threshold in nats",
+            low=-MOST_NATS,
+            high=MOST_NATS,
+            default=None,
+            used="each model's own",
+            help=HELP["nats"],
+        ),
+        OneOf(
+            name="upto",
+            label="Chart up to eps",
+            options=lambda seen: _scale(seen).ranges,
+            default=lambda seen: _scale(seen).upto,
+            help=HELP["upto"],
+        ),
+        _one_of("method", "Proof", METHODS, METHOD_LABELS),
+        _one_of("states", "What is proved", STATES, STATES_LABELS),
+        bounded,
+    ),
+)
+
+
 def default_state(models: Sequence[str], norm: str = "linf") -> State:
     """The page as it opens, or for a norm; `models` are the names there are, at least one."""
-    left = FIRST_CHOICE["left"] if FIRST_CHOICE["left"] in models else models[0]
-    right = FIRST_CHOICE["right"] if FIRST_CHOICE["right"] in models else models[-1]
-    scale = SCALES[norm]
-    return State(left, right, eps=scale.eps, upto=scale.upto, settings=Settings(norm=norm))
+    return PAGE.parse({"norm": norm}, models=models)[0]
 
 
 def parse(
@@ -142,104 +234,9 @@ def parse(
 
     own  the visitor's own images of this session, by name.
     """
-    reader = Reader(params)
-    known = f"the models are {', '.join(models)}."
-    # First: what makes sense for eps depends on it.
-    norm = reader.one_of("norm", NORMS, "linf")
-    default, scale = default_state(models, norm), SCALES[norm]
-    base = default.settings
-    eps = reader.number("eps", 0, scale.most, default.eps)
-    settings = Settings(
-        target=reader.one_of("target", TARGETS, base.target),
-        attack=reader.one_of("attack", ATTACKS, base.attack),
-        norm=norm,
-        steps=reader.whole("steps", 1, MOST_STEPS, base.steps),
-        restarts=reader.whole("restarts", 1, MOST_RESTARTS, base.restarts),
-        draws=reader.whole("draws", 1, MOST_DRAWS, base.draws),
-        seed=reader.whole("seed", 0, MOST_SEED, base.seed),
-        side=reader.one_of("side", SIDES, base.side),
-    )
-    state = State(
-        left=reader.choice("left", models, default.left, known),
-        right=reader.choice("right", models, default.right, known),
-        index=reader.whole("index", 0, MOST_INDEX, default.index),
-        own=own.get(_own(reader, own), b""),
-        eps=default.eps if eps is None else eps,
-        threshold=reader.number("threshold", -MOST_NATS, MOST_NATS, None, "each model's own"),
-        upto=reader.one_of("upto", scale.ranges, default.upto),
-        method=reader.one_of("method", METHODS, default.method),
-        states=reader.one_of("states", STATES, default.states),
-        settings=settings,
-    )
-    return _bounded(state, reader.messages), reader.messages
-
-
-def _own(reader: Reader, own: Mapping[str, bytes]) -> str:
-    must = "images of one's own are kept only in the browser session in which they were made."
-    return reader.choice("own", ("", *own), "", must, "a shipped digit")
-
-
-def _bounded(state: State, messages: list[Message]) -> State:
-    """A state that there is, and that a server can carry out: fewer steps or restarts, a faster method if
-    it is too much."""
-    state = _sided(state, messages)
-    s, gradients = state.settings, GRADIENTS.get(state.settings.attack, 1)
-    if s.attack != "fgsm" and s.draws * s.steps * s.restarts * gradients > MOST_WORK:
-        steps = min(s.steps, MOST_WORK // (s.draws * gradients))
-        restarts = min(s.restarts, MOST_WORK // (s.draws * gradients * steps))
-        each = f" x {gradients} gradients" if gradients > 1 else ""
-        text = (
-            f"{s.draws} draws x {s.steps} steps x {s.restarts} restarts{each} is more than this page "
-            f"computes ({MOST_WORK:,}). Using {steps} steps and {restarts} restarts."
-        )
-        messages.append(Message("restarts", text))
-        state = replace(state, settings=replace(s, steps=steps, restarts=restarts))
-    if state.method not in FAST and s.draws > MOST_TIGHT_DRAWS:
-        text = (
-            f"{s.draws} draws are more than this page proves with {state.method} (up to "
-            f"{MOST_TIGHT_DRAWS}). Using {FAST[-1]}."
-        )
-        messages.append(Message("method", text))
-        state = replace(state, method=FAST[-1])
-    return state
-
-
-def _sided(state: State, messages: list[Message]) -> State:
-    """An attack and a statement that there are for the side."""
-    s, side = state.settings, state.settings.side
-    if s.attack not in OFFERED[side]:
-        text = f"Attack {s.attack} cannot raise the ELBO. Using {OFFERED[side][0]}."
-        messages.append(Message("attack", text))
-        state = replace(state, settings=replace(s, attack=OFFERED[side][0]))
-    if state.states not in STATED[side]:
-        text = f"Upper bounds hold for the draws, not for the {state.states}. Using {STATED[side][0]}."
-        messages.append(Message("states", text))
-        state = replace(state, states=STATED[side][0])
-    return state
+    return PAGE.parse(params, models=models, images=own)
 
 
 def to_params(state: State, models: Sequence[str]) -> dict[str, str]:
     """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
-    mine, default = _flat(state), _flat(default_state(models, state.settings.norm))
-    norm = {} if state.settings.norm == "linf" else {"norm": state.settings.norm}
-    return norm | {key: value for key, value in mine.items() if value != default.get(key)}
-
-
-def _flat(state: State) -> dict[str, str]:
-    values: dict[str, object] = {
-        "left": state.left,
-        "right": state.right,
-        "index": state.index,
-        "own": own_name(state.own) if state.own else None,
-        "eps": state.eps,
-        "threshold": state.threshold,
-        "upto": state.upto,
-        "method": state.method,
-        "states": state.states,
-        **vars(state.settings),
-    }
-    return {
-        key: f"{value:.12g}" if isinstance(value, float) else str(value)
-        for key, value in values.items()
-        if value is not None
-    }
+    return PAGE.address(state, models=models)

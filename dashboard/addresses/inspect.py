@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from core.bounds.ball import NORMS
 from core.inspection import METHODS
-from core.vae.validate import TARGETS
 from dashboard.addresses import explorer
-from dashboard.addresses.digit import Digit, own_name
-from dashboard.addresses.explorer import MOST_INDEX, MOST_SEED, NOTHING, SCALES
-from dashboard.addresses.reader import Message, Reader
+from dashboard.addresses.digit import Digit
+from dashboard.addresses.explorer import NOTHING, models_of
+from dashboard.addresses.page import Page
+from dashboard.addresses.reader import Message
+from dashboard.addresses.settings import OneOf, Seen, Whole
+from dashboard.shared.text import HELP, METHOD_NAMES
 
 FIRST_CHOICE = "mnist-conv-standard"
 EPS = {"linf": 0.01, "l2": 0.1}
@@ -72,10 +73,42 @@ class Look:
         return tuple(sorted({*RADII[self.question.norm], self.question.eps}))
 
 
+def _layers(seen: Seen) -> tuple[str, ...]:
+    return seen["layout"](seen["model"]).layers or ("mu",)
+
+
+def _latent(seen: Seen) -> int:
+    return seen["layout"](seen["model"]).latent
+
+
+ASKED = explorer.PAGE.settings
+PAGE = Page(
+    Look,
+    (
+        # First: what makes sense for the others depends on these.
+        ASKED["norm"],
+        models_of("model", "Model", FIRST_CHOICE, 0),
+        replace(ASKED["eps"], default=lambda seen: EPS[seen["norm"]]),
+        Whole(name="draws", label="Draws", low=1, high=MOST_DRAWS, default=1, help=HELP["draws"]),
+        *(ASKED[name] for name in ("index", "own", "target", "seed")),
+        OneOf(
+            name="layer",
+            label="Layer",
+            options=_layers,
+            default="mu",
+            rule=lambda seen: f"the layers are {', '.join(_layers(seen))}.",
+        ),
+        Whole(name="draw", label="Noise draw", low=1, high=lambda seen: seen["draws"], default=1),
+        OneOf(name="bounds", label="Bounds by", options=METHODS, default="crown", names=METHOD_NAMES),
+        Whole(name="across", label="Across", low=0, high=_latent, default=0),
+        Whole(name="up", label="Up", low=0, high=_latent, default=0),
+    ),
+)
+
+
 def default_look(models: Sequence[str], norm: str = "linf") -> Look:
     """The page as it opens; `models` are the names there are, at least one."""
-    model = FIRST_CHOICE if FIRST_CHOICE in models else models[0]
-    return Look(model, question=Question(eps=EPS[norm], norm=norm))
+    return PAGE.parse({"norm": norm}, models=models)[0]
 
 
 def parse(
@@ -85,42 +118,12 @@ def parse(
     own: Mapping[str, bytes] = NOTHING,
 ) -> tuple[Look, list[Message]]:
     """A valid state from text that anyone may have written, and what had to be refused."""
-    reader = Reader(params)
-    # First: what makes sense for the others depends on these.
-    norm = reader.one_of("norm", NORMS, "linf")
-    default = default_look(models, norm)
-    model = reader.choice("model", models, default.model, f"the models are {', '.join(models)}.")
-    known, base = layout(model), default.question
-    eps = reader.number("eps", 0, SCALES[norm].most, base.eps)
-    draws = reader.whole("draws", 1, MOST_DRAWS, base.draws)
-    mine = "images of one's own are kept only in the browser session in which they were made."
-    layers = known.layers or (default.layer,)
-    look = Look(
-        model=model,
-        index=reader.whole("index", 0, MOST_INDEX, default.index),
-        own=own.get(reader.choice("own", ("", *own), "", mine, "a shipped digit"), b""),
-        question=Question(
-            eps=base.eps if eps is None else eps,
-            target=reader.one_of("target", TARGETS, base.target),
-            norm=norm,
-            draws=draws,
-            seed=reader.whole("seed", 0, MOST_SEED, base.seed),
-        ),
-        layer=reader.choice("layer", layers, default.layer, f"the layers are {', '.join(layers)}."),
-        draw=reader.whole("draw", 1, draws, default.draw),
-        bounds=reader.one_of("bounds", METHODS, default.bounds),
-        across=reader.whole("across", 0, known.latent, default.across),
-        up=reader.whole("up", 0, known.latent, default.up),
-    )
-    return look, reader.messages
+    return PAGE.parse(params, models=models, layout=layout, images=own)
 
 
 def to_params(look: Look, models: Sequence[str]) -> dict[str, str]:
     """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
-    norm = look.question.norm
-    mine, default = _flat(look), _flat(default_look(models, norm))
-    said = {} if norm == "linf" else {"norm": norm}
-    return said | {key: value for key, value in mine.items() if value != default.get(key)}
+    return PAGE.address(look, models=models)
 
 
 def address(state: explorer.State, model: str, models: Sequence[str]) -> dict[str, str]:
@@ -146,21 +149,3 @@ def explorer_address(look: Look, models: Sequence[str]) -> dict[str, str]:
         settings=explorer.Settings(target=q.target, norm=q.norm, draws=q.draws, seed=q.seed),
     )
     return {"right": look.model} | explorer.to_params(state, models)
-
-
-def _flat(look: Look) -> dict[str, str]:
-    values: dict[str, object] = {
-        "model": look.model,
-        "index": look.index,
-        **vars(look.question),
-        "layer": look.layer,
-        "draw": look.draw,
-        "bounds": look.bounds,
-        "across": look.across,
-        "up": look.up,
-    }
-    if look.own:
-        values["own"] = own_name(look.own)
-    return {
-        key: f"{value:.12g}" if isinstance(value, float) else str(value) for key, value in values.items()
-    }

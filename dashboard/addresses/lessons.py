@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.inspection.lessons import MOVES
+from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import FIRST_CHOICE, MOST_INDEX, Settings, State
-from dashboard.addresses.reader import Message, Reader
+from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State
+from dashboard.addresses.page import Page
+from dashboard.addresses.reader import Message
+from dashboard.addresses.settings import Among, OneOf, Whole
+from dashboard.shared.text import HELP
 
 EPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Those of the evaluation, so that every lesson can show its results."""
@@ -72,36 +76,33 @@ class Place:
         return replace(state, method=self.plan.method)
 
 
+PAGE = Page(
+    Place,
+    (
+        # First: what the others open with depends on it.
+        Whole(name="lesson", low=1, high=len(PLANS), default=1),
+        explorer.PAGE.settings["index"],
+        Among(
+            name="eps",
+            label="eps: how much each pixel may change",
+            options=EPS,
+            default=lambda seen: PLANS[seen["lesson"] - 1].eps,
+            help=HELP["eps"],
+        ),
+        OneOf(name="move", label="What is done to the digit", options=tuple(MOVES), default="shift-2"),
+        OneOf(name="present", options=(False, True), default=False),
+    ),
+)
+
+
 def parse(params: Mapping[str, str]) -> tuple[Place, list[Message]]:
     """A valid place from text that anyone may have written, and what had to be refused."""
-    reader = Reader(params)
-    # First: what the others open with depends on it.
-    lesson = reader.whole("lesson", 1, len(PLANS), 1)
-    usual = Place().turn(lesson)
-    place = Place(
-        lesson=lesson,
-        index=reader.whole("index", 0, MOST_INDEX, usual.index),
-        eps=reader.among("eps", EPS, usual.eps),
-        move=reader.one_of("move", tuple(MOVES), usual.move),
-        present=reader.one_of("present", ("0", "1"), "0") == "1",
-    )
-    return place, reader.messages
+    return PAGE.parse(params)
 
 
 def to_params(place: Place) -> dict[str, str]:
     """The URL of a place: only what differs from how the lesson opens. `parse` reads it back exactly."""
-    usual = _flat(Place().turn(place.lesson)) | {"lesson": "1"}
-    return {key: value for key, value in _flat(place).items() if value != usual[key]}
-
-
-def _flat(place: Place) -> dict[str, str]:
-    return {
-        "lesson": str(place.lesson),
-        "index": str(place.index),
-        "eps": f"{place.eps:.12g}",
-        "move": place.move,
-        "present": str(int(place.present)),
-    }
+    return PAGE.address(place)
 
 
 def missing(models: Sequence[str]) -> list[str]:

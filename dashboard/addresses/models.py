@@ -5,11 +5,13 @@ A name from an address is looked up in this list and never becomes a path by its
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import core
 from core.errors import ModelNotFoundError
@@ -26,6 +28,8 @@ _MOST_ENTRIES = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 Stamp = tuple[object, ...]
+N = TypeVar("N", str, Sequence[str], tuple[str, ...])
+T = TypeVar("T")
 
 
 def roots() -> dict[str, Path]:
@@ -72,6 +76,22 @@ def stamp(name: str) -> Stamp:
         return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     except (ModelNotFoundError, OSError):  # reading it will say what is wrong
         return ()
+
+
+def stamped(cache: Callable[[Any], Any]) -> Callable[[Callable[[N], T]], Callable[[N], T]]:
+    """A cache of a function of a model's name, or of several, that forgets it when their files change."""
+
+    def decorate(work: Callable[[N], T]) -> Callable[[N], T]:
+        @functools.wraps(work)
+        def keyed(names: Any, stamp: object) -> T:
+            return work(names)
+
+        kept = cache(keyed)
+        return lambda names: kept(
+            names, stamp=stamp(names) if isinstance(names, str) else tuple(map(stamp, names))
+        )
+
+    return decorate
 
 
 def sentence(error: Exception) -> str:

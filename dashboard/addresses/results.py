@@ -5,11 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.evaluation.results import STANDARD, ModelRow, Results
 from core.vae.validate import TARGETS
 from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State, default_state, to_params
-from dashboard.addresses.reader import Message, Reader
+from dashboard.addresses.page import Page
+from dashboard.addresses.reader import Message
+from dashboard.addresses.settings import Among, OneOf, Seen, Several
+from dashboard.shared.text import (
+    ARCH_LABELS,
+    ATTACK_LABELS,
+    AXIS_LABELS,
+    HELP,
+    LIKELIHOOD_LABELS,
+    METHOD_NAMES,
+    RESULTS_HELP,
+    TARGET_LABELS,
+)
 
 EVERY = "all"
 MOST_MODELS = 6
@@ -68,24 +81,6 @@ def usual(results: Results, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(entry.model for entry in found if entry is not None) or tuple(names[:MOST_MODELS])
 
 
-def options(results: Results) -> dict[str, tuple[str, ...]]:
-    """What the single choices choose from."""
-    targets = {mean.target for mean in results.means}
-    return {
-        "likelihood": tuple(dict.fromkeys(entry.likelihood for entry in results.entries)),
-        "target": tuple(target for target in TARGETS if target in targets),
-        "attack": results.methods("attacked"),
-        "certificate": results.methods("certified"),
-        "axis": AXES,
-    }
-
-
-def _tightest(results: Results) -> str | None:
-    """The tightest certificate that was computed over all images."""
-    everywhere = {mean.method for mean in results.means if mean.images == results.suite.images}
-    return next((m for m in reversed(results.methods("certified")) if m in everywhere), None)
-
-
 def kinds(results: Results, likelihood: str, attribute: str) -> tuple[str, ...]:
     """The architectures ("arch") or recipes ("kind") of the models of a likelihood."""
     mine = (entry for entry in results.entries if entry.likelihood == likelihood)
@@ -97,59 +92,120 @@ def radii(results: Results) -> tuple[float, ...]:
     return tuple(eps for eps in results.radii if eps > 0) or results.radii
 
 
+def _targets(seen: Seen) -> tuple[str, ...]:
+    known = {mean.target for mean in seen["results"].means}
+    return tuple(target for target in TARGETS if target in known)
+
+
+def _recipes(seen: Seen) -> tuple[str, ...]:
+    return kinds(seen["results"], seen["likelihood"], "kind")
+
+
+def _passing(seen: Seen) -> tuple[str, ...]:
+    return offered(seen["results"], seen["likelihood"], seen["arch"], seen["recipes"])
+
+
+def _usual(seen: Seen) -> tuple[str, ...]:
+    return usual(seen["results"], _passing(seen))
+
+
+def _first(seen: Seen) -> str:
+    """The model whose pictures the page opens with: a robust one if it can be."""
+    opens = _usual(seen)
+    robust = (name for name in opens if seen["results"].entry(name).robust)
+    return next(robust, next(iter(opens), ""))
+
+
+def _tightest(seen: Seen) -> str:
+    """The tightest certificate that was computed over all images, else the first there is."""
+    results: Results = seen["results"]
+    everywhere = {mean.method for mean in results.means if mean.images == results.suite.images}
+    methods = results.methods("certified")
+    return next((m for m in reversed(methods) if m in everywhere), next(iter(methods), ""))
+
+
+def _best(seen: Seen) -> float:
+    grid = radii(seen["results"])
+    return USUAL_EPS if USUAL_EPS in grid else grid[-1]
+
+
+def _one_of(name: str, label: str, options: Callable[[Seen], Sequence[str]], **more: Any) -> OneOf:
+    """A choice that opens with the first of its options."""
+    usual = {"default": lambda seen: next(iter(options(seen)), ""), "help": RESULTS_HELP.get(name)}
+    return OneOf(name=name, label=label, options=options, **usual | more)
+
+
+def _radius(name: str, label: str) -> Among:
+    grid = {"options": lambda seen: radii(seen["results"]), "default": _best}
+    return Among(name=name, label=label, help=HELP[name], **grid)
+
+
+PAGE = Page(
+    Choice,
+    # First the filters: which models there are depends on them.
+    (
+        _one_of(
+            "likelihood",
+            "Likelihood",
+            lambda seen: tuple(dict.fromkeys(entry.likelihood for entry in seen["results"].entries)),
+            names=LIKELIHOOD_LABELS,
+        ),
+        _one_of(
+            "arch",
+            "Architecture",
+            lambda seen: (EVERY, *kinds(seen["results"], seen["likelihood"], "arch")),
+            names=ARCH_LABELS,
+        ),
+        Several(
+            name="recipes",
+            label="Recipes",
+            options=_recipes,
+            default=(),
+            rule=lambda seen: f"it must be some of {', '.join(_recipes(seen))}.",
+            nothing="all",
+            help=RESULTS_HELP["recipe"],
+        ),
+        Several(
+            name="models",
+            label=f"Models with curves (up to {MOST_MODELS})",
+            options=_passing,
+            most=MOST_MODELS,
+            default=_usual,
+            rule=f"it must be up to {MOST_MODELS} names of models that pass the filters, "
+            "separated by commas.",
+            help=RESULTS_HELP["models"],
+        ),
+        _one_of("target", "Question", _targets, names=TARGET_LABELS, help=HELP["target"]),
+        _one_of("attack", "Attack", lambda seen: seen["results"].methods("attacked"), names=ATTACK_LABELS),
+        _one_of(
+            "certificate",
+            "Proof",
+            lambda seen: seen["results"].methods("certified"),
+            default=_tightest,
+            names=METHOD_NAMES,
+        ),
+        _radius("eps", "eps"),
+        _radius("upto", "Chart up to eps"),
+        _one_of("axis", "Axis", lambda seen: AXES, names=AXIS_LABELS),
+        OneOf(
+            name="sample",
+            label="Model",
+            options=_passing,
+            default=_first,
+            rule="it must be a model that passes the filters.",
+        ),
+    ),
+)
+
+
 def parse(params: Mapping[str, str], results: Results) -> tuple[Choice, list[Message]]:
     """A valid choice from text that anyone may have written, and what had to be refused."""
-    reader, single, grid = Reader(params), options(results), radii(results)
-
-    def one(field: str, usual: str | None = None) -> str:
-        return reader.one_of(field, single[field], usual or next(iter(single[field]), ""))
-
-    # First: which models there are depends on these.
-    likelihood = one("likelihood")
-    arch = reader.one_of("arch", (EVERY, *kinds(results, likelihood, "arch")), EVERY)
-    known = kinds(results, likelihood, "kind")
-    must = f"it must be some of {', '.join(known)}."
-    recipes = reader.several("recipes", known, len(known), (), must, nothing="all")
-    names = offered(results, likelihood, arch, recipes)
-    must = f"it must be up to {MOST_MODELS} names of models that pass the filters, separated by commas."
-    opens = usual(results, names)
-    models = reader.several("models", names, MOST_MODELS, opens, must)
-    first = next((name for name in opens if results.entry(name).robust), next(iter(opens), ""))
-    best = USUAL_EPS if USUAL_EPS in grid else grid[-1]
-    choice = Choice(
-        likelihood=likelihood,
-        target=one("target"),
-        arch=arch,
-        recipes=recipes,
-        models=models,
-        attack=one("attack"),
-        certificate=one("certificate", _tightest(results)),
-        eps=reader.among("eps", grid, best),
-        upto=reader.among("upto", grid, best),
-        axis=one("axis"),
-        sample=reader.choice("sample", names, first, "it must be a model that passes the filters."),
-    )
-    return choice, reader.messages
+    return PAGE.parse(params, results=results)
 
 
 def to_url(choice: Choice, results: Results) -> dict[str, str]:
     """The URL of a choice: only what differs from the default. `parse` reads it back exactly."""
-    mine = {field: _flat(value) for field, value in vars(choice).items()}
-    # What is default depends on the filters.
-    filters = {field: mine[field] for field in ("likelihood", "arch", "recipes")}
-    default = vars(parse(filters, results)[0])
-    first = vars(parse({}, results)[0])
-    return {
-        field: text
-        for field, text in mine.items()
-        if text != _flat((first if field in filters else default)[field])
-    }
-
-
-def _flat(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return PAGE.address(choice, results=results)
 
 
 def explorer_address(

@@ -12,11 +12,11 @@ from core.evaluation.curve import Curve
 from core.evaluation.verdicts import Finding, find_verdicts
 from dashboard.addresses import models
 from dashboard.addresses.compare import CLASSES, PROOF, Comparison
-from dashboard.addresses.digit import Digit
+from dashboard.addresses.digit import Digit, outside
 from dashboard.addresses.explorer import Settings
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import tighter_bounds
-from dashboard.shared.compute import Result, explore, model, outside, samples, usual_threshold
+from dashboard.shared.compute import Result, explore, model, samples, usual_threshold
 
 CHUNK = 16
 """Images whose verdicts are searched together; a chunk that is done is kept."""

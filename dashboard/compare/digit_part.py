@@ -12,11 +12,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from dashboard.addresses.compare import Comparison
-from dashboard.compare import controls, figures, rows, text
+from dashboard.compare import figures, rows, text
 from dashboard.compare.compute import Entry, entry
+from dashboard.compare.controls import Panel
 from dashboard.server.background import Now
 from dashboard.shared import images
 from dashboard.shared.figures import describe, frame
+from dashboard.shared.skeleton import chart
 from dashboard.shared.text import EPS_AXIS, nats
 
 _STANDS = 2.0
@@ -24,12 +26,14 @@ _STANDS = 2.0
 _WIDTH = 64
 
 
-def show_digits(comparison: Comparison, names: Mapping[str, str], labels: Sequence[int]) -> None:
+def show_digits(
+    panel: Panel, comparison: Comparison, names: Mapping[str, str], labels: Sequence[int]
+) -> None:
     """Chart, table and pictures; drawn as far as they are known while the rest is computed."""
     status = st.empty()
-    controls.chart_range()
+    panel.segments("upto")
     charts = st.empty()
-    controls.pin_model(comparison, {name: names[name] for name in comparison.models})
+    panel.pin_model(comparison, {name: names[name] for name in comparison.models})
     below = st.empty()
     versions, drawn, entries = itertools.count(), -_STANDS, list[Entry]()
     asked = [(name, digit) for name in comparison.models for digit in comparison.digits]
@@ -79,11 +83,10 @@ def _charts(
                     said = text.heading(digit, labels, digit != asked.digit)
                     st.image(images.grey(image, scale=4), width=48, alt=said)
                     st.header(said, anchor=False)
-                st.plotly_chart(
+                chart(
                     figures.curve_figure(mine, asked.eps, asked.most, span, EPS_AXIS[asked.settings.norm]),
-                    key=f"compare-chart-{version}-{number}",
-                    config={"displayModeBar": False},
-                    alt=f"{said}. {describe(mine, asked.eps)}",
+                    f"compare-chart-{version}-{number}",
+                    f"{said}. {describe(mine, asked.eps)}",
                 )
                 st.html(figures.legend(mine, span[0], asked.most))
         st.caption(text.STROKES)

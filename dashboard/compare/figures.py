@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import starmap
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.compare.compute import Entry
-from dashboard.shared.chart_theme import legible
-from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, wrapped
-from dashboard.shared.figures import GREY, Line, faint, hover, leaves
+from dashboard.shared.chart_theme import finished
+from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, coloured, wrapped
+from dashboard.shared.figures import GREY, Line, cursor_note, faint, hover, leaves, line_of
 from dashboard.shared.text import nats
 
 _MARKS = 0.05
@@ -33,19 +34,7 @@ class Share:
 
 def line(entry: Entry) -> Line:
     """What the explorer draws of a model, in the colour that it has here."""
-    curve = entry.curve
-    best = [curve.best(eps) for eps in curve.eps.tolist()]
-    return Line(
-        name=entry.name,
-        colour=PALETTE[entry.place],
-        eps=curve.eps.numpy(),
-        clean=curve.clean,
-        attained=curve.attained.numpy(),
-        proved=curve.proved().numpy(),
-        how=["" if proof is None else proof.method for proof in best],
-        by_method={},
-        threshold=entry.threshold,
-    )
+    return line_of(entry.curve, entry.name, PALETTE[entry.place], entry.threshold)
 
 
 def curve_figure(
@@ -60,9 +49,7 @@ def curve_figure(
     for level, colour in levels.items():
         ink = {"color": GREY if len(levels) == 1 else colour, "width": 1, "dash": "longdashdot"}
         figure.add_hline(y=level, line=ink)
-    _frame(figure, eps, most, axis)
-    figure.update_yaxes(title="ELBO (nats)", range=[low, high])
-    return legible(figure)
+    return _framed(figure, eps, most, axis, 400, {"title": "ELBO (nats)", "range": [low, high]})
 
 
 def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
@@ -127,28 +114,18 @@ def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) ->
             fillcolor=faint(colour, 0.1),
             hoverinfo="skip",
         )
-    _frame(figure, eps, most, axis)
-    figure.update_layout(height=300)
-    figure.update_yaxes(title="share of digits", range=[-0.03, 1.05], tickformat=".0%")
-    return legible(figure)
+    y = {"title": "share of digits", "range": [-0.03, 1.05], "tickformat": ".0%"}
+    return _framed(figure, eps, most, axis, 300, y)
 
 
-def _frame(figure: go.Figure, eps: float, most: float, axis: str) -> None:
+def _framed(
+    figure: go.Figure, eps: float, most: float, axis: str, height: int, y: Mapping[str, Any]
+) -> go.Figure:
     """What both charts have in common; eps as a cursor."""
     figure.add_vline(x=eps, line={"color": GREY, "width": 1.5})
-    side = "right" if eps > 0.9 * most else "left" if eps < 0.1 * most else "center"
-    figure.add_annotation(
-        x=eps, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"eps {eps:.6g}", showarrow=False
-    )
-    figure.update_layout(
-        height=400,
-        margin={"l": 10, "r": 10, "t": 28, "b": 10},
-        hovermode="x unified",
-        showlegend=False,
-        dragmode=False,
-    )
-    figure.update_xaxes(title=axis, range=[0, most], fixedrange=True)
-    figure.update_yaxes(fixedrange=True, zeroline=False)
+    figure.add_annotation(cursor_note(eps, most))
+    x = {"title": axis, "range": [0, most]}
+    return finished(figure, height, x, {"zeroline": False, **y}, top=28, hovermode="x unified")
 
 
 def legend(lines: Sequence[Line], low: float, most: float) -> str:
@@ -181,8 +158,7 @@ def _wrapped(parts: Sequence[tuple[int, str, Sequence[str]]]) -> str:
 
 def _part(place: int, name: str, notes: Sequence[str]) -> str:
     said = f" ({escape('; '.join(notes))})" if notes else ""
-    glyph = f'<span style="color:{PALETTE[place]}">{GLYPHS[place]}</span>'
-    return f"{glyph}&nbsp;{escape(name)}{said}"
+    return coloured(PALETTE[place], GLYPHS[place], name) + said
 
 
 def share_words(share: Share, i: int) -> str:

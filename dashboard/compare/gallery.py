@@ -14,13 +14,15 @@ from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import PER_PAGE, Comparison, explorer_address
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.sync import touch
-from dashboard.compare import controls, figures, picks, rows, text
+from dashboard.compare import figures, rows, text
 from dashboard.compare.compute import chosen, chunks, findings, threshold
+from dashboard.compare.controls import Panel
 from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
 from dashboard.server.background import Now
 from dashboard.shared import compute, destinations, images
 from dashboard.shared.curves import GLYPHS
+from dashboard.shared.skeleton import chart
 from dashboard.shared.text import EPS_AXIS, QUANTITY_NAMES
 
 SECONDS = 120.0
@@ -33,13 +35,18 @@ class _Gallery:
     """What is known so far, and the places where it is shown."""
 
     def __init__(
-        self, comparison: Comparison, names: Mapping[str, str], labels: Sequence[int], models: Sequence[str]
+        self,
+        panel: Panel,
+        comparison: Comparison,
+        names: Mapping[str, str],
+        labels: Sequence[int],
+        models: Sequence[str],
     ) -> None:
         self._comparison, self._names, self._labels, self._models = comparison, names, labels, models
         self.whole = len(chosen(comparison))
         self._summary, self._chart, self._legend = st.empty(), st.empty(), st.empty()
         st.caption(text.SHARE_STROKES)
-        picks.choose(comparison, {name: names[name] for name in comparison.models})
+        panel.gallery(comparison, {name: names[name] for name in comparison.models})
         self._cards = st.empty()
         self._version = 0
         self.page = self.pages = 1
@@ -95,11 +102,11 @@ class _Gallery:
             Share(self._names[name], c.models.index(name), grid, *rows.shares(items, name, grid))
             for name in self.judged
         ]
-        self._chart.plotly_chart(
+        chart(
             figures.share_figure(shares, c.asked.eps, c.asked.most, EPS_AXIS[c.asked.settings.norm]),
-            key=f"compare-shares-{self._version}",
-            config={"displayModeBar": False},
-            alt=figures.describe_shares(shares, c.asked.eps),
+            f"compare-shares-{self._version}",
+            figures.describe_shares(shares, c.asked.eps),
+            self._chart,
         )
         self._legend.html(figures.names([(share.place, share.name) for share in shares]))
 
@@ -136,10 +143,10 @@ class _Gallery:
     def take_away(self) -> None:
         """What is in, in full."""
         c, items = self._comparison, self.items
-        if items:
+        if items and (shown := rows.gallery_rows(rows.ordered(items, c, self._lead), c)):
             st.download_button(
                 f"Rows (CSV): {len(items) * len(self.judged):,}",
-                rows.as_csv(rows.gallery_rows(rows.ordered(items, c, self._lead), c)),
+                rows.as_csv(shown),
                 f"gallery-eps-{c.asked.eps:g}.csv",
                 "text/csv",
                 on_click="ignore",
@@ -148,16 +155,20 @@ class _Gallery:
 
 
 def show_gallery(
-    comparison: Comparison, names: Mapping[str, str], labels: Sequence[int], models: Sequence[str]
+    panel: Panel,
+    comparison: Comparison,
+    names: Mapping[str, str],
+    labels: Sequence[int],
+    models: Sequence[str],
 ) -> None:
     """Verdicts as they come in; every control of the page interrupts it, what is done is kept."""
     status = st.empty()
-    controls.chart_range()
+    panel.segments("upto")
     st.header("Which share is certified", anchor=False, help=text.SHARE_HELP)
-    gallery = _Gallery(comparison, names, labels, models)
+    gallery = _Gallery(panel, comparison, names, labels, models)
     _fill(gallery, comparison, status)
     gallery.draw()
-    picks.pages(gallery.page, gallery.pages)
+    panel.turn(gallery.page, gallery.pages)
     asked = comparison.asked
     st.caption(text.method(asked.scale.grid, QUANTITY_NAMES[asked.settings.attack], asked.settings.draws))
     gallery.take_away()

@@ -14,7 +14,7 @@ from core.evaluation.verdicts import BROKEN, CERTIFIED, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.compare import text
 from dashboard.compare.compute import Entry
-from dashboard.shared.text import METHOD_NAMES, floor, signed
+from dashboard.shared.text import METHOD_NAMES, bare, floor, signed
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def _row(entry: Entry, eps: float, labels: Sequence[int]) -> dict[str, str]:
     return {
         "Model": entry.name,
         "Digit": text.digit(entry.digit, labels),
-        "Clean": _nats(entry.curve.clean),
-        "Attained": _nats(attained),
+        "Clean": bare(entry.curve.clean),
+        "Attained": bare(attained),
         "Proved": _proved(proved),
         "By": "–" if best is None else METHOD_NAMES[best.method],
         "Open gap": "unbounded" if best is None else f"{attained - proved:,.1f}",
-        "Threshold": _nats(entry.threshold),
+        "Threshold": bare(entry.threshold),
         "Certified up to": radius(verdict.certified),
         "Broken from": radius(verdict.broken),
     }
@@ -199,12 +199,8 @@ def shares(items: Sequence[Item], model: str, grid: Sequence[float]) -> tuple[li
     )
 
 
-def _nats(value: float) -> str:
-    return "vacuous" if math.isinf(value) else signed(value, 1).replace("+", "")
-
-
 def _proved(bound: float) -> str:
-    return _nats(floor(bound, 1))
+    return bare(floor(bound, 1))
 
 
 def radius(value: float | None) -> str:

@@ -11,7 +11,6 @@ SUBTITLE = (
     "an attack **attained**, what is **proved** that none can go below, and what is **open** between."
 )
 PARTS = {"digit": "Same digit, several models", "gallery": "Gallery of digits"}
-MOST = "Models (up to 6)"
 MODELS_HELP = (
     "Two to six models. Only models with the same likelihood can be compared: the nats of grey values as "
     "probabilities and of grey values as real numbers have no common scale."

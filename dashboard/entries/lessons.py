@@ -10,8 +10,7 @@ if st.query_params.get("present") != "1":
     st.title(text.TITLE, anchor=False)
     st.markdown(text.SUBTITLE)
 
-# Late on purpose: these lines take seconds in a fresh process. First core as a whole, for which a second
-# thread waits: two that import its parts in two orders wait for each other, and both fail.
+# Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: F401
 from dashboard.lessons import page
 

@@ -10,8 +10,7 @@ from dashboard.shared import own_text as text
 st.title(text.TITLE, anchor=False)
 st.markdown(text.SUBTITLE)
 
-# Late on purpose: these lines take seconds in a fresh process. First core as a whole, for which a second
-# thread waits: two that import its parts in two orders wait for each other, and both fail.
+# Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401
 from dashboard.own import view  # noqa: E402
 

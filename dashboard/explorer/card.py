@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -136,30 +136,12 @@ class Card:
 
     @property
     def line(self) -> figures.Line:
-        curve, sampled = self.curve, self.sampled
-        best = [curve.best(eps) for eps in curve.eps.tolist()]
-        return figures.Line(
-            name=self.name,
-            colour=self._colour,
-            eps=curve.eps.numpy(),
-            clean=curve.clean,
-            attained=curve.attained.numpy(),
-            proved=curve.proved().numpy(),
-            how=["" if proof is None else proof.method for proof in best],
-            by_method={method: _points(curve, method) for method in curve.methods},
-            threshold=self.threshold,
-            side=curve.side,
-            sampled=sampled
-            and (sampled.eps, sampled.bound, text.STATES_LABELS[self._state.states].lower()),
-        )
+        known = figures.line_of(self.curve, self.name, self._colour, self.threshold, methods=True)
+        if (proof := self.sampled) is None:
+            return known
+        said = text.STATES_LABELS[self._state.states].lower()
+        return replace(known, sampled=(proof.eps, proof.bound, said))
 
     @property
     def losses(self) -> list[loss_bars.Loss]:
         return panels.losses(self._result, self.curve, self._at, self.name, self._colour)
-
-
-def _points(curve: Curve, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where a method was computed, and its bounds there."""
-    found = sorted({p.eps: p.bound for p in curve.proofs if p.method == method}.items())
-    eps, bounds = zip(*found, strict=True)
-    return np.array(eps), np.array(bounds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.figures import GREY, faint
 from dashboard.shared.text import signed
 
@@ -82,21 +82,6 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
             mode="markers",
             marker={"color": faint(GREY, alpha or 1), "size": 11, "symbol": symbol},
         )
-    figure.update_layout(
-        barmode="relative",
-        bargap=0.35,
-        height=110 + len(losses) * (ROOM + LINE * max(map(len, lines), default=1)),
-        margin={"l": 10, "r": 10, "t": 5, "b": 10},
-        legend={
-            "orientation": "h",
-            "y": -0.55,
-            "x": 0,
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-        dragmode=False,
-    )
     end = frame(losses)
     for loss, label in zip(losses, labels, strict=True):
         if end is not None and _beyond(loss, end):
@@ -111,10 +96,12 @@ def loss_figure(losses: Sequence[Loss]) -> go.Figure:
                 bgcolor=NOTE,
                 font={"color": "#000000"},
             )
-    figure.update_xaxes(range=None if end is None else sorted((end, -0.05 * end)))
-    figure.update_xaxes(title="change from clean (nats)", fixedrange=True, zeroline=True, automargin=True)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return legible(figure)
+    height = 110 + len(losses) * (ROOM + LINE * max(map(len, lines), default=1))
+    span = None if end is None else sorted((end, -0.05 * end))
+    x = {"title": "change from clean (nats)", "zeroline": True, "automargin": True, "range": span}
+    y = {"autorange": "reversed", "automargin": True}
+    legend = {"y": -0.55, "traceorder": "normal"}
+    return finished(figure, height, x, y, top=5, legend=legend, barmode="relative", bargap=0.35)
 
 
 def _key(figure: go.Figure, name: str, **style: object) -> None:

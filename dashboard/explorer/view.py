@@ -12,28 +12,23 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from dashboard.addresses.explorer import State, to_params
 from dashboard.addresses.models import available, sentence
-from dashboard.explorer import controls, loss_bars, panels, refining
+from dashboard.explorer import loss_bars, panels, refining
 from dashboard.explorer.card import Card
+from dashboard.explorer.controls import Panel
 from dashboard.explorer.stage.view import Stage
 from dashboard.explorer.takeaway import view as takeaway
 from dashboard.server.background import Now
-from dashboard.shared import compute, figures, links, text
+from dashboard.shared import compute, figures, links, skeleton, text
+from dashboard.shared.skeleton import chart, glossary, progress, warn
 
 
 def show() -> None:
-    models = available()
-    if not models:
-        st.error("There is no model in assets/models. Restore that folder, or train a model.")
-        return
-    try:
-        _, labels = compute.samples()
-    except CoreError as error:
-        st.error(str(error))
-        return
-    messages = controls.restore(models)
-    controls.sidebar(models, labels)
-    state, late = controls.read(models)
-    controls.publish(state, models)
+    models, labels = skeleton.models(), skeleton.labels()
+    panel = Panel(models)
+    messages = panel.restore()
+    panel.sidebar(labels)
+    state, late = panel.read()
+    panel.publish(state)
     # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
     with st.container(gap=None):
         headlines = [st.container() for _ in figures.COLOURS]
@@ -42,13 +37,12 @@ def show() -> None:
     names = compute.labels(tuple(models))
     both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
     # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
-    stage = Stage(state, both, models, partial(controls.answer, models))
+    stage = Stage(state, both, models, panel.answer)
     if not compute.comparable(state.left, state.right):
         st.info(text.INCOMPARABLE)
-    for message in {m.text: m for m in (*messages, *late)}.values():
-        st.warning(message.text)
+    warn((*messages, *late))
     # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
-    status, chart = st.progress(0.0, text.FIRST), st.container()
+    status, place = st.progress(0.0, text.FIRST), st.container()
     places, cards = st.columns(2, gap="medium"), []
     for side, (model, colour) in enumerate(_sides(state)):
         with places[side]:
@@ -56,7 +50,7 @@ def show() -> None:
         if card is not None:
             cards.append(card)
     if cards:
-        _charts(cards, state, chart, status)
+        _charts(panel, cards, state, place, status)
     else:
         status.empty()
 
@@ -77,12 +71,9 @@ def _card(
     status: DeltaGenerator,
 ) -> Card | None:
     """Compute and draw what is known at once of one model; None if it cannot be."""
-
-    def progress(now: Now) -> None:
-        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
-
     try:
-        result = compute.explore(model, state.digit, state.settings, state.grid, progress)
+        show = progress(status, name)
+        result = compute.explore(model, state.digit, state.settings, state.grid, show)
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         stage.film(side, None)
@@ -92,11 +83,13 @@ def _card(
     return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
 
 
-def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: DeltaGenerator) -> None:
+def _charts(
+    panel: Panel, cards: Sequence[Card], state: State, place: DeltaGenerator, status: DeltaGenerator
+) -> None:
     """The chart, and everything below the cards; then proofs that get tighter, into the same places."""
-    with chart:
+    with place:
         st.header("ELBO over eps", anchor=False, help=text.HELP["elbo"] + "\n\n" + text.HELP["nats"])
-        controls.chart_range()
+        panel.segments("upto")
         curve, legend = st.container(key="curve"), st.empty()
     side = state.settings.side
     words = text.help_on(side)
@@ -113,25 +106,16 @@ def _charts(cards: Sequence[Card], state: State, chart: DeltaGenerator, status: 
     def draw() -> None:
         nonlocal curve
         version, lines = next(versions), [card.line for card in cards]
-        axis = text.EPS_AXIS[state.settings.norm]
-        curve = curve.plotly_chart(
-            figures.curve_figure(lines, state.eps, state.most, axis),
-            key=f"curve-{version}",
-            config={"displayModeBar": False},
-            alt=figures.describe(lines, state.eps),
-        )
+        figure = figures.curve_figure(lines, state.eps, state.most, text.EPS_AXIS[state.settings.norm])
+        said = figures.describe(lines, state.eps)
+        curve = chart(figure, f"curve-{version}", said, curve)
         legend.caption(figures.legend(lines))
         losses = [loss for card in cards for loss in card.losses]
-        lost.plotly_chart(
-            loss_bars.loss_figure(losses),
-            key=f"lost-{version}",
-            config={"displayModeBar": False},
-            alt=f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}.",
-        )
+        said = f"Bars of the change from clean. {'; '.join(map(panels.in_words, losses))}."
+        chart(loss_bars.loss_figure(losses), f"lost-{version}", said, lost)
         take()
 
-    with st.expander("Words on this page"):
-        st.markdown("\n".join(f"- {words[word]}" for word in text.GLOSSARY))
+    glossary(words, text.GLOSSARY)
     if side == "upper":
         st.caption(text.LOWER_ONLY)
     links.to_inspect(state, compute.labels(tuple(available())))

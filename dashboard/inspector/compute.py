@@ -15,9 +15,9 @@ from core.errors import CoreError
 from core.inspection import METHODS, Inspection, Layer, Terms, Units, layer_names
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.inspect import Layout, Question
-from dashboard.addresses.models import Stamp, stamp
+from dashboard.addresses.models import stamped
 from dashboard.server.background import Now, Show, Tell, run
-from dashboard.shared.compute import model, outside, samples
+from dashboard.shared.compute import model, samples
 
 STEPS, SAMPLES, ITERATIONS = 40, 16, 50
 """Of the attack, of the ball, of alpha-CROWN: as on the explorer, as far as it has them."""
@@ -95,13 +95,9 @@ class Posteriors:
     index: np.ndarray
 
 
-def inspect(name: str, digit: Digit, question: Question, show: Show) -> View:
-    """Look at one image; from the cache if it was done before."""
-    return _inspect(name, digit, question, outside(show))
-
-
 @cached(16)
-def _inspect(name: str, digit: Digit, question: Question, _show: Show) -> View:
+def inspect(name: str, digit: Digit, question: Question, _show: Show) -> View:
+    """Look at one image; from the cache if it was done before."""
     vae, q = model(name), question
 
     def work(tell: Tell) -> View:
@@ -126,24 +122,20 @@ def _inspect(name: str, digit: Digit, question: Question, _show: Show) -> View:
 def layout(name: str) -> Layout:
     """What the page can show of a model; nothing where the model cannot be read."""
     try:
-        return _layout(name, stamp(name))
+        return _layout(name)
     except CoreError:
         return Layout(0, ())
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _layout(name: str, stamp: Stamp) -> Layout:
+@stamped(st.cache_data(max_entries=16, show_spinner=False))
+def _layout(name: str) -> Layout:
     vae = model(name)
     return Layout(vae.config.latent, tuple(_key(*layer) for layer in layer_names(vae)))
 
 
+@stamped(st.cache_data(max_entries=16, show_spinner=False))
 def posteriors(name: str) -> Posteriors:
     """The first digits of each class as the model's encoder sees them."""
-    return _posteriors(name, stamp(name))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _posteriors(name: str, stamp: Stamp) -> Posteriors:
     images, labels = samples()
     index = np.sort(np.concatenate([np.flatnonzero(labels == label)[:EACH] for label in range(10)]))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The controls of this page, in step with the session and the URL."""
+"""The controls of this page."""
 
 from __future__ import annotations
 
@@ -8,159 +8,67 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.inspection import METHODS
-from dashboard.addresses import sync
-from dashboard.addresses.digit import own_name
-from dashboard.addresses.explorer import MOST_SEED
-from dashboard.addresses.inspect import MOST_DRAWS, RADII, Look, default_look, parse, to_params
-from dashboard.addresses.reader import Message
-from dashboard.addresses.sync import touch
+from dashboard.addresses.inspect import PAGE, RADII, Look
 from dashboard.inspector import text
 from dashboard.inspector.compute import layout
-from dashboard.shared import common_controls, compute, image_picker, own_images
-from dashboard.shared.text import EPS_LABELS, HELP, METHOD_NAMES
-
-PAGE = "inspect"
-PREFIX = f"{PAGE}-"
-FIELDS = (
-    *("model", "index", "eps", "target", "norm", "draws", "seed"),
-    *("layer", "draw", "bounds", "across", "up"),
-)
+from dashboard.shared import compute, image_picker, own_images
+from dashboard.shared.controls import Controls
+from dashboard.shared.text import EPS_LABELS
 
 
-def restore(models: Sequence[str]) -> list[Message]:
-    """Take over the URL; what it said that was wrong."""
-    read_ = partial(parse, models=models, layout=layout, own=own_images.images())
-    return sync.restore(PAGE, read_, _write)
+class Panel(Controls[Look]):
+    """The settings of the page."""
 
+    def __init__(self, models: Sequence[str]) -> None:
+        there = {"models": models, "layout": layout, "images": own_images.images()}
+        super().__init__("inspect", PAGE, "inspect-", **there)
 
-def publish(look: Look, models: Sequence[str]) -> None:
-    """Write the state to the URL."""
-    sync.publish(PAGE, to_params(look, models))
+    def texts(self) -> dict[str, str]:
+        """What the controls show, but for what the last model or question had and this one does not have:
+        that is no mistake of the visitor's."""
+        said, known = super().texts(), layout(self.get("model"))
+        if said.get("layer") not in known.layers:
+            said.pop("layer", None)
+        for setting, most in (("draw", self.get("draws")), ("across", known.latent), ("up", known.latent)):
+            if not said.get(setting, "").isdigit() or int(said[setting]) > most:
+                said.pop(setting, None)
+        return said
 
+    def sidebar(self, labels: np.ndarray) -> None:
+        """Model, digit and question."""
+        names, norm = compute.labels(tuple(self.there["models"])), self.get("norm")
+        radii = sorted({*RADII[norm], float(self.get("eps"))})
+        with st.sidebar:
+            self.select("model", format_func=names.__getitem__, help=text.HELP["model"])
+            image_picker.choose(self, labels)
+            self.slide("eps", label=EPS_LABELS[norm], options=radii, format_func=lambda eps: f"{eps:.6g}")
+            self.radio("target")
+            with st.expander("More settings"):
+                self.segments("norm", on_change=self.change_norm)
+                self.number("draws")
+                self.number("seed")
+            self.foot()
 
-def read(models: Sequence[str]) -> tuple[Look, list[Message]]:
-    """The state that the controls show, checked again: a browser can send anything."""
-    session = st.session_state
-    values = {field: str(session[key(field)]) for field in FIELDS}
-    known = layout(session[key("model")])
-    # What the last model or question had, and this one does not have, is no mistake of the visitor's.
-    if values["layer"] not in known.layers:
-        values.pop("layer")
-    for field, most in (("draw", session[key("draws")]), ("across", known.latent), ("up", known.latent)):
-        if not values[field].isdigit() or int(values[field]) > most:
-            values.pop(field)
-    if session[key("own")]:
-        values["own"] = session[key("own")]
-    look, messages = parse(values, models, layout, own_images.images())
-    for field in ("layer", "draw", "across", "up"):
-        session[key(field)] = getattr(look, field)
-    return look, messages
+    def layer_choice(self, names: Mapping[str, str], look: Look, drawn: bool, pictured: bool) -> None:
+        """Which layer, which draw if it has several, and by which method the bounds are if it is pictured.
 
+        names  layers by key.
+        """
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            self.select("layer", options=list(names), format_func=names.__getitem__, width=260)
+            if pictured:
+                self.segments("bounds", help=text.HELP["bounds"])
+            if drawn and look.question.draws > 1:
+                draws = list(range(1, look.question.draws + 1))
+                self.segments("draw", options=draws, help=text.HELP["draw"])
 
-def sidebar(models: Sequence[str], labels: np.ndarray) -> None:
-    """Model, digit and question."""
-    names, session = compute.labels(tuple(models)), st.session_state
-    with st.sidebar:
-        st.selectbox(
-            "Model",
-            models,
-            key=key("model"),
-            format_func=names.__getitem__,
-            help=text.HELP["model"],
-            on_change=touch,
-        )
-        image_picker.choose(labels, PREFIX)
-        norm = session[key("norm")]
-        st.select_slider(
-            EPS_LABELS[norm],
-            sorted({*RADII[norm], float(session[key("eps")])}),
-            key=key("eps"),
-            format_func=lambda eps: f"{eps:.6g}",
-            help=HELP["eps"],
-            on_change=touch,
-        )
-        common_controls.question(key("target"))
-        with st.expander("More settings"):
-            common_controls.limit(key("norm"), _change_norm)
-            st.number_input("Draws", 1, MOST_DRAWS, key=key("draws"), help=HELP["draws"], on_change=touch)
-            st.number_input("Seed", 0, MOST_SEED, key=key("seed"), help=HELP["seed"], on_change=touch)
-        common_controls.foot(_reset, models)
-
-
-def layer_choice(names: Mapping[str, str], look: Look, drawn: bool, pictured: bool) -> None:
-    """Which layer, which draw if it has several, and whose bounds if they are pictures.
-
-    names  layers by key.
-    """
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Layer",
-            list(names),
-            key=key("layer"),
-            format_func=names.__getitem__,
-            on_change=touch,
-            width=260,
-        )
-        if pictured:
-            st.segmented_control(
-                "Bounds by",
-                METHODS,
-                key=key("bounds"),
-                required=True,
-                format_func=METHOD_NAMES.__getitem__,
-                help=text.HELP["bounds"],
-                on_change=touch,
-            )
-        if drawn and look.question.draws > 1:
-            st.segmented_control(
-                "Noise draw",
-                list(range(1, look.question.draws + 1)),
-                key=key("draw"),
-                required=True,
-                help=text.HELP["draw"],
-                on_change=touch,
-            )
-
-
-def plane_choice(latent: int, dims: tuple[int, int]) -> None:
-    """The two dimensions of the latent plane."""
-    with st.container(horizontal=True):
-        for field, label, dim in (("across", "Across", dims[0]), ("up", "Up", dims[1])):
-            st.selectbox(
-                label,
-                list(range(latent + 1)),
-                key=key(field),
-                format_func=partial(_dimension, dim=dim),
-                on_change=touch,
-                width=200,
-            )
+    def plane_choice(self, latent: int, dims: tuple[int, int]) -> None:
+        """The two dimensions of the latent plane."""
+        numbers = list(range(latent + 1))
+        with st.container(horizontal=True):
+            for setting, dim in zip(("across", "up"), dims, strict=True):
+                self.select(setting, options=numbers, format_func=partial(_dimension, dim=dim), width=200)
 
 
 def _dimension(number: int, dim: int) -> str:
     return f"widest box (mu {dim + 1})" if number == 0 else f"mu {number}"
-
-
-def _write(look: Look) -> None:
-    session = st.session_state
-    values = vars(look) | vars(look.question)
-    for field in FIELDS:
-        session[key(field)] = values[field]
-    session[key("own")] = own_name(look.own) if look.own else ""
-
-
-def _change_norm() -> None:
-    """An eps of one norm means nothing in the other."""
-    session = st.session_state
-    session[key("eps")] = default_look([session[key("model")]], session[key("norm")]).question.eps
-    touch()
-
-
-def _reset(models: Sequence[str]) -> None:
-    _write(default_look(models))
-    touch()
-
-
-def key(field: str) -> str:
-    """The name of a control in the session."""
-    return PREFIX + field

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import plotly.graph_objects as go
 
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
-from dashboard.inspector.widths import hatched
-from dashboard.shared.chart_theme import legible
-from dashboard.shared.curves import PALETTE, wrapped
-from dashboard.shared.text import METHOD_NAMES, proved_nats, signed
+from dashboard.inspector.widths import add_part, stacked
+from dashboard.shared.curves import PALETTE, coloured, wrapped
+from dashboard.shared.text import METHOD_NAMES, nats, proved_nats
 
 ROUNDING = 1e-6
 """Nats: what is less is what covers rounding."""
@@ -45,15 +43,12 @@ def terms_figure(view: View) -> go.Figure:
     found = gaps(view)
     figure = go.Figure()
     for index, (name, colour, pattern) in enumerate(TERMS):
-        _bar(
-            figure,
+        rows, values = (
             [METHOD_NAMES[method] for method in found],
             [parts[index] for parts in found.values()],
-            name,
-            colour,
-            pattern,
         )
-    return _laid_out(figure, len(found), "attained minus proved, term by term (nats)")
+        add_part(figure, rows, values, name, colour, pattern, f"%{{y}}: {name} %{{x:,.2f}} nats")
+    return stacked(figure, 140 + 34 * len(found), "attained minus proved, term by term (nats)")
 
 
 def describe_terms(view: View) -> str:
@@ -70,31 +65,17 @@ def lost_figure(losses: Sequence[Lost], names: Mapping[str, str]) -> go.Figure:
     rows = [METHOD_NAMES[loss.method] for loss in losses]
     for index, part in enumerate(order(losses)):
         shares = [100 * max(0.0, loss.parts[part]) / whole(loss) for loss in losses]
-        figure.add_bar(
-            y=rows,
-            x=shares,
-            orientation="h",
-            name=part_label(part, names),
-            marker=_style(_colour(index), PATTERNS[index % len(PATTERNS)]),
-            hovertext=[
-                f"{part_label(part, names)}: {share(loss.parts[part], whole(loss))} of the loss"
-                for loss in losses
-            ],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    figure = _laid_out(figure, len(losses), "share of what the bound loses (%)", 0)
-    figure.update_layout(showlegend=False)
-    figure.update_xaxes(range=[0, 100])
-    return legible(figure)
+        name, pattern = part_label(part, names), PATTERNS[index % len(PATTERNS)]
+        said = [f"{name}: {share(loss.parts[part], whole(loss))} of the loss" for loss in losses]
+        add_part(figure, rows, shares, name, _colour(index), pattern, "%{hovertext}", hovertext=said)
+    title = "share of what the bound loses (%)"
+    return stacked(figure, 70 + 34 * len(losses), title, legend=False, range=[0, 100])
 
 
 def key(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
     """What the colours mean, from left to right, as HTML: it wraps on a narrow screen."""
-    return wrapped([_entry(index, part_label(part, names)) for index, part in enumerate(order(losses))])
-
-
-def _entry(index: int, label: str) -> str:
-    return f'<span style="color:{_colour(index)}">\N{BLACK SQUARE}</span>&nbsp;{escape(label)}'
+    parts = enumerate(order(losses))
+    return wrapped([coloured(_colour(i), "\N{BLACK SQUARE}", part_label(part, names)) for i, part in parts])
 
 
 def _colour(index: int) -> str:
@@ -123,7 +104,7 @@ def sentence(loss: Lost, names: Mapping[str, str], attained: float) -> str:
     proved = "a vacuous bound" if loss.vacuous else f"{proved_nats(loss.proved, 1)} are proved"
     return (
         f"**{METHOD_NAMES[loss.method]}**: {proved}; at its own worst image the ELBO is "
-        f"{_nats(loss.elbo)} (attack: {_nats(attained)}). Lost between the two: "
+        f"{nats(loss.elbo, 1)} (attack: {nats(attained, 1)}). Lost between the two: "
         f"{'too much to count' if loss.vacuous else f'{total:,.2f} nats'}{', ' + said if said else ''}."
     )
 
@@ -143,47 +124,3 @@ def describe_lost(losses: Sequence[Lost], names: Mapping[str, str]) -> str:
         for loss in losses
     )
     return f"Bars of what linear bounds lose, in shares by relaxation. {'; '.join(rows)}."
-
-
-def _nats(value: float) -> str:
-    return f"{signed(value, 1).replace('+', '')} nats"
-
-
-def _bar(
-    figure: go.Figure, rows: Sequence[str], values: Sequence[float], name: str, colour: str, pattern: str
-) -> None:
-    figure.add_bar(
-        y=rows,
-        x=values,
-        orientation="h",
-        name=name,
-        marker=_style(colour, pattern),
-        hovertemplate=f"%{{y}}: {name} %{{x:,.2f}} nats<extra></extra>",
-    )
-
-
-def _style(colour: str, pattern: str) -> dict[str, object]:
-    return {"color": colour, "pattern": hatched(pattern)}
-
-
-def _laid_out(figure: go.Figure, rows: int, axis: str, room: int = 70) -> go.Figure:
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.3,
-        height=room + 70 + 34 * rows,
-        margin={"l": 10, "r": 10, "t": 5, "b": 10},
-        dragmode=False,
-        showlegend=True,
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": 0,
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-    )
-    figure.update_xaxes(title=axis, fixedrange=True)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return legible(figure)

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.inspector.compute import Posteriors, View
 from dashboard.inspector.text import number
-from dashboard.inspector.widths import COLOURS, STYLES
-from dashboard.shared.chart_theme import INK, legible
+from dashboard.inspector.widths import COLOURS, STYLES, add_mark
+from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.curves import PALETTE
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
@@ -130,33 +130,11 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
         hovertext=[f"step {i} of {view.best}" for i in range(view.best + 1)],
         hovertemplate="%{hovertext}: %{x:.3g}, %{y:.3g}<extra></extra>",
     )
-    for name, point, symbol, colour in (
-        ("clean", first, "circle", "#ffffff"),
-        ("attacked", last, "x", "#ffd400"),
-    ):
-        figure.add_scatter(
-            x=[point[0]],
-            y=[point[1]],
-            mode="markers",
-            name=name,
-            marker={
-                "symbol": symbol,
-                "color": colour,
-                "size": 11,
-                "line": {"color": "#000000", "width": 1.5},
-            },
-            hovertemplate=f"{name}: %{{x:.3g}}, %{{y:.3g}}<extra></extra>",
-        )
-    figure.update_layout(
-        height=520,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        dragmode=False,
-        hovermode="closest",
-        legend={"orientation": "h", "y": -0.15, "x": 0, "itemclick": False, "itemdoubleclick": False},
-    )
-    figure.update_xaxes(title=f"mu {dims[0] + 1}", range=across, fixedrange=True, zeroline=False)
-    figure.update_yaxes(title=f"mu {dims[1] + 1}", range=up, fixedrange=True, zeroline=False)
-    return legible(figure)
+    for name, (x, y) in (("clean", first), ("attacked", last)):
+        add_mark(figure, name, [x], [y], 11, f"{name}: %{{x:.3g}}, %{{y:.3g}}", edge=1.5)
+    right = {"title": f"mu {dims[0] + 1}", "range": across, "zeroline": False}
+    top = {"title": f"mu {dims[1] + 1}", "range": up, "zeroline": False}
+    return finished(figure, 520, right, top, legend={"y": -0.15}, hovermode="closest")
 
 
 def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) -> None:

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
-from dashboard.inspector.widths import COLOURS
-from dashboard.shared.chart_theme import INK, legible
+from dashboard.inspector.widths import COLOURS, add_mark
+from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
 
@@ -90,16 +90,9 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
             hovertemplate="%{hovertext}<extra></extra>",
         )
     _add_points(figure, layer, row, units, ticks)
-    figure.update_layout(
-        barmode="overlay",
-        height=400,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        dragmode=False,
-        legend={"orientation": "h", "y": -0.22, "x": 0, "itemclick": False, "itemdoubleclick": False},
-    )
-    figure.update_xaxes(title="unit, widest interval first", type="category", fixedrange=True)
-    figure.update_yaxes(title="value", range=[low, high], fixedrange=True, zeroline=True)
-    return legible(figure)
+    x = {"title": "unit, widest interval first", "type": "category"}
+    y = {"title": "value", "range": [low, high], "zeroline": True}
+    return finished(figure, 400, x, y, legend={"y": -0.22}, barmode="overlay")
 
 
 def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, ticks: list[str]) -> None:
@@ -113,18 +106,8 @@ def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, tic
         marker=dots,
         hoverinfo="skip",
     )
-    for name, values, symbol, colour in (
-        ("clean", layer.clean, "circle", "#ffffff"),
-        ("attacked", layer.attacked, "x", "#ffd400"),
-    ):
-        figure.add_scatter(
-            x=ticks,
-            y=values[row][units],
-            mode="markers",
-            name=name,
-            marker={"symbol": symbol, "color": colour, "size": 8, "line": {"color": "#000000", "width": 1}},
-            hovertemplate=f"unit %{{x}}, {name}: %{{y:.3g}}<extra></extra>",
-        )
+    for name, values in (("clean", layer.clean), ("attacked", layer.attacked)):
+        add_mark(figure, name, ticks, values[row][units], 8, f"unit %{{x}}, {name}: %{{y:.3g}}")
 
 
 def ends(layer: Seen, method: str, row: int, unit: int) -> str:
@@ -217,12 +200,10 @@ def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
             },
         )
     )
-    figure.update_layout(
-        width=SIDE, height=SIDE + 40, margin={"l": 8, "r": 8, "t": 4, "b": 36}, dragmode=False
-    )
-    figure.update_xaxes(visible=False, fixedrange=True, constrain="domain")
-    figure.update_yaxes(visible=False, fixedrange=True, autorange="reversed", scaleanchor="x")
-    return legible(figure)
+    x = {"visible": False, "constrain": "domain"}
+    y = {"visible": False, "autorange": "reversed", "scaleanchor": "x"}
+    figure = finished(figure, SIDE + 40, x, y, width=SIDE)
+    return figure.update_layout(margin={"l": 8, "r": 8, "t": 4, "b": 36})
 
 
 def describe_map(name: str, values: np.ndarray, label: str) -> str:

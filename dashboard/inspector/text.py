@@ -17,7 +17,6 @@ SUBTITLE = (
     "in the network moves. A bound does not try all images: it gives each number an **interval** that it "
     "cannot leave. Where the intervals are much wider than what any image reaches, the proof loses."
 )
-NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
 
 HELP = {
     "widths": "Width of an interval: upper end minus lower end, here the mean over the units of a layer "

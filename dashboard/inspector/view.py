@@ -9,51 +9,36 @@ import streamlit as st
 from core.errors import CoreError
 from core.inspection import METHODS
 from dashboard.addresses.inspect import Look
-from dashboard.addresses.models import available, sentence
+from dashboard.addresses.models import sentence
 from dashboard.inspector import compute as looking
-from dashboard.inspector import controls, lost, plane, shapes, text, widths
+from dashboard.inspector import lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Seen, View
-from dashboard.server.background import Now
-from dashboard.shared import compute, links
+from dashboard.inspector.controls import Panel
+from dashboard.shared import compute, links, skeleton
+from dashboard.shared.skeleton import chart, progress, warn
 from dashboard.shared.text import METHOD_NAMES, plain
-
-QUIET = {"displayModeBar": False}
 
 
 def show() -> None:
-    models = available()
-    if not models:
-        st.error(text.NO_MODELS)
-        return
-    try:
-        _, labels = compute.samples()
-    except CoreError as error:
-        st.error(str(error))
-        return
-    messages = controls.restore(models)
-    controls.sidebar(models, labels)
-    look, late = controls.read(models)
-    controls.publish(look, models)
-    for message in {m.text: m for m in (*messages, *late)}.values():
-        st.warning(message.text)
+    models, labels = skeleton.models(), skeleton.labels()
+    panel = Panel(models)
+    look, messages = panel.open()
+    panel.sidebar(labels)
+    warn(messages)
     name = compute.labels(tuple(models))[look.model]
     status = st.empty()
-
-    def progress(now: Now) -> None:
-        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
-
     try:
-        view = looking.inspect(look.model, look.digit, look.question, progress)
+        view = looking.inspect(look.model, look.digit, look.question, progress(status, name))
     except CoreError as error:
         status.empty()
         st.error(plain(sentence(error)))
         return
     status.empty()
-    _draw(look, view, name)
+    _draw(panel, look, view, name)
     links.to_explorer(look, models)
 
 
-def _draw(look: Look, view: View, name: str) -> None:
+def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
     names = text.labels([(layer.name, layer.kind) for layer in view.layers])
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
@@ -63,30 +48,29 @@ def _draw(look: Look, view: View, name: str) -> None:
     proved = {method: terms.total for method, terms in view.separate.items()}
     st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
     _widths(view, names)
-    _layer(look, view, names)
+    _layer(panel, look, view, names)
     _units(view, names)
-    _plane(look, view)
+    _plane(panel, look, view)
     _lost(view, names)
 
 
 def _widths(view: View, names: Mapping[str, str]) -> None:
     st.header("Width per layer", anchor=False, help=text.HELP["widths"])
     st.markdown(text.WIDTHS)
-    st.plotly_chart(
+    chart(
         widths.width_figure(view.layers, names),
-        key="inspect-widths",
-        config=QUIET,
-        alt=widths.describe(view.layers, names),
+        "inspect-widths",
+        widths.describe(view.layers, names),
     )
 
 
-def _layer(look: Look, view: View, names: Mapping[str, str]) -> None:
+def _layer(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> None:
     layer = view.layer(look.layer)
     label, row = names[layer.name], min(look.draw, len(layer.clean)) - 1
     help_ = text.HELP["layer" if layer.flat else "pictures"]
     st.header("One layer from inside", anchor=False, help=help_)
     keys = {each.key: names[each.name] for each in view.layers}
-    controls.layer_choice(keys, look, len(layer.clean) > 1, not layer.flat)
+    panel.layer_choice(keys, look, len(layer.clean) > 1, not layer.flat)
     st.markdown(f"{text.ABOUT[layer.kind]} {widths.sentence(layer, label)}")
     if layer.flat:
         _bars(layer, row, label)
@@ -95,11 +79,10 @@ def _layer(look: Look, view: View, names: Mapping[str, str]) -> None:
 
 
 def _bars(layer: Seen, row: int, label: str) -> None:
-    st.plotly_chart(
+    chart(
         shapes.bar_figure(layer, row),
-        key="inspect-bars",
-        config=QUIET,
-        alt=shapes.describe_bars(layer, row, label),
+        "inspect-bars",
+        shapes.describe_bars(layer, row, label),
     )
     units = shapes.widest(layer, row)
     st.caption(text.bars(len(units), layer.clean.shape[1], shapes.leaving(layer, row, units)))
@@ -112,12 +95,11 @@ def _maps(layer: Seen, row: int, label: str, method: str) -> None:
         for name in shapes.PANELS:
             with st.container(width=shapes.SIDE, gap=None):
                 st.caption(text.panel(name, METHOD_NAMES[method]))
-                st.plotly_chart(
+                chart(
                     shapes.map_figure(shown[name], scales[name]),
-                    key=f"inspect-map-{name}",
-                    config=QUIET,
+                    f"inspect-map-{name}",
+                    shapes.describe_map(text.panel(name, METHOD_NAMES[method]), shown[name], label),
                     width="content",
-                    alt=shapes.describe_map(text.panel(name, METHOD_NAMES[method]), shown[name], label),
                 )
     st.caption(text.maps(len(layer.clean[row]), shapes.endless(layer, method, row)))
 
@@ -125,25 +107,23 @@ def _maps(layer: Seen, row: int, label: str, method: str) -> None:
 def _units(view: View, names: Mapping[str, str]) -> None:
     st.header("Which ReLUs are decided", anchor=False, help=text.HELP["units"])
     st.markdown(text.UNITS)
-    st.plotly_chart(
+    chart(
         widths.unit_figure(view.layers, names),
-        key="inspect-units",
-        config=QUIET,
-        alt=widths.describe_units(view.layers, names),
+        "inspect-units",
+        widths.describe_units(view.layers, names),
     )
 
 
-def _plane(look: Look, view: View) -> None:
+def _plane(panel: Panel, look: Look, view: View) -> None:
     st.header("The latent plane", anchor=False, help=text.HELP["plane"])
     others = looking.posteriors(look.model)
     dims = plane.choose(view, others, look.across, look.up)
     st.markdown(text.plane(view.best, plane.leaves(view, others, dims)))
-    controls.plane_choice(others.mu.shape[1], dims)
-    st.plotly_chart(
+    panel.plane_choice(others.mu.shape[1], dims)
+    chart(
         plane.plane_figure(view, others, dims),
-        key="inspect-plane",
-        config=QUIET,
-        alt=plane.describe(view, others, dims),
+        "inspect-plane",
+        plane.describe(view, others, dims),
     )
 
 
@@ -156,16 +136,13 @@ def _lost(view: View, names: Mapping[str, str]) -> None:
         st.markdown(text.NOTHING)
         return
     if gaps:
-        st.plotly_chart(
-            lost.terms_figure(view), key="inspect-terms", config=QUIET, alt=lost.describe_terms(view)
-        )
+        chart(lost.terms_figure(view), "inspect-terms", lost.describe_terms(view))
     st.markdown("### Relaxation by relaxation", help=text.HELP["lost"])
     if view.losses:
-        st.plotly_chart(
+        chart(
             lost.lost_figure(view.losses, names),
-            key="inspect-lost",
-            config=QUIET,
-            alt=lost.describe_lost(view.losses, names),
+            "inspect-lost",
+            lost.describe_lost(view.losses, names),
         )
         st.html(lost.key(view.losses, names))
     attained = view.attained.total

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from core.inspection import METHODS
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import REACHED, number, share, wide
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import ABOVE, finished
 from dashboard.shared.curves import PALETTE
 from dashboard.shared.text import METHOD_NAMES
 
@@ -19,6 +20,7 @@ STYLES = {"ibp": ("dash", "square-open"), "crown": ("solid", "diamond"), REACHED
 SIZES = {"ibp": 13, "crown": 8, REACHED: 7}
 """The first line is seen around the second where they are the same."""
 NAMES = {method: METHOD_NAMES[method] for method in METHODS} | {REACHED: "reached by images"}
+MARKS = {"clean": ("circle", "#ffffff"), "attacked": ("x", "#ffd400")}
 LINES = (*METHODS, REACHED)
 EXPLODES = 1e6
 """So many times as wide as what images reach anywhere is beyond the frame."""
@@ -84,24 +86,36 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
             xanchor="left",
             yshift=6,
         )
-    figure.update_layout(
-        height=420,
-        margin={"l": 10, "r": 10, "t": 34, "b": 10},
-        hovermode="x unified",
-        dragmode=False,
-        legend={"orientation": "h", "y": -0.45, "x": 0, "itemclick": False, "itemdoubleclick": False},
+    x = {"tickangle": -45, "categoryorder": "array", "categoryarray": ticks}
+    y = {
+        "title": "mean width of the intervals",
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "exponentformat": "power",
+        "dtick": 1 if high / low < 1e7 else 2,
+        "zeroline": False,
+    }
+    return finished(figure, 420, x, y, top=34, legend={"y": -0.45}, hovermode="x unified")
+
+
+def add_mark(
+    figure: go.Figure, name: str, x: Sequence[Any], y: Any, size: float, hover: str, edge: float = 1
+) -> None:
+    """Values of the clean image, or of the attacked one, as points."""
+    symbol, colour = MARKS[name]
+    figure.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name=name,
+        marker={
+            "symbol": symbol,
+            "color": colour,
+            "size": size,
+            "line": {"color": "#000000", "width": edge},
+        },
+        hovertemplate=f"{hover}<extra></extra>",
     )
-    figure.update_xaxes(fixedrange=True, tickangle=-45, categoryorder="array", categoryarray=ticks)
-    figure.update_yaxes(
-        title="mean width of the intervals",
-        type="log",
-        range=[math.log10(low), math.log10(high)],
-        exponentformat="power",
-        dtick=1 if high / low < 1e7 else 2,
-        fixedrange=True,
-        zeroline=False,
-    )
-    return legible(figure)
 
 
 def said(value: float, high: float = math.inf) -> str:
@@ -136,36 +150,41 @@ def unit_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
             100 * getattr(layer.units[method], attribute) / layer.units[method].total
             for layer, method in rows
         ]
-        figure.add_bar(
-            y=ticks,
-            x=shares,
-            orientation="h",
-            name=name,
-            marker={
-                "color": colour,
-                "pattern": hatched(pattern),
-            },
-            hovertemplate=f"%{{y}}: {name} %{{x:.1f}} %<extra></extra>",
-        )
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.25,
-        height=90 + 24 * len(rows),
-        margin={"l": 10, "r": 10, "t": 5, "b": 10},
-        dragmode=False,
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": 0,
-            "traceorder": "normal",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        add_part(figure, ticks, shares, name, colour, pattern, f"%{{y}}: {name} %{{x:.1f}} %")
+    return stacked(figure, 90 + 24 * len(rows), "share of the units (%)", gap=0.25, range=[0, 100])
+
+
+def add_part(
+    figure: go.Figure,
+    rows: Sequence[str],
+    values: Sequence[float],
+    name: str,
+    colour: str,
+    pattern: str,
+    hover: str,
+    **more: Any,
+) -> None:
+    """One part of each bar."""
+    figure.add_bar(
+        y=rows,
+        x=values,
+        orientation="h",
+        name=name,
+        marker={"color": colour, "pattern": hatched(pattern)},
+        hovertemplate=f"{hover}<extra></extra>",
+        **more,
     )
-    figure.update_xaxes(title="share of the units (%)", range=[0, 100], fixedrange=True)
-    figure.update_yaxes(autorange="reversed", fixedrange=True, automargin=True)
-    return legible(figure)
+
+
+def stacked(
+    figure: go.Figure, height: int, title: str, gap: float = 0.3, legend: bool = True, **x: Any
+) -> go.Figure:
+    """Bars one below the other, their parts in a row."""
+    y = {"autorange": "reversed", "automargin": True}
+    above = ABOVE if legend else None
+    return finished(
+        figure, height, {"title": title} | x, y, top=5, legend=above, barmode="stack", bargap=gap
+    )
 
 
 def hatched(shape: str) -> dict[str, object]:

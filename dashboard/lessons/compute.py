@@ -18,7 +18,6 @@ from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.lessons import SETTINGS
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import compute
-from dashboard.shared.compute import outside
 from dashboard.shared.text import METHOD_NAMES
 
 STEPS = SETTINGS.steps
@@ -80,23 +79,15 @@ class Limits:
     black: float
 
 
-def parts(name: str, digit: Digit, show: Show) -> lessons.Parts:
-    return _parts(name, digit, outside(show))
-
-
 @cached(128)
-def _parts(name: str, digit: Digit, _show: Show) -> lessons.Parts:
+def parts(name: str, digit: Digit, _show: Show) -> lessons.Parts:
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
     return run(lambda tell: lessons.parts(vae, x, noise), _show, fast=True, model=name)
 
 
-def pixels(name: str, digit: Digit, eps: float, show: Show) -> Pixels:
-    return _pixels(name, digit, eps, outside(show))
-
-
 @cached(128)
-def _pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
+def pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
 
@@ -110,13 +101,9 @@ def _pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
     return run(work, _show, fast=True, model=name)
 
 
-def descents(name: str, digit: Digit, eps: float, show: Show) -> tuple[lessons.Descent, lessons.Descent]:
-    """PGD done right, and with the clamp inside the graph."""
-    return _descents(name, digit, eps, outside(show))
-
-
 @cached(128)
-def _descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.Descent, lessons.Descent]:
+def descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.Descent, lessons.Descent]:
+    """PGD done right, and with the clamp inside the graph."""
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
 
@@ -129,13 +116,9 @@ def _descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons
     return run(work, _show, fast=True, model=name)
 
 
-def explosion(name: str, digit: Digit, eps: float, show: Show) -> dict[str, Explosion]:
-    """By each of METHODS."""
-    return _explosion(name, digit, eps, outside(show))
-
-
 @cached(128)
-def _explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Explosion]:
+def explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Explosion]:
+    """By each of METHODS."""
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
 
@@ -151,13 +134,9 @@ def _explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Ex
     return run(work, _show, fast=True, model=name)
 
 
-def score(name: str, digit: Digit, show: Show) -> ELBO:
-    """The clean ELBO."""
-    return _score(name, digit, outside(show))
-
-
 @cached(256)
-def _score(name: str, digit: Digit, _show: Show) -> ELBO:
+def score(name: str, digit: Digit, _show: Show) -> ELBO:
+    """The clean ELBO."""
     vae = compute.model(name)
     x, noise = compute.question(vae, digit, SETTINGS)
     return run(lambda tell: core.elbo(vae, x, noise), _show, fast=True, model=name)
@@ -183,7 +162,7 @@ def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits
     x, noise = compute.question(vae, digit, SETTINGS)
     moved = lessons.moved(x, move)
     clean, aside, black = core.elbo(vae, torch.cat([x, moved, torch.zeros_like(x)]), noise).total.tolist()
-    around = _around(name, digit, eps, outside(show))
+    around = _around(name, digit, eps, show)
     return Limits(clean, around, moved, aside, lessons.distance(x, moved), black)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.shared.chart_theme import INK, legible
+from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.figures import COLOURS, GREY
 
 STROKES = {"ibp": "solid", "crown": "dash"}
@@ -33,10 +33,8 @@ def kl_figure(kl: np.ndarray) -> go.Figure:
         marker={"color": COLOURS[1]},
         hovertemplate="dimension %{x}: %{y:.2f} nats<extra></extra>",
     )
-    _plain(figure, 260)
-    figure.update_xaxes(title="latent dimension", dtick=max(1, len(kl) // 8))
-    figure.update_yaxes(title="KL (nats)", rangemode="tozero")
-    return legible(figure)
+    x = {"title": "latent dimension", "dtick": max(1, len(kl) // 8)}
+    return finished(figure, 260, x, {"title": "KL (nats)", "rangemode": "tozero"})
 
 
 def map_figure(drop: np.ndarray) -> go.Figure:
@@ -52,10 +50,8 @@ def map_figure(drop: np.ndarray) -> go.Figure:
         },
         hovertemplate="row %{y}, column %{x}: %{z:.2f} nats lower<extra></extra>",
     )
-    _plain(figure, 340)
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x", constrain="domain")
-    return legible(figure)
+    x = {"visible": False, "constrain": "domain"}
+    return finished(figure, 340, x, x | {"autorange": "reversed", "scaleanchor": "x"})
 
 
 def steps_figure(right: np.ndarray, wrong: np.ndarray) -> go.Figure:
@@ -71,10 +67,8 @@ def steps_figure(right: np.ndarray, wrong: np.ndarray) -> go.Figure:
             line={"color": colour, "width": 2.5, "dash": dash},
             hovertemplate=f"{name}, step %{{x}}: %{{y:.1f}} nats<extra></extra>",
         )
-    _plain(figure, 340)
-    figure.update_xaxes(title="gradient step", rangemode="tozero")
-    figure.update_yaxes(title="ELBO (nats)", zeroline=False)
-    return legible(figure)
+    x = {"title": "gradient step", "rangemode": "tozero"}
+    return finished(figure, 340, x, {"title": "ELBO (nats)", "zeroline": False})
 
 
 def widths_figure(widths: Mapping[tuple[str, str], Mapping[str, float]]) -> go.Figure:
@@ -89,10 +83,8 @@ def widths_figure(widths: Mapping[tuple[str, str], Mapping[str, float]]) -> go.F
             marker={"size": 6, "symbol": "circle" if method == "ibp" else "square"},
             hovertemplate="%{x}: %{y:.3g} wide<extra></extra>",
         )
-    _plain(figure, 380)
-    figure.update_xaxes(tickangle=-60)
-    figure.update_yaxes(title="mean width of the intervals", type="log", exponentformat="power")
-    return legible(figure)
+    y = {"title": "mean width of the intervals", "type": "log", "exponentformat": "power"}
+    return finished(figure, 380, {"tickangle": -60}, y)
 
 
 def short(layer: str) -> str:
@@ -120,17 +112,5 @@ def strip_figure(rows: Sequence[Row], bound: float) -> go.Figure:
     if np.isfinite(bound):
         figure.add_vline(x=bound, line={"color": COLOURS[1], "width": 2, "dash": "dash"})
         figure.add_annotation(x=bound, y=1, yref="paper", yanchor="bottom", text="proved", showarrow=False)
-    _plain(figure, 90 + 38 * len(rows))
-    figure.update_layout(margin_t=30)
-    figure.update_xaxes(title="ELBO (nats)", zeroline=False)
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return legible(figure)
-
-
-def _plain(figure: go.Figure, height: int) -> None:
-    legible(figure)
-    figure.update_layout(
-        height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False, dragmode=False
-    )
-    figure.update_xaxes(fixedrange=True)
-    figure.update_yaxes(fixedrange=True)
+    x = {"title": "ELBO (nats)", "zeroline": False}
+    return finished(figure, 90 + 38 * len(rows), x, {"autorange": "reversed", "automargin": True}, top=30)

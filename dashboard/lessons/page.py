@@ -10,11 +10,13 @@ import core
 from core.errors import CoreError
 from dashboard.addresses import explorer
 from dashboard.addresses.lessons import Place, missing
-from dashboard.lessons import clean, controls, descent, draw, explosion, limits, pixels, price, text
+from dashboard.lessons import clean, descent, draw, explosion, limits, pixels, price, text
 from dashboard.lessons.board import Board
+from dashboard.lessons.controls import Panel, locked
 from dashboard.server.background import Now, Show
-from dashboard.shared import destinations, large_type
+from dashboard.shared import destinations, large_type, links
 from dashboard.shared.display_size import DESK, ROOM
+from dashboard.shared.skeleton import warn
 from dashboard.shared.text import plain
 
 BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
@@ -33,34 +35,32 @@ def show() -> None:
     if absent := missing(models):
         st.error(text.MISSING.format(", ".join(absent)))
         return
-    messages = controls.restore()
-    place = controls.read()
-    controls.publish(place)
-    for message in messages:
-        st.warning(message.text)
+    panel = Panel()
+    place, messages = panel.open()
+    warn(messages)
     status = st.empty()
 
     def progress(now: Now) -> None:
         status.progress(now.share, f"{now.what}. Any control cancels it.")
 
     try:
-        (_room if place.present else _desk)(place, progress)
+        (_room if place.present else _desk)(panel, place, progress)
         status.empty()
     except CoreError as error:
         st.error(plain(str(error)))
-    _links(place, models)
+    _links(panel, place, models)
 
 
-def _desk(place: Place, progress: Show) -> None:
+def _desk(panel: Panel, place: Place, progress: Show) -> None:
     """Words and formulas beside what they are about."""
     lesson = text.LESSONS[place.lesson - 1]
-    controls.overview(place)
+    panel.overview(place)
     st.header(f"{place.lesson} · {lesson.title}", anchor=False)
     words, seen = st.columns((4, 5), gap="large")
     with words:
         st.markdown(lesson.words)
     with seen:
-        controls.control(place)
+        panel.control(place)
     board = BOARDS[place.lesson - 1](place, progress)
     with words:
         draw.formulas(board, DESK)
@@ -70,19 +70,19 @@ def _desk(place: Place, progress: Show) -> None:
         draw.pictures(board, DESK)
         draw.charts(board, DESK)
     draw.question(lesson, board, DESK)
-    controls.turns(place)
-    controls.locked(place, core.list_models())
+    panel.turns(place)
+    locked(place, core.list_models())
 
 
-def _room(place: Place, progress: Show) -> None:
+def _room(panel: Panel, place: Place, progress: Show) -> None:
     """What is seen, in large type; the words are the lecturer's."""
     lesson = text.LESSONS[place.lesson - 1]
     large_type.say(f"{place.lesson} · {lesson.title}", 1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         with st.container(width="content"):
-            controls.control(place)
+            panel.control(place)
         with st.container(width="content"):
-            controls.turns(place)
+            panel.turns(place)
     board = BOARDS[place.lesson - 1](place, progress)
     large_type.say(board.finding)
     draw.numbers(board, ROOM)
@@ -95,13 +95,8 @@ def _room(place: Place, progress: Show) -> None:
     draw.question(lesson, board, ROOM)
 
 
-def _links(place: Place, models: Sequence[str]) -> None:
+def _links(panel: Panel, place: Place, models: Sequence[str]) -> None:
     """To the same question in the explorer, to the other look and back."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.page_link(
-            destinations.EXPLORER,
-            label=text.OPEN,
-            icon=":material/arrow_forward:",
-            query_params=explorer.to_params(place.explorer(), models),
-        )
-        controls.look(place)
+        links.link(destinations.EXPLORER, text.OPEN, explorer.to_params(place.explorer(), models))
+        panel.look(place)

@@ -15,11 +15,6 @@ PRESENT, LEAVE = "Presenter view", "Leave presenter view"
 NEXT, PREVIOUS = "Next", "Previous"
 MISSING = "The lessons need the models {}, which are not in assets/models: restore that folder."
 QUESTION, ANSWER = "To think about", "An answer"
-CONTROLS = {
-    "digit": "Digit",
-    "eps": "eps: how much each pixel may change",
-    "move": "What is done to the digit",
-}
 MOVES = {
     "shift-1": "Shift 1 pixel",
     "shift-2": "Shift 2 pixels",

@@ -12,26 +12,31 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import FAST, State, to_params
-from dashboard.addresses.models import available, sentence
-from dashboard.present import controls
+from dashboard.addresses.models import sentence
 from dashboard.present import text as words
+from dashboard.present.controls import Panel
 from dashboard.present.side import Side
-from dashboard.server.background import Now, Show
-from dashboard.shared import compute, destinations, figures, large_type, text, tighter_bounds
+from dashboard.server.background import Show
+from dashboard.shared import (
+    compute,
+    destinations,
+    figures,
+    large_type,
+    links,
+    skeleton,
+    text,
+    tighter_bounds,
+)
 from dashboard.shared.display_size import ROOM, enlarged
+from dashboard.shared.skeleton import chart, progress, warn
 
 
 def show() -> None:
-    models = available()
-    if not models:
-        st.error(words.NO_MODELS)
-        return
-    messages = controls.restore(models)
-    state = controls.read()
-    controls.publish(state, models)
-    controls.row(state, models)
-    for message in messages:
-        st.warning(message.text)
+    models = skeleton.models()
+    panel = Panel(models)
+    state, messages = panel.open()
+    panel.row(state)
+    warn(messages)
     if not compute.comparable(state.left, state.right):
         st.info(text.INCOMPARABLE)
     status, sides = st.empty(), list[Side]()
@@ -48,7 +53,7 @@ def show() -> None:
 def _side(model: str, name: str, colour: str, state: State, status: DeltaGenerator) -> Side | None:
     """What is known at once of one model; None if it cannot be shown."""
     try:
-        result = compute.explore(model, state.digit, state.settings, state.grid, _progress(name, status))
+        result = compute.explore(model, state.digit, state.settings, state.grid, progress(status, name))
         threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
     except CoreError as error:
         st.error(text.plain(sentence(error)))
@@ -58,33 +63,24 @@ def _side(model: str, name: str, colour: str, state: State, status: DeltaGenerat
 
 def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: DeltaGenerator) -> None:
     """The chart, the statements and the way back; then better proofs, into the same places."""
-    chart, versions = st.empty(), itertools.count()
+    place, versions = st.empty(), itertools.count()
     legend = figures.legend([side.line for side in sides])
     large_type.note(legend)
     with st.expander(words.STATEMENTS):
         statements = st.empty()
-    st.page_link(
-        destinations.EXPLORER,
-        label=words.LEAVE,
-        icon=":material/arrow_back:",
-        query_params=to_params(state, models),
-    )
+    links.link(destinations.EXPLORER, words.LEAVE, to_params(state, models), "arrow_back")
 
     def draw() -> None:
         lines = [side.line for side in sides]
-        chart.plotly_chart(
-            enlarged(figures.curve_figure(lines, state.eps, state.most, "eps"), ROOM),
-            key=f"present-{next(versions)}",
-            config={"displayModeBar": False},
-            alt=figures.describe(lines, state.eps),
-        )
+        figure = enlarged(figures.curve_figure(lines, state.eps, state.most, "eps"), ROOM)
+        chart(figure, f"present-{next(versions)}", figures.describe(lines, state.eps), place)
         said = "\n\n".join(f"**{side.name}.** {side.statement}" for side in sides)
         statements.markdown(said)
 
     draw()
     for side, prove in _steps(sides, state):
         try:
-            side.add(prove(_progress(side.name, status)))
+            side.add(prove(progress(status, side.name)))
         except CoreError as error:
             status.error(text.plain(sentence(error)))
             return
@@ -104,10 +100,3 @@ def _steps(
         for side in sides if method not in FAST else ():
             args = (side.model, state.digit, state.settings, method, state.eps)
             yield side, partial(tighter_bounds.point, *args)
-
-
-def _progress(name: str, status: DeltaGenerator) -> Show:
-    def progress(now: Now) -> None:
-        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
-
-    return progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
 
 from core.evaluation.curve import Curve, Proof
@@ -48,20 +47,8 @@ class Side:
 
     @property
     def line(self) -> figures.Line:
-        best = [self.curve.best(eps) for eps in self.curve.eps.tolist()]
-        return figures.Line(
-            name=self.name,
-            colour=self.colour,
-            eps=self.curve.eps.numpy(),
-            clean=self.curve.clean,
-            attained=self.curve.attained.numpy(),
-            proved=self.curve.proved().numpy(),
-            how=["" if proof is None else proof.method for proof in best],
-            # Which method gave which bound is for the explorer: here the best of them is enough.
-            by_method=dict[str, tuple[np.ndarray, np.ndarray]](),
-            threshold=self.threshold,
-            side=self.curve.side,
-        )
+        """Which method gave which bound is for the explorer: here the best of them is enough."""
+        return figures.line_of(self.curve, self.name, self.colour, self.threshold)
 
 
 def _pictures(result: Result, i: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 LEAVE = "Leave presenter view"
-NO_MODELS = "There is no model in assets/models. Restore that folder, or train a model."
 BEFORE, AFTER = "Previous digit", "Next digit"
 LEFT, RIGHT = "Left model", "Right model"
 STATEMENTS = "What exactly is proved"

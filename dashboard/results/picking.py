@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.evaluation.results import Results
 from dashboard.addresses.results import Choice, explorer_address
-from dashboard.shared import destinations, text
+from dashboard.shared import destinations, links, text
 from dashboard.shared.curves import Lines, in_words
 
 
@@ -40,13 +40,7 @@ def offer(
         st.markdown(in_words(line, eps))
         url = None if line.constant else explorer_address(results, shipped, line.model, eps, choice.target)
         if url is not None:
-            icon = ":material/arrow_forward:"
-            st.page_link(
-                destinations.EXPLORER,
-                label=text.open_in_explorer(line.name, eps),
-                icon=icon,
-                query_params=url,
-            )
+            links.link(destinations.EXPLORER, text.open_in_explorer(line.name, eps), url)
         else:
             st.caption(text.NOT_SHIPPED)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -102,7 +101,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
         st.caption(text.NO_ROWS)
         return
     frame = pd.DataFrame(rows)
-    numbers = dict.fromkeys(("Clean", "Proved at own eps", "Constant decoder"), _nats)
+    numbers = dict.fromkeys(("Clean", "Proved at own eps", "Constant decoder"), text.bare)
     st.dataframe(
         frame.style.format(numbers | {"eps": "{:g}", "Parameters": "{:,}"}),
         column_config={
@@ -119,10 +118,6 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
 
 def _rounded_down(bound: float | None) -> float | None:
     return None if bound is None else text.floor(bound, 1)
-
-
-def _nats(value: float) -> str:
-    return "vacuous" if value == -math.inf else text.signed(value, 1).replace("+", "")
 
 
 def downloads(results: Results, choice: Choice) -> None:

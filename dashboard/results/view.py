@@ -12,10 +12,12 @@ from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import Results
 from core.evaluation.results_files import SAMPLES
 from dashboard.addresses.results import Choice
-from dashboard.results import filters, picking, tables
-from dashboard.shared import compute, curves, destinations, pareto, result_rows, text
+from dashboard.results import picking, tables
+from dashboard.results.filters import Filters
+from dashboard.shared import compute, curves, destinations, links, pareto, result_rows, text
+from dashboard.shared.skeleton import chart, glossary, warn
 
-QUIET = {"displayModeBar": False}
+CLICKS = {"on_select": "rerun", "selection_mode": "points"}
 
 
 def show() -> None:
@@ -23,25 +25,21 @@ def show() -> None:
         results, changed = compute.results(), compute.changed()
     except CoreError as error:
         st.error(str(error))
-        st.page_link(destinations.EXPLORER, label=text.TO_EXPLORER, icon=":material/arrow_forward:")
+        links.link(destinations.EXPLORER, text.TO_EXPLORER)
         return
-    messages = filters.restore(results)
-    choice, late = filters.read(results)
-    filters.sidebar(results, choice)
-    filters.publish(choice, results)
-    for message in {m.text: m for m in (*messages, *late)}.values():
-        st.warning(message.text)
+    filters = Filters(results)
+    choice, messages = filters.open()
+    filters.sidebar()
+    warn(messages)
     if changed:
         st.warning(text.other_weights(changed))
     shipped = core.list_models()
-    _curves(results, choice, shipped)
-    _frontier(results, choice, shipped)
-    _samples(results, choice)
+    _curves(filters, results, choice, shipped)
+    _frontier(filters, results, choice, shipped)
+    _samples(filters, results, choice)
     tables.models(results, choice, shipped)
     tables.downloads(results, choice)
-    with st.expander("Words on this page"):
-        words = text.HELP | text.RESULTS_HELP
-        st.markdown("\n".join(f"- {words[word]}" for word in text.RESULTS_GLOSSARY))
+    glossary(text.HELP | text.RESULTS_HELP, text.RESULTS_GLOSSARY)
 
 
 def _names(results: Results) -> dict[str, str]:
@@ -49,23 +47,21 @@ def _names(results: Results) -> dict[str, str]:
     return compute.labels(tuple(entry.model for entry in results.entries)) | {CONSTANT: text.CONSTANT}
 
 
-def _curves(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
+def _curves(filters: Filters, results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """Attack strength against the ELBO."""
     words = text.RESULTS_HELP
     help_ = "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
     st.header(f"Attack strength against ELBO: {text.TARGET_NAMES[choice.target]}", anchor=False, help=help_)
-    filters.curve_range(results)
+    filters.curve_range()
     lines = result_rows.curves(results, choice, _names(results))
     near = choice.axis == "near"
     if not choice.models:
         st.info(text.NO_MODELS)
-    event = st.plotly_chart(
+    event = chart(
         curves.curve_figure(lines, choice.upto, near, text.EPS_AXIS["linf"]),
-        key="results-curves",
-        on_select="rerun",
-        selection_mode="points",
-        config=QUIET,
-        alt=curves.describe(lines, choice.upto),
+        "results-curves",
+        curves.describe(lines, choice.upto),
+        **CLICKS,
     )
     picking.offer(event, lines, results, choice, shipped)
     st.html(curves.legend(lines, choice.upto, near))
@@ -73,18 +69,16 @@ def _curves(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     tables.curve_rows(results, choice, lines, shipped)
 
 
-def _frontier(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
+def _frontier(filters: Filters, results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """Clean against proved."""
     st.header("Clean against proved", anchor=False, help=text.RESULTS_HELP["frontier"])
-    filters.eps_choice(results)
+    filters.segments("eps")
     lines = result_rows.points(results, choice, _names(results))
-    event = st.plotly_chart(
+    event = chart(
         pareto.pareto_figure(lines, choice.eps),
-        key="results-frontier",
-        on_select="rerun",
-        selection_mode="points",
-        config=QUIET,
-        alt=pareto.describe(lines, choice.eps),
+        "results-frontier",
+        pareto.describe(lines, choice.eps),
+        **CLICKS,
     )
     picking.offer(event, lines, results, choice, shipped)
     st.html(curves.key(lines))
@@ -106,12 +100,12 @@ def _over(results: Results, choice: Choice) -> str:
     )
 
 
-def _samples(results: Results, choice: Choice) -> None:
+def _samples(filters: Filters, results: Results, choice: Choice) -> None:
     """What a model makes up, and what it makes of digits."""
     if not choice.sample:
         return
     st.header("What the models draw", anchor=False)
-    filters.sample_choice(results, choice)
+    filters.sample_choice()
     name = _names(results)[choice.sample]
     for kind, place in zip(SAMPLES, st.columns((2, 3), gap="medium"), strict=True):
         with place:

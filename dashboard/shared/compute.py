@@ -6,7 +6,6 @@ Tighter bounds are in tighter_bounds.py. There are no other caches; locks and th
 from __future__ import annotations
 
 import base64
-import contextvars
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -64,23 +63,15 @@ def thumbnail(index: int) -> str:
     return f"![test image {index}](data:image/png;base64,{png})"
 
 
+@models.stamped(st.cache_resource(max_entries=8, show_spinner=False))
 def model(name: str) -> VAE:
     """A model that is available; shared by all sessions, so nobody may change it. Raises CoreError."""
-    return _model(name, models.stamp(name))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _model(name: str, stamp: Stamp) -> VAE:
     return core.load_model(models.folder(name))
 
 
+@models.stamped(st.cache_data(max_entries=4, show_spinner=False))
 def labels(names: tuple[str, ...]) -> dict[str, str]:
     """Models' names for people, no two the same: a list of choices tells them apart by these."""
-    return _labels(names, tuple(map(models.stamp, names)))
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _labels(names: tuple[str, ...], stamps: tuple[Stamp, ...]) -> dict[str, str]:
     short = {name: _label(name) for name in names}
     often = Counter(short.values())
     return {name: text if often[text] == 1 else f"{text}, {name}" for name, text in short.items()}
@@ -107,13 +98,9 @@ def comparable(left: str, right: str) -> bool:
     return len(kinds) == 1
 
 
+@models.stamped(st.cache_data(max_entries=4, show_spinner=False))
 def kinds(names: Sequence[str]) -> dict[str, str]:
     """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    return _kinds(tuple(names), tuple(map(models.stamp, names)))
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _kinds(names: tuple[str, ...], stamps: tuple[Stamp, ...]) -> dict[str, str]:
     found = {}
     for name in names:
         try:
@@ -161,14 +148,10 @@ def _stamp() -> Stamp:
         return (str(folder),)
 
 
+@models.stamped(st.cache_data(max_entries=16, show_spinner=False))
 def usual_threshold(name: str) -> float:
     """The 5 % quantile of the ELBO of clean test digits, rounded down to whole nats: a threshold is what is
     printed of it, or "proved above" would say more than is proved."""
-    return _usual_threshold(name, models.stamp(name))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _usual_threshold(name: str, stamp: Stamp) -> float:
     metrics: Any = load_config(models.folder(name)).get("metrics")
     try:
         known = float(metrics["elbo_quantiles"]["0.05"])
@@ -180,19 +163,9 @@ def _usual_threshold(name: str, stamp: Stamp) -> float:
     return float(math.floor(model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]))
 
 
-def outside(show: Show) -> Show:
-    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
-    context = contextvars.copy_context()
-    return lambda now: context.run(show, now)
-
-
-def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], show: Show) -> Result:
-    """Attack and certify one image at every radius; from the cache if it was done before."""
-    return _explore(name, digit, settings, grid, outside(show))
-
-
 @cached(1000)
-def _explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
+def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...], _show: Show) -> Result:
+    """Attack and certify one image at every radius; from the cache if it was done before."""
     if (found := first_view.result(name, digit, settings, grid)) is not None:
         return found
     vae, s = model(name), settings
@@ -246,13 +219,10 @@ def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str
     ).to_json()
 
 
-def opinion(name: str, digit: Digit, certificate: str, show: Show) -> Opinion:
-    """What a second program says of a certificate of that model and digit, see `core.claims.opinion`."""
-    return _opinion(name, digit, certificate, outside(show))
-
-
 @cached(500)
-def _opinion(name: str, digit: Digit, certificate: str, _show: Show) -> Opinion:
+def opinion(name: str, digit: Digit, certificate: str, _show: Show) -> Opinion:
+    """What a second program says of a certificate of that model and digit, see `core.claims.opinion`."""
+
     def work(tell: Tell) -> Opinion:
         tell(Now(0.0, "a second program checks the certificate"))
         with TemporaryDirectory() as folder:

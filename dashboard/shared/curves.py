@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core.evaluation.results import Mean
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.figures import GREY
 from dashboard.shared.text import QUANTITY_NAMES, interval, nats, of_images
 
@@ -81,17 +81,9 @@ def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> 
     figure = go.Figure()
     for line in sorted(lines, key=lambda line: not line.constant):
         _add_lines(figure, line, most, low - 3 * (high - low))
-    figure.update_layout(
-        height=460,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        hovermode="closest",
-        showlegend=False,
-        dragmode=False,
-        clickmode="event+select",
-    )
-    figure.update_xaxes(title=axis, range=[-0.01 * most, 1.02 * most], fixedrange=True)
-    figure.update_yaxes(title="mean ELBO (nats)", range=[low, high], fixedrange=True, zeroline=False)
-    return legible(figure)
+    x = {"title": axis, "range": [-0.01 * most, 1.02 * most]}
+    y = {"title": "mean ELBO (nats)", "range": [low, high], "zeroline": False}
+    return finished(figure, 460, x, y, hovermode="closest", clickmode="event+select")
 
 
 def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> None:
@@ -108,15 +100,8 @@ def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> Non
         figure.add_scatter(x=[0, most], y=y, mode="lines", line=dots, hoverinfo="skip")
     hollow = {"size": 7, "symbol": f"{symbol}-open"}
     _add(figure, line, line.proved, floor, mode="lines+markers", line=ink | {"dash": "dash"}, marker=hollow)
-    _add(
-        figure,
-        line,
-        line.attained,
-        floor,
-        mode="lines+markers",
-        line=ink,
-        marker={"size": 8, "symbol": symbol},
-    )
+    full = {"size": 8, "symbol": symbol}
+    _add(figure, line, line.attained, floor, mode="lines+markers", line=ink, marker=full)
 
 
 def _add(figure: go.Figure, owner: Lines, means: Sequence[Mean], floor: float, **style: Any) -> None:
@@ -209,7 +194,12 @@ def key(lines: Sequence[Lines]) -> str:
 def _entry(line: Lines, notes: Sequence[str]) -> str:
     glyph = "──" if line.place is None else GLYPHS[line.place]
     said = f' <span style="opacity:0.75">({"; ".join(notes)})</span>' if notes else ""
-    return f'<span style="color:{line.colour}">{glyph}</span>&nbsp;{escape(line.name)}{said}'
+    return coloured(line.colour, glyph, line.name) + said
+
+
+def coloured(colour: str, glyph: str, name: str) -> str:
+    """A name with its glyph in colour, as HTML."""
+    return f'<span style="color:{colour}">{glyph}</span>&nbsp;{escape(name)}'
 
 
 def wrapped(parts: Sequence[str]) -> str:

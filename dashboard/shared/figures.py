@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboard.shared.chart_theme import legible
+from core.evaluation.curve import Curve
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.text import HUES, METHOD_NAMES, nats, proved_nats
 
 COLOURS = ("#D55E00", "#0072B2")
@@ -53,6 +54,30 @@ class Line:
     sampled: tuple[float, float, str] | None = None
 
 
+def line_of(curve: Curve, name: str, colour: str, threshold: float, methods: bool = False) -> Line:
+    """What a curve says as a line. methods: with the bounds of each method, not the best alone."""
+    best = [curve.best(eps) for eps in curve.eps.tolist()]
+    return Line(
+        name=name,
+        colour=colour,
+        eps=curve.eps.numpy(),
+        clean=curve.clean,
+        attained=curve.attained.numpy(),
+        proved=curve.proved().numpy(),
+        how=["" if proof is None else proof.method for proof in best],
+        by_method={method: _points(curve, method) for method in curve.methods if methods},
+        threshold=threshold,
+        side=curve.side,
+    )
+
+
+def _points(curve: Curve, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where a method was computed, and its bounds there."""
+    found = sorted({p.eps: p.bound for p in curve.proofs if p.method == method}.items())
+    eps, bounds = zip(*found, strict=True)
+    return np.array(eps), np.array(bounds)
+
+
 def frame(lines: Sequence[Line], most: float) -> tuple[float, float]:
     """The y axis up to eps = most: it follows what is attained and the thresholds, never the proofs."""
     values = np.concatenate(
@@ -70,29 +95,21 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     for line in lines:
         _add_line(figure, line, low, high)
         _add_methods(figure, line, low, high, most)
-    # All at once: plotly takes ten times as long for one after the other.
-    figure.update_layout(
-        height=410,
-        margin={"l": 10, "r": 10, "t": 28, "b": 10},
+    return finished(
+        figure,
+        410,
+        {"title": axis, "range": [0, most]},
+        {"title": "ELBO (nats)", "range": [low, high], "zeroline": False},
+        top=28,
         hovermode="x unified",
-        showlegend=False,
-        dragmode=False,
-        xaxis={"title": {"text": axis}, "range": [0, most], "fixedrange": True},
-        yaxis={
-            "title": {"text": "ELBO (nats)"},
-            "range": [low, high],
-            "fixedrange": True,
-            "zeroline": False,
-        },
         # The cursor is the first shape and the first annotation, where stage/frontend/cursor.js finds it.
         shapes=[_cursor(eps), *(_threshold(*level) for level in _levels(lines))],
         annotations=[
-            _cursor_note(eps, most),
+            cursor_note(eps, most),
             *(_threshold_note(*level) for level in _levels(lines)),
             *_exits(lines, low, high, most),
         ],
     )
-    return legible(figure)
 
 
 def _cursor(eps: float) -> dict[str, Any]:
@@ -100,7 +117,8 @@ def _cursor(eps: float) -> dict[str, Any]:
     return {"type": "line", "x0": eps, "x1": eps, "y0": 0, "y1": 1, "yref": "y domain", "line": ink}
 
 
-def _cursor_note(eps: float, most: float) -> dict[str, Any]:
+def cursor_note(eps: float, most: float) -> dict[str, Any]:
+    """What the cursor says, inside of the chart wherever it is."""
     return {
         "x": eps,
         "y": 1,
@@ -167,11 +185,16 @@ def legend(lines: Sequence[Line]) -> str:
     """What strokes and marks mean, as Markdown: it wraps on a narrow screen, where a plotly legend covers
     the chart."""
     parts = [f":{HUES[line.colour]}[■] {line.name}" for line in lines]
-    parts += ["┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
-    parts += [
-        f"{GLYPHS[m]} {METHOD_NAMES[m]}" for m in dict.fromkeys(m for x in lines for m in x.by_method)
-    ]
-    parts += dict.fromkeys(f"◆ {line.sampled[2]}" for line in lines if line.sampled is not None)
+    methods = dict.fromkeys(method for line in lines for method in line.by_method)
+    sampled = dict.fromkeys(line.sampled[2] for line in lines if line.sampled is not None)
+    return marks(parts, methods, sampled)
+
+
+def marks(first: Iterable[str], methods: Iterable[str], sampled: Iterable[str]) -> str:
+    """Strokes and marks after what comes first; sampled: what is proved of the noise at large."""
+    parts = [*first, "┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
+    parts += [f"{GLYPHS[method]} {METHOD_NAMES[method]}" for method in methods]
+    parts += [f"◆ {name}" for name in sampled]
     return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
 
 

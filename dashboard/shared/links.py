@@ -11,33 +11,34 @@ from dashboard.shared import destinations
 from dashboard.shared.compute import kinds
 
 
+def link(page: str, label: str, url: Mapping[str, str] | None = None, icon: str = "arrow_forward") -> None:
+    """To a page, with what its address is to say."""
+    st.page_link(page, label=label, icon=f":material/{icon}:", query_params=dict(url or {}) or None)
+
+
 def to_compare(state: explorer.State, models: Sequence[str]) -> None:
     """The explorer's digit and question, for its two models and others."""
-    _link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))
+    link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))
 
 
 def to_inspect(state: explorer.State, names: Mapping[str, str]) -> None:
     """A link for each of the explorer's models."""
     for model in dict.fromkeys((state.left, state.right)):
         label, url = destinations.to_inspect(names[model]), inspect.address(state, model, list(names))
-        _link(destinations.INSPECT, label, url)
+        link(destinations.INSPECT, label, url)
 
 
 def to_explorer(look: inspect.Look, models: Sequence[str]) -> None:
     """What is inspected, its model on the right."""
-    _link(destinations.EXPLORER, destinations.TO_EXPLORER, inspect.explorer_address(look, models))
+    link(destinations.EXPLORER, destinations.TO_EXPLORER, inspect.explorer_address(look, models))
 
 
 def to_results() -> None:
-    _link(destinations.RESULTS, destinations.TO_RESULTS)
+    link(destinations.RESULTS, destinations.TO_RESULTS)
 
 
 def onward(state: explorer.State, models: Sequence[str]) -> None:
     """To the lessons, and to the same state in large type."""
-    _link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")
+    link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")
     url = explorer.to_params(state, models)
-    _link(destinations.PRESENT, destinations.TO_PRESENT, url, icon="co_present")
-
-
-def _link(page: str, label: str, url: Mapping[str, str] | None = None, icon: str = "arrow_forward") -> None:
-    st.page_link(page, label=label, icon=f":material/{icon}:", query_params=dict(url or {}) or None)
+    link(destinations.PRESENT, destinations.TO_PRESENT, url, icon="co_present")

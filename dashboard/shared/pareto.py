@@ -8,7 +8,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from core.evaluation.results import Mean, frontier
-from dashboard.shared.chart_theme import legible
+from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import BELOW, SYMBOLS, Lines, hover, in_words
 from dashboard.shared.figures import GREY, faint
 
@@ -62,20 +62,9 @@ def pareto_figure(lines: Sequence[Lines], eps: float) -> go.Figure:
         )
     for point in sorted(shown, key=lambda point: point.line.place is not None):
         _add_point(figure, point, eps, edge)
-    figure.update_layout(
-        height=420,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        hovermode="closest",
-        showlegend=False,
-        dragmode=False,
-        clickmode="event+select",
-    )
-    figure.update_xaxes(
-        title="clean, mean ELBO (nats)", range=[left, right], fixedrange=True, zeroline=False
-    )
-    figure.update_yaxes(title=f"proved at eps {eps:g} (nats)", range=[low, high], fixedrange=True)
-    figure.update_yaxes(zeroline=False)
-    return legible(figure)
+    x = {"title": "clean, mean ELBO (nats)", "range": [left, right], "zeroline": False}
+    y = {"title": f"proved at eps {eps:g} (nats)", "range": [low, high], "zeroline": False}
+    return finished(figure, 420, x, y, hovermode="closest", clickmode="event+select")
 
 
 def _add_point(figure: go.Figure, point: Point, eps: float, edge: float) -> None:

@@ -30,6 +30,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
+MODELS_MISSING = "There is no model in assets/models. Restore that folder, or train a model."
 FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
@@ -150,9 +151,6 @@ UPPER_HELP = {
     "strongest within a nat or two at small eps, in a tenth of the time. Strongest: many starts, the best "
     "go on; 25 times the work. Random search is there to be beaten. Attacks that go for the code or the "
     "decoded image have no way up, and are not offered.",
-    "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
-    "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
-    "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",
 }
 """What is said in other words of an adversary that raises the ELBO."""
 RESULTS_GLOSSARY = (
@@ -334,7 +332,12 @@ def nats(value: float, digits: int = 0) -> str:
     """A number of nats with a true minus sign and the unit; no "-0"."""
     if math.isinf(value) or math.isnan(value):
         return "vacuous"
-    return f"{signed(value, digits)} nats".replace("+", "")
+    return f"{bare(value, digits)} nats"
+
+
+def bare(value: float, digits: int = 1) -> str:
+    """The same without the unit, as in a table."""
+    return "vacuous" if math.isinf(value) else signed(value, digits).replace("+", "")
 
 
 def floor(bound: float, digits: int = 0) -> float:
@@ -363,8 +366,7 @@ def help_on(side: str) -> Mapping[str, str]:
 
 def interval(mean: float, low: float, high: float) -> str:
     """A mean with its confidence interval: "−339.1 nats (−340.3 to −337.9)"."""
-    ends = (signed(end, 1).replace("+", "") for end in (low, high))
-    return f"{nats(mean, 1)} ({' to '.join(ends)})"
+    return f"{nats(mean, 1)} ({bare(low)} to {bare(high)})"
 
 
 def of_images(count: int, everything: int | None = None) -> str:

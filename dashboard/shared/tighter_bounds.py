@@ -14,34 +14,13 @@ from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import FAST, Settings
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
-from dashboard.shared.compute import ALPHA, DELTA, SAMPLE, model, outside, question
+from dashboard.shared.compute import ALPHA, DELTA, SAMPLE, model, question
 
 SECONDS = {"crown": 10.0, "alpha-crown": 10.0, "quadratic": 20.0, "bab": 40.0}
 """Time for one radius, of the thread that computes: what is proved, and kept for all visitors, does not
 depend on how many there are. The best bound so far counts when it is over."""
 STEPS, ROUNDS = 50, {"quadratic": 50, "bab": 100}
 """Optimisation steps, and for bab as many rounds of splits: about what the time allows."""
-
-
-def grid(
-    name: str, digit: Digit, settings: Settings, method: str, radii: tuple[float, ...], show: Show
-) -> tuple[Proof, ...]:
-    """What a fast method proves at each radius."""
-    return _grid(name, digit, settings, method, radii, outside(show))
-
-
-def point(
-    name: str, digit: Digit, settings: Settings, method: str, eps: float, show: Show
-) -> tuple[Proof, ...]:
-    """What each method up to this one proves at one radius; `show` gets them as they arrive."""
-    return _point(name, digit, settings, method, eps, outside(show))
-
-
-def statement(
-    name: str, digit: Digit, settings: Settings, method: str, states: str, eps: float, show: Show
-) -> tuple[Proof, ...]:
-    """What is proved of the noise at large, by draws of its own."""
-    return _statement(name, digit, settings, method, states, eps, outside(show))
 
 
 def sampled_method(method: str, states: str) -> str:
@@ -63,9 +42,10 @@ def iterations(found: str, asked: str) -> int:
 
 
 @cached(256)
-def _grid(
+def grid(
     name: str, digit: Digit, settings: Settings, method: str, radii: tuple[float, ...], _show: Show
 ) -> tuple[Proof, ...]:
+    """What a fast method proves at each radius."""
     if (found := first_view.proofs(name, digit, settings, method, radii)) is not None:
         return found
     vae = model(name)
@@ -89,9 +69,10 @@ def _grid(
 
 
 @cached(2048)
-def _point(
+def point(
     name: str, digit: Digit, settings: Settings, method: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
+    """What each method up to this one proves at one radius; `_show` gets them as they arrive."""
     if (kept := first_view.proofs(name, digit, settings, method, (eps,))) is not None:
         return kept
     vae = model(name)
@@ -122,9 +103,10 @@ def _point(
 
 
 @cached(256)
-def _statement(
+def statement(
     name: str, digit: Digit, settings: Settings, method: str, states: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
+    """What is proved of the noise at large, by draws of its own."""
     vae = model(name)
     x, noise = question(vae, digit, settings)
 

@@ -11,7 +11,7 @@ from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import text
 from dashboard.shared import figures
-from dashboard.shared.text import ATTACK_LABELS, EPS_AXIS, METHOD_NAMES, STATES_LABELS, TARGET_LABELS
+from dashboard.shared.text import ATTACK_LABELS, EPS_AXIS, STATES_LABELS, TARGET_LABELS
 
 CHART = "Line chart of the ELBO"
 """How the chart's description begins; by it the chart is found on the page."""
@@ -43,10 +43,8 @@ def question(state: State) -> str:
 def legend(state: State) -> str:
     """All strokes and marks there can be."""
     used = METHODS[: METHODS.index(state.method) + 1]
-    parts = ["┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
-    parts += [f"{figures.GLYPHS[m]} {METHOD_NAMES[m]}" for m in used]
-    parts += [] if state.states == "draws" else [f"◆ {STATES_LABELS[state.states].lower()}"]
-    return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
+    sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
+    return figures.marks((), used, sampled)
 
 
 def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: str) -> None:

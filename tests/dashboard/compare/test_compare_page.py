@@ -14,7 +14,7 @@ from core.vae.model import VAE
 from dashboard.addresses.digit import own_name
 from dashboard.addresses.models import ROOTS
 from dashboard.compare import compute, gallery, text
-from dashboard.compare.controls import COMMON
+from dashboard.compare.controls import Panel
 from dashboard.shared import destinations
 from tests.dashboard.page_parts import NAMES
 
@@ -303,7 +303,7 @@ def test_verdicts_stop_when_time_is_over_and_go_on(page: AppTest, monkeypatch: p
 
 def test_a_common_threshold_and_the_other_norm(page: AppTest):
     page.run()
-    page.radio(key="compare-kind").set_value(COMMON).run()
+    page.radio(key="compare-kind").set_value(Panel.common).run()
     page.number_input(key="compare-threshold").set_value(-544.0).run()
     assert changed(page) == {"threshold": "-544"}
     assert set(page.table[0].value["Threshold"]) == {"−544.0"}

@@ -18,7 +18,8 @@ from core.certificates.methods import METHODS
 from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import MOST_INDEX, Settings
-from dashboard.explorer import controls, seen_proofs
+from dashboard.explorer import seen_proofs
+from dashboard.explorer.controls import Panel
 from dashboard.explorer.stage import picture_strip
 from dashboard.explorer.stage.event import Ask, read_ask
 from dashboard.explorer.stage.picture_strip import LEVELS, film, readings
@@ -126,15 +127,15 @@ def test_what_is_asked_moves_the_controls(monkeypatch: pytest.MonkeyPatch):
     ask = {"serial": 1, "eps": 0.2, "index": 4, "right": NAMES[2], "left": "../x"}
     session = {"norm": "linf", "own": "mine", "left": NAMES[0], "stage": {"ask": ask}}
     monkeypatch.setattr(st, "session_state", session)
-    controls.answer(NAMES)
+    Panel(NAMES).answer()
     assert session == session | {"eps": 0.2, "index": 4, "right": NAMES[2], "left": NAMES[0]}
     assert session["own"] == ""
     assert session["touched"]
     session |= {"own": "mine", "stage": {"ask": {"serial": 2, "eps": 0.1}}}
-    controls.answer(NAMES)
+    Panel(NAMES).answer()
     assert (session["eps"], session["index"], session["own"]) == (0.1, 4, "mine")
     session["stage"] = None
-    controls.answer(NAMES)
+    Panel(NAMES).answer()
     assert session["eps"] == 0.1
 
 

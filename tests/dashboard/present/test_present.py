@@ -81,7 +81,7 @@ def test_few_controls_change_the_question_and_its_address(page: AppTest):
     next(b for b in page.button if b.label == text.BEFORE).click().run()
     next(b for b in page.button if b.label == text.BEFORE).click().run()
     assert address(page) == {"method": "ibp", "index": "499"}
-    page.slider(key="present-eps").set_value(0.2).run()
+    page.slider(key="present-slider").set_value(0.2).run()
     page.selectbox(key="present-right").set_value(NAMES[2]).run()
     assert not page.exception
     assert address(page) == {"method": "ibp", "index": "499", "eps": "0.2", "right": NAMES[2]}
@@ -98,7 +98,7 @@ def test_an_image_of_ones_own_stays_until_the_next_digit(page: AppTest):
     vae = core.load_model(NAMES[1])
     clean = core.elbo(vae, torch.full((1, 1, 28, 28), 0.25), core.sample_noise(vae, 4, 0)).total.item()
     assert headings(page)[0] == nats(clean)
-    page.slider(key="present-eps").set_value(0.2).run()
+    page.slider(key="present-slider").set_value(0.2).run()
     assert address(page) == {"method": "ibp", "own": own_name(pixels), "eps": "0.2"}
     next(b for b in page.button if b.label == text.AFTER).click().run()
     assert address(page) == {"method": "ibp", "index": "1", "eps": "0.2"}
@@ -108,7 +108,7 @@ def test_a_norm_has_its_own_scale(page: AppTest):
     page.query_params |= {"norm": "l2", "eps": "0.37"}
     page.run()
     assert not page.exception
-    assert page.slider(key="present-eps").max == 0.6
+    assert page.slider(key="present-slider").max == 0.6
     assert address(page)["eps"] == "0.37"
 
 

@@ -1,0 +1,62 @@
+"""What every page is put together from: what it needs, what it has to say, status, charts, words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import CoreError
+from dashboard.addresses.models import available
+from dashboard.addresses.reader import Message
+from dashboard.server.background import Now, Show
+from dashboard.shared import compute
+from dashboard.shared.text import MODELS_MISSING
+
+
+def models() -> list[str]:
+    """The models there are; without any the page ends with a sentence."""
+    found = available()
+    if not found:
+        st.error(MODELS_MISSING)
+        st.stop()
+    return found
+
+
+def labels() -> np.ndarray:
+    """The classes of the shipped digits; where they cannot be read the page ends with a sentence."""
+    try:
+        return compute.samples()[1]
+    except CoreError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def warn(messages: Iterable[Message]) -> None:
+    """What had to be refused, each sentence once."""
+    for said in dict.fromkeys(message.text for message in messages):
+        st.warning(said)
+
+
+def progress(status: DeltaGenerator, name: str) -> Show:
+    """Shows how far a computation is, and that it can be cancelled."""
+
+    def show(now: Now) -> None:
+        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
+
+    return show
+
+
+def chart(figure: go.Figure, key: str, alt: str, place: Any = st, **more: Any) -> Any:
+    """A chart without plotly's own buttons, and its words for those who cannot see it."""
+    return place.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt, **more)
+
+
+def glossary(words: Mapping[str, str], chosen: Iterable[str], first: Iterable[str] = ()) -> None:
+    """Definitions to open at the end of a page."""
+    with st.expander("Words on this page"):
+        st.markdown("\n".join(f"- {said}" for said in (*first, *(words[word] for word in chosen))))
