@@ -65,7 +65,7 @@ class Asked:
 
     def file(self) -> str:
         """As the dashboard makes it; where all is vacuous, at a tenth of eps, or at 0."""
-        args = (self.model, self.digit, self.settings)
+        args = (self.model, self.digit, self.settings.proof)
         if self.states != "draws":
             proof = tighter_bounds.statement(*args, self.method, self.states, self.eps, _quiet)[0]
             return compute.claim(*args, proof, states=self.states)
@@ -74,8 +74,8 @@ class Asked:
         return compute.claim(*args, proof)
 
     def _proof(self, eps: float) -> Proof | None:
-        args = (self.model, self.digit, self.settings)
-        curve = compute.explore(*args, (eps,), _quiet).curve
+        args = (self.model, self.digit, self.settings.proof)
+        curve = compute.explore(self.model, self.digit, self.settings, (eps,), _quiet).curve
         if self.method == "crown-ibp":
             curve = curve.add(tighter_bounds.grid(*args, self.method, (eps,), _quiet))
         elif self.method != "ibp":

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from core.attacks import ATTACKS as ALL_ATTACKS
 from core.bounds.ball import NORMS
 from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
-from core.vae.threat import SIDES
+from core.vae.model import VAE
+from core.vae.threat import SIDES, Draws, Threat
 from core.vae.validate import TARGETS
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.page import Page, flat
@@ -49,8 +52,27 @@ FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
 
 
 @dataclass(frozen=True)
+class ProofSettings:
+    """What a proof depends on besides model, image, radius and method; part of its cache key."""
+
+    target: str = "likelihood"
+    norm: str = "linf"
+    draws: int = 4
+    seed: int = 0
+    side: str = "lower"
+
+    def threat(self, eps: float | Tensor) -> Threat:
+        """What the adversary may do within a radius."""
+        return Threat(eps, self.target, self.norm, self.side)
+
+    def noise(self, vae: VAE) -> Tensor:
+        """The draws (S, k)."""
+        return Draws(self.draws, self.seed).noise(vae)
+
+
+@dataclass(frozen=True)
 class Settings:
-    """What an attack depends on besides model, image and eps; part of the cache key."""
+    """What an attack depends on besides model, image and eps; part of its cache key."""
 
     target: str = "likelihood"
     attack: str = "pgd"
@@ -60,6 +82,11 @@ class Settings:
     draws: int = 4
     seed: int = 0
     side: str = "lower"
+
+    @property
+    def proof(self) -> ProofSettings:
+        """Those that a proof depends on: not the attack's."""
+        return ProofSettings(self.target, self.norm, self.draws, self.seed, self.side)
 
 
 @dataclass(frozen=True)

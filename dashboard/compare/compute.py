@@ -48,7 +48,7 @@ def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Sho
     """Attack and prove one model on one digit; shares its caches with the explorer. Raises CoreError."""
     asked = comparison.asked
     result = explore(name, digit, asked.settings, asked.grid, show)
-    proofs = tighter_bounds.grid(name, digit, asked.settings, PROOF, asked.grid, show)
+    proofs = tighter_bounds.grid(name, digit, asked.settings.proof, PROOF, asked.grid, show)
     place = comparison.models.index(name)
     curve = result.curve.add(proofs)
     return Entry(name, label, place, digit, result, curve, threshold(comparison, name))

@@ -44,7 +44,9 @@ class Card:
         threshold: float,
     ) -> None:
         self.model, self.name, self.threshold = model, name, threshold
-        self.curve = result.curve.add(seen_proofs.recall(model, state.digit, state.settings, state.method))
+        self.curve = result.curve.add(
+            seen_proofs.recall(model, state.digit, state.settings.proof, state.method)
+        )
         self.sampled: Proof | None = None
         self._state, self._result, self._colour, self._headline = state, result, colour, headline
         self.result, self.colour = result, colour
@@ -63,7 +65,7 @@ class Card:
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs on the draws, and show what they change, soon."""
         self.curve = self.curve.add(proofs)
-        seen_proofs.remember(self.model, self._state.digit, self._state.settings, proofs)
+        seen_proofs.remember(self.model, self._state.digit, self._state.settings.proof, proofs)
         if time.monotonic() - self._drawn > _STANDS:
             self.settle()
 
@@ -95,7 +97,7 @@ class Card:
             self._opinion.empty()
             return
         state = self._state
-        make = partial(compute.claim, self.model, state.digit, state.settings, proof)
+        make = partial(compute.claim, self.model, state.digit, state.settings.proof, proof)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self._colour}-{next(self._files)}"
         file = f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json"
@@ -129,7 +131,7 @@ class Card:
         best, state = self.curve.best(self.curve.eps[self._at].item()), self._state
         assert best is not None
         try:
-            certificate = compute.claim(self.model, state.digit, state.settings, best)
+            certificate = compute.claim(self.model, state.digit, state.settings.proof, best)
             panels.opinion(self._opinion, compute.opinion(self.model, state.digit, certificate, show))
         except CoreError as error:
             self._opinion.error(text.plain(str(error)))

@@ -46,7 +46,7 @@ def steps(cards: Sequence[H], state: State, end: float) -> Iterator[Step[H]]:
     method = state.spread
     if method != "ibp":
         for card in cards:
-            args = (card.model, state.digit, state.settings, FAST[-1], state.grid)
+            args = (card.model, state.digit, state.settings.proof, FAST[-1], state.grid)
             yield Step(card, FAST[-1], state.grid, partial(tighter_bounds.grid, *args))
     if method not in FAST:
         # First where there is hope: a proof that stays vacuous takes the longest.
@@ -55,7 +55,7 @@ def steps(cards: Sequence[H], state: State, end: float) -> Iterator[Step[H]]:
     if state.states != "draws":
         used = tighter_bounds.sampled_method(state.method, state.states)
         for card in cards:
-            args = (card.model, state.digit, state.settings, used, state.states, state.eps)
+            args = (card.model, state.digit, state.settings.proof, used, state.states, state.eps)
             yield Step(card, used, (state.eps,), partial(tighter_bounds.statement, *args), sampled=True)
     if method not in FAST:
         yield from _radii(cards, state, method, end)
@@ -81,7 +81,7 @@ def _radii(cards: Sequence[H], state: State, method: str, end: float) -> Iterato
 
 
 def _point(card: H, state: State, method: str, eps: float) -> Step[H]:
-    args = (card.model, state.digit, state.settings, method, eps)
+    args = (card.model, state.digit, state.settings.proof, method, eps)
     return Step(card, method, (eps,), partial(tighter_bounds.point, *args), live=eps == state.eps)
 
 

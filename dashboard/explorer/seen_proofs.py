@@ -9,20 +9,20 @@ import streamlit as st
 from core.certificates.methods import METHODS
 from core.evaluation.curve import Proof
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import Settings
-from dashboard.addresses.models import stamp
+from dashboard.addresses.explorer import ProofSettings
+from dashboard.addresses.models import Stamp, stamp
 
 MOST = 16
 """Questions of which the proofs are kept."""
 _NAME = "known proofs"
 
-Question = tuple[object, ...]
+Question = tuple[str, Stamp, Digit, ProofSettings]
 
 
-def remember(model: str, digit: Digit, settings: Settings, proofs: Sequence[Proof]) -> None:
+def remember(model: str, digit: Digit, settings: ProofSettings, proofs: Sequence[Proof]) -> None:
     """Keep proofs on the draws; of one method at one radius the best."""
     known: dict[Question, dict[tuple[str, float], Proof]] = st.session_state.setdefault(_NAME, {})
-    question = _question(model, digit, settings)
+    question = model, stamp(model), digit, settings
     kept = known[question] = known.pop(question, {})  # the last one used is the last to go
     for proof in proofs:
         at = proof.method, proof.eps
@@ -32,14 +32,8 @@ def remember(model: str, digit: Digit, settings: Settings, proofs: Sequence[Proo
         del known[next(iter(known))]
 
 
-def recall(model: str, digit: Digit, settings: Settings, method: str) -> tuple[Proof, ...]:
+def recall(model: str, digit: Digit, settings: ProofSettings, method: str) -> tuple[Proof, ...]:
     """What is known already, by the methods up to this one."""
-    known = st.session_state.get(_NAME, {}).get(_question(model, digit, settings), {})
+    known = st.session_state.get(_NAME, {}).get((model, stamp(model), digit, settings), {})
     last = METHODS.index(method)
     return tuple(proof for (name, _), proof in known.items() if METHODS.index(name) <= last)
-
-
-def _question(model: str, digit: Digit, settings: Settings) -> Question:
-    """What a proof depends on: not the attack."""
-    s = settings
-    return model, stamp(model), digit, s.target, s.norm, s.side, s.draws, s.seed

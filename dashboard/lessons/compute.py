@@ -82,14 +82,14 @@ class Limits:
 @cached(128)
 def parts(name: str, digit: Digit, _show: Show) -> lessons.Parts:
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
     return run(lambda tell: lessons.parts(vae, x, noise), _show, fast=True, model=name)
 
 
 @cached(128)
 def pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> Pixels:
         tell(Now(0.1, "each pixel alone"))
@@ -105,7 +105,7 @@ def pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
 def descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.Descent, lessons.Descent]:
     """PGD done right, and with the clamp inside the graph."""
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> tuple[lessons.Descent, lessons.Descent]:
         tell(Now(0.1, "PGD done right"))
@@ -120,7 +120,7 @@ def descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.
 def explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Explosion]:
     """By each of METHODS."""
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> dict[str, Explosion]:
         found = {}
@@ -138,7 +138,7 @@ def explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Exp
 def score(name: str, digit: Digit, _show: Show) -> ELBO:
     """The clean ELBO."""
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
     return run(lambda tell: core.elbo(vae, x, noise), _show, fast=True, model=name)
 
 
@@ -159,7 +159,7 @@ def constant_scores(name: str, digit: Digit, eps: float) -> tuple[float, float]:
 def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits:
     """Raises CoreError, as all of these do."""
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
     moved = lessons.moved(x, move)
     clean, aside, black = core.elbo(vae, torch.cat([x, moved, torch.zeros_like(x)]), noise).total.tolist()
     around = _around(name, digit, eps, show)
@@ -169,7 +169,7 @@ def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits
 @cached(128)
 def _around(name: str, digit: Digit, eps: float, _show: Show) -> Around:
     vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS)
+    x, noise = compute.question(vae, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> Around:
         tell(Now(0.05, "proof for these draws"))

@@ -94,9 +94,9 @@ def _steps(
     """The fast method over the whole range, then the slower ones at eps."""
     if state.method != "ibp":
         for side in sides:
-            args = (side.model, state.digit, state.settings, FAST[-1], state.grid)
+            args = (side.model, state.digit, state.settings.proof, FAST[-1], state.grid)
             yield side, partial(tighter_bounds.grid, *args)
     for method in dict.fromkeys((state.spread, state.method)):
         for side in sides if method not in FAST else ():
-            args = (side.model, state.digit, state.settings, method, state.eps)
+            args = (side.model, state.digit, state.settings.proof, method, state.eps)
             yield side, partial(tighter_bounds.point, *args)

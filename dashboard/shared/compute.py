@@ -30,10 +30,10 @@ from core.vae.checkpoint import load_config
 from core.vae.config import ARCHITECTURES
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
-from core.vae.threat import Draws, Threat
+from core.vae.threat import Draws
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached
-from dashboard.addresses.explorer import Settings
+from dashboard.addresses.explorer import ProofSettings, Settings
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
@@ -169,7 +169,7 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     if (found := first_view.result(name, digit, settings, grid)) is not None:
         return found
     vae, s = model(name), settings
-    x, noise = question(vae, digit, s)
+    x, noise = question(vae, digit, s.proof)
 
     def work(tell: Tell) -> Result:
         curve = core.elbo_curve(
@@ -201,21 +201,20 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     return run(work, _show, fast=True, model=name)
 
 
-def question(vae: VAE, digit: Digit, settings: Settings) -> tuple[torch.Tensor, torch.Tensor]:
+def question(vae: VAE, digit: Digit, settings: ProofSettings) -> tuple[torch.Tensor, torch.Tensor]:
     """A digit (1, 1, H, W) and the noise draws (S, k)."""
-    return digit.image(), core.sample_noise(vae, draws=settings.draws, seed=settings.seed)
+    return digit.image(), settings.noise(vae)
 
 
-def claim(name: str, digit: Digit, settings: Settings, proof: Proof, states: str = "draws") -> str:
+def claim(name: str, digit: Digit, settings: ProofSettings, proof: Proof, states: str = "draws") -> str:
     """The certificate of a proof as a file, see core.claims.claim. No cache: it is called after the run."""
-    s = settings
     return claim_of_proof(
         models.folder(name),
         digit.image(),
         proof,
-        Threat(proof.eps, s.target, s.norm, s.side),
-        Draws(s.draws, s.seed),
-        Guarantee(states, ALPHA, DELTA, SAMPLE, s.seed),
+        settings.threat(proof.eps),
+        Draws(settings.draws, settings.seed),
+        Guarantee(states, ALPHA, DELTA, SAMPLE, settings.seed),
     ).to_json()
 
 

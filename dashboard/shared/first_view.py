@@ -25,7 +25,7 @@ from core.errors import CoreError
 from core.evaluation.curve import Curve, Proof
 from core.vae import checkpoint
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import Settings
+from dashboard.addresses.explorer import ProofSettings, Settings
 from dashboard.shared.result import Result, Terms
 
 FOLDER = ASSETS / "results"
@@ -52,24 +52,25 @@ class View:
 
 def result(name: str, digit: Digit, settings: Settings, radii: Radii) -> Result | None:
     """What `compute.explore` would compute, if it is shipped."""
-    view = _view(digit, settings)
-    found = None if view is None else view.results.get(name)
+    view = _view(digit)
+    found = None if view is None or view.settings != settings else view.results.get(name)
     return found if found is not None and tuple(found.curve.eps.tolist()) == radii else None
 
 
 def proofs(
-    name: str, digit: Digit, settings: Settings, method: str, radii: Radii
+    name: str, digit: Digit, settings: ProofSettings, method: str, radii: Radii
 ) -> tuple[Proof, ...] | None:
     """What `tighter_bounds.grid` and `point` would compute, if it is shipped."""
-    view = _view(digit, settings)
-    return None if view is None else view.bounds.get((name, method, radii))
+    view = _view(digit)
+    asked = None if view is None or view.settings.proof != settings else view
+    return None if asked is None else asked.bounds.get((name, method, radii))
 
 
-def _view(digit: Digit, settings: Settings) -> View | None:
-    """The shipped view if it is about this question."""
+def _view(digit: Digit) -> View | None:
+    """The shipped view if it is about this digit."""
     files = [FOLDER / WORDS, FOLDER / ARRAYS, *sorted(checkpoint.MODELS.glob("*/*"))]
     view = None if digit.pixels else _load(tuple(map(_stamp, files)))
-    return view if view is not None and (view.index, view.settings) == (digit.index, settings) else None
+    return view if view is not None and view.index == digit.index else None
 
 
 def _stamp(file: Path) -> tuple[str, int]:

@@ -8,10 +8,12 @@ from dataclasses import replace
 import torch
 
 import core
-from core.certificates.methods import QUADRATIC
+from core.certificates.methods import QUADRATIC, Effort
+from core.certificates.noise_certificate import Guarantee
+from core.certificates.prove import prove
 from core.evaluation.curve import Proof, proofs_of
 from dashboard.addresses.digit import Digit, cached
-from dashboard.addresses.explorer import FAST, Settings
+from dashboard.addresses.explorer import FAST, ProofSettings
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
 from dashboard.shared.compute import ALPHA, DELTA, SAMPLE, model, question
@@ -43,7 +45,7 @@ def iterations(found: str, asked: str) -> int:
 
 @cached(256)
 def grid(
-    name: str, digit: Digit, settings: Settings, method: str, radii: tuple[float, ...], _show: Show
+    name: str, digit: Digit, settings: ProofSettings, method: str, radii: tuple[float, ...], _show: Show
 ) -> tuple[Proof, ...]:
     """What a fast method proves at each radius."""
     if (found := first_view.proofs(name, digit, settings, method, radii)) is not None:
@@ -52,15 +54,10 @@ def grid(
     x, noise = question(vae, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
-        certificate = core.certify(
-            vae,
-            x.expand(len(radii), -1, -1, -1),
-            noise,
-            eps=torch.tensor(radii, dtype=torch.float64, device="cpu"),
-            target=settings.target,
-            norm=settings.norm,
-            side=settings.side,
-            method=method,
+        threat = settings.threat(torch.tensor(radii, dtype=torch.float64, device="cpu"))
+        copies = x.expand(len(radii), -1, -1, -1)
+        certificate = prove(
+            *(vae, copies, noise, threat, Effort(method)),
             progress=lambda done, total: tell(Now(done / total, "whole range")),
         )
         return proofs_of(certificate)
@@ -70,7 +67,7 @@ def grid(
 
 @cached(2048)
 def point(
-    name: str, digit: Digit, settings: Settings, method: str, eps: float, _show: Show
+    name: str, digit: Digit, settings: ProofSettings, method: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
     """What each method up to this one proves at one radius; `_show` gets them as they arrive."""
     if (kept := first_view.proofs(name, digit, settings, method, (eps,))) is not None:
@@ -104,26 +101,16 @@ def point(
 
 @cached(256)
 def statement(
-    name: str, digit: Digit, settings: Settings, method: str, states: str, eps: float, _show: Show
+    name: str, digit: Digit, settings: ProofSettings, method: str, states: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
     """What is proved of the noise at large, by draws of its own."""
     vae = model(name)
     x, noise = question(vae, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
-        certificate = core.certify(
-            vae,
-            x,
-            noise,
-            eps=eps,
-            target=settings.target,
-            norm=settings.norm,
-            method=method,
-            states=states,
-            alpha=ALPHA,
-            delta=DELTA,
-            draws=SAMPLE,
-            seed=settings.seed,
+        guarantee = Guarantee(states, ALPHA, DELTA, SAMPLE, settings.seed)
+        certificate = prove(
+            *(vae, x, noise, settings.threat(eps), Effort(method), guarantee),
             progress=lambda done, total: tell(Now(done / total, f"draw {done:,} of {total:,}")),
         )
         return proofs_of(certificate)

@@ -60,7 +60,7 @@ def _certificate(card: Card, state: State, version: int) -> None:
     """What is proved of the noise at large as a file. Drawn again in the same run it needs another key."""
     proof = card.sampled
     assert proof is not None
-    make = partial(compute.claim, card.model, state.digit, state.settings, proof, states=state.states)
+    make = partial(compute.claim, card.model, state.digit, state.settings.proof, proof, states=state.states)
     st.download_button(
         text.certificate(state.states, card.name),
         make,

@@ -71,7 +71,7 @@ def test_numbers_are_those_of_the_explorer_and_share_its_cache(
         grid = comparison.asked.grid
         result = explorer.explore(entry.model, entry.digit, comparison.asked.settings, grid, quiet)
         proofs = tighter_bounds.grid(
-            entry.model, entry.digit, comparison.asked.settings, PROOF, grid, quiet
+            entry.model, entry.digit, comparison.asked.settings.proof, PROOF, grid, quiet
         )
         assert entry.curve.attained.tolist() == result.curve.attained.tolist()
         assert entry.curve.proofs == (*result.curve.proofs, *proofs)

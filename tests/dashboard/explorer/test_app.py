@@ -242,7 +242,7 @@ def test_what_is_proved_can_be_taken_away_and_verified(app: AppTest):
     result = compute.explore(NAMES[0], Digit(3), state.settings, (0.0, 0.01), lambda now: None)
     proof = result.curve.best(0.01)
     assert proof is not None
-    claim = read_claim(compute.claim(NAMES[0], Digit(3), state.settings, proof))
+    claim = read_claim(compute.claim(NAMES[0], Digit(3), state.settings.proof, proof))
     assert (claim.model, claim.eps, claim.draws) == (NAMES[0], 0.01, state.settings.draws)
     assert claim.statement.startswith(proof.statement)
     verdict = verify_claim(claim)

@@ -202,28 +202,28 @@ def proof(method: str, eps: float, lower: float) -> Proof:
 def test_the_best_of_what_was_seen_is_recalled(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(st, "session_state", {})
     digit, settings = Digit(0), Settings()
-    seen_proofs.remember("a", digit, settings, [proof("crown", 0.1, -5.0), proof("bab", 0.1, -2.0)])
+    seen_proofs.remember("a", digit, settings.proof, [proof("crown", 0.1, -5.0), proof("bab", 0.1, -2.0)])
     seen_proofs.remember(
-        "a", digit, replace(settings, steps=9), [proof("crown", 0.1, -7.0), proof("crown", 0.2, -9.0)]
+        "a", digit, replace(settings, steps=9).proof, [proof("crown", 0.1, -7.0), proof("crown", 0.2, -9.0)]
     )
-    best = seen_proofs.recall("a", digit, settings, METHODS[-1])
+    best = seen_proofs.recall("a", digit, settings.proof, METHODS[-1])
     assert {(p.method, p.eps): p.bound for p in best} == {
         ("crown", 0.1): -5.0,
         ("bab", 0.1): -2.0,
         ("crown", 0.2): -9.0,
     }
-    assert {p.method for p in seen_proofs.recall("a", digit, settings, "crown")} == {"crown"}
+    assert {p.method for p in seen_proofs.recall("a", digit, settings.proof, "crown")} == {"crown"}
     for other in (
         replace(settings, draws=5),
         replace(settings, seed=1),
         replace(settings, target="reconstruction"),
     ):
-        assert seen_proofs.recall("a", digit, other, "bab") == ()
-    assert seen_proofs.recall("a", Digit(1), settings, "bab") == ()
+        assert seen_proofs.recall("a", digit, other.proof, "bab") == ()
+    assert seen_proofs.recall("a", Digit(1), settings.proof, "bab") == ()
     for index in range(1, seen_proofs.MOST + 1):
-        seen_proofs.remember("a", Digit(index), settings, [proof("ibp", 0.1, -5.0)])
-    assert seen_proofs.recall("a", digit, settings, "bab") == ()
-    assert seen_proofs.recall("a", Digit(seen_proofs.MOST), settings, "bab") != ()
+        seen_proofs.remember("a", Digit(index), settings.proof, [proof("ibp", 0.1, -5.0)])
+    assert seen_proofs.recall("a", digit, settings.proof, "bab") == ()
+    assert seen_proofs.recall("a", Digit(seen_proofs.MOST), settings.proof, "bab") != ()
 
 
 def test_a_bound_at_a_larger_radius_counts_at_the_smaller_ones():

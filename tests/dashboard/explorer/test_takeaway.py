@@ -144,8 +144,8 @@ def test_the_page_offers_rows_and_what_is_proved_of_the_noise(app: AppTest):
 @pytest.mark.parametrize("states", ["expectation", "coverage"])
 def test_what_is_proved_of_the_noise_can_be_verified(states: str):
     digit = Digit(3)
-    proof = tighter_bounds.statement(NAMES[0], digit, STATE.settings, "ibp", states, 0.01, quiet)[0]
-    claim = read_claim(compute.claim(NAMES[0], digit, STATE.settings, proof, states))
+    proof = tighter_bounds.statement(NAMES[0], digit, STATE.settings.proof, "ibp", states, 0.01, quiet)[0]
+    claim = read_claim(compute.claim(NAMES[0], digit, STATE.settings.proof, proof, states))
     assert (claim.states, claim.sample, claim.draws, claim.seed) == (states, compute.SAMPLE, 0, 7)
     assert claim.statement.startswith(proof.statement)
     verdict = verify_claim(claim)
@@ -164,7 +164,7 @@ def test_an_image_of_ones_own_is_in_its_certificate():
         name = "mnist-mlp-robust-0.1"
         proof = compute.explore(name, digit, settings, (0.01,), lambda now: None).curve.best(0.01)
         assert proof is not None
-        st.session_state["file"] = compute.claim(name, digit, settings, proof)
+        st.session_state["file"] = compute.claim(name, digit, settings.proof, proof)
 
     app = AppTest.from_function(page, default_timeout=60)
     pixels = (1 - load_samples("mnist")[0][3]).numpy()

@@ -140,19 +140,19 @@ def test_a_proof_of_the_other_side_is_refused_and_not_recalled():
     upper = compute.explore(NAMES[0], Digit(3), UPPER, GRID, quiet).curve
     with pytest.raises(InputError, match="'upper' takes proofs of that side only"):
         upper.add(lower.proofs)
-    seen_proofs.remember(NAMES[0], Digit(3), UPPER, upper.proofs)
-    assert seen_proofs.recall(NAMES[0], Digit(3), replace(UPPER, side="lower"), "ibp") == ()
+    seen_proofs.remember(NAMES[0], Digit(3), UPPER.proof, upper.proofs)
+    assert seen_proofs.recall(NAMES[0], Digit(3), replace(UPPER, side="lower").proof, "ibp") == ()
     looser = replace(upper.proofs[0], bound=upper.proofs[0].bound + 1)
-    seen_proofs.remember(NAMES[0], Digit(3), UPPER, [looser])
-    assert looser not in seen_proofs.recall(NAMES[0], Digit(3), UPPER, "ibp")
+    seen_proofs.remember(NAMES[0], Digit(3), UPPER.proof, [looser])
+    assert looser not in seen_proofs.recall(NAMES[0], Digit(3), UPPER.proof, "ibp")
 
 
 def test_a_certificate_of_an_upper_bound_holds():
-    (*_, proof) = tighter_bounds.point(NAMES[0], Digit(3), UPPER, "crown", 0.02, quiet)
-    (wide,) = tighter_bounds.grid(NAMES[0], Digit(3), UPPER, "crown-ibp", (0.02,), quiet)
+    (*_, proof) = tighter_bounds.point(NAMES[0], Digit(3), UPPER.proof, "crown", 0.02, quiet)
+    (wide,) = tighter_bounds.grid(NAMES[0], Digit(3), UPPER.proof, "crown-ibp", (0.02,), quiet)
     assert (proof.side, proof.method) == ("upper", "crown")
     assert proof.bound <= wide.bound
-    claim = core.read_claim(compute.claim(NAMES[0], Digit(3), UPPER, proof))
+    claim = core.read_claim(compute.claim(NAMES[0], Digit(3), UPPER.proof, proof))
     assert claim.side == "upper"
     assert core.verify_claim(claim).holds
 

@@ -113,7 +113,7 @@ def test_a_certificate_of_ones_own_holds_its_image():
     shipped, mine, settings = Digit(7), Digit(0, DIGITS[7].tobytes()), Settings(steps=1)
     proof = compute.explore(NAMES[0], shipped, settings, (0.0, 0.01), lambda now: None).curve.best(0.0)
     assert proof is not None
-    one, other = (compute.claim(NAMES[0], digit, settings, proof) for digit in (shipped, mine))
+    one, other = (compute.claim(NAMES[0], digit, settings.proof, proof) for digit in (shipped, mine))
     assert read_claim(one) == read_claim(other)
 
 

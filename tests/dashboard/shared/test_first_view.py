@@ -78,12 +78,12 @@ def test_what_is_shipped_is_what_is_computed(monkeypatch: pytest.MonkeyPatch, tm
         assert kept.recon_image == pytest.approx(again.recon_image, abs=1e-4)
         for was, now in zip(kept.curve.proofs, again.curve.proofs, strict=True):
             assert same(was, now)
-        whole = tighter_bounds.grid(name, state.digit, state.settings, "crown-ibp", state.grid, quiet)
+        whole = tighter_bounds.grid(name, state.digit, state.settings.proof, "crown-ibp", state.grid, quiet)
         for was, now in zip(view.bounds[name, "crown-ibp", state.grid], whole, strict=True):
             assert same(was, now)
     points = [(name, radii[0]) for name, method, radii in view.bounds if method == "alpha-crown"]
     for name, eps in (points[0], points[-1]):
-        again = tighter_bounds.point(name, state.digit, state.settings, "alpha-crown", eps, quiet)
+        again = tighter_bounds.point(name, state.digit, state.settings.proof, "alpha-crown", eps, quiet)
         for was, now in zip(view.bounds[name, "alpha-crown", (eps,)], again, strict=True):
             assert same(was, now)
 
@@ -98,7 +98,7 @@ def test_no_shipped_bound_is_beaten_by_what_is_attained():
     state = default_state(core.list_models())
     view = first_view.read(first_view.FOLDER)
     for name, kept in view.results.items():
-        x, noise = compute.question(core.load_model(name), Digit(view.index), state.settings)
+        x, noise = compute.question(core.load_model(name), Digit(view.index), state.settings.proof)
         attacked = torch.from_numpy(kept.attacked)[:, None]
         scored = core.elbo(core.load_model(name), attacked, noise).total
         assert torch.allclose(scored, kept.curve.attained, atol=1e-3)
@@ -120,8 +120,8 @@ def test_another_question_is_not_answered(folder: Path):
     assert first_view.result(name, Digit(0), replace(settings, seed=1), grid) is None
     assert first_view.result(name, Digit(0), settings, grid[:-1]) is None
     assert first_view.result("mnist-conv-standard", Digit(0), settings, grid) is None
-    assert first_view.proofs(name, Digit(0), settings, "alpha-crown", (0.1,)) is not None
-    assert first_view.proofs(name, Digit(0), settings, "alpha-crown", (0.11,)) is None
+    assert first_view.proofs(name, Digit(0), settings.proof, "alpha-crown", (0.1,)) is not None
+    assert first_view.proofs(name, Digit(0), settings.proof, "alpha-crown", (0.11,)) is None
 
 
 @pytest.mark.usefixtures("real")

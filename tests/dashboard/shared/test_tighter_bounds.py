@@ -29,7 +29,7 @@ def certified(eps: float, method: str) -> Certificate:
 
 @pytest.mark.parametrize("method", FAST)
 def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
-    found = tighter_bounds.grid(NAMES[0], Digit(3), SETTINGS, method, (0.0, 0.05, 0.1), ignore)
+    found = tighter_bounds.grid(NAMES[0], Digit(3), SETTINGS.proof, method, (0.0, 0.05, 0.1), ignore)
     assert [(p.eps, p.method) for p in found] == [(0.0, method), (0.05, method), (0.1, method)]
     assert found[1].bound == pytest.approx(certified(0.05, method).lower.item())
 
@@ -37,7 +37,7 @@ def test_the_grid_is_what_core_proves_radius_by_radius(method: str):
 def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(tighter_bounds.ROUNDS, "bab", 10)
     seen: list[Now] = []
-    found = tighter_bounds.point(NAMES[0], Digit(3), SETTINGS, "bab", 0.05, seen.append)
+    found = tighter_bounds.point(NAMES[0], Digit(3), SETTINGS.proof, "bab", 0.05, seen.append)
     assert [p.method for p in found] == list(METHODS)
     # Which of them a visitor sees depends on how fast they come: each time what is in, in order.
     assert seen
@@ -53,9 +53,12 @@ def test_a_point_has_the_bound_of_every_method_on_the_way(monkeypatch: pytest.Mo
 
 
 def test_the_second_time_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch):
-    first = tighter_bounds.point(NAMES[0], Digit(3), SETTINGS, "crown", 0.05, ignore)
+    first = tighter_bounds.point(NAMES[0], Digit(3), SETTINGS.proof, "crown", 0.05, ignore)
     monkeypatch.delattr(core, "refine")
-    assert tighter_bounds.point(NAMES[0], Digit(3), SETTINGS, "crown", 0.05, ignore) == first
+    assert tighter_bounds.point(NAMES[0], Digit(3), SETTINGS.proof, "crown", 0.05, ignore) == first
+    # Another attack asks for no other proof.
+    other = replace(SETTINGS, attack="apgd", steps=9, restarts=2)
+    assert tighter_bounds.point(NAMES[0], Digit(3), other.proof, "crown", 0.05, ignore) == first
 
 
 @pytest.mark.parametrize("states", STATES[1:])
@@ -66,15 +69,15 @@ def test_a_statement_on_the_noise_is_by_one_method_fixed_beforehand(method: str,
     assert used == "ibp" or method != "ibp"
     if method in FAST or states == "coverage":
         return
-    (found,) = tighter_bounds.statement(NAMES[0], Digit(3), SETTINGS, used, states, 0.05, ignore)
+    (found,) = tighter_bounds.statement(NAMES[0], Digit(3), SETTINGS.proof, used, states, 0.05, ignore)
     assert found.method == used
     assert "99 %" in found.statement
     assert torch.isfinite(torch.tensor(found.bound))
 
 
 def test_the_seed_is_that_of_the_page():
-    ask = (Digit(3), SETTINGS, "ibp", "coverage", 0.05, ignore)
+    ask = (Digit(3), SETTINGS.proof, "ibp", "coverage", 0.05, ignore)
     (first,) = tighter_bounds.statement(NAMES[0], *ask)
-    (other,) = tighter_bounds.statement(NAMES[0], ask[0], replace(SETTINGS, seed=1), *ask[2:])
+    (other,) = tighter_bounds.statement(NAMES[0], ask[0], replace(SETTINGS, seed=1).proof, *ask[2:])
     assert first.bound != other.bound
     assert first.bound == pytest.approx(other.bound, abs=50)
