@@ -177,7 +177,7 @@ def _seen(layer: Layer) -> Seen:
 
 def _key(name: LayerName, kind: str) -> str:
     """ "encoder 1 Linear" -> "encoder-1"; what every model has is called by its kind."""
-    return f"{name.part}-{name.index}" if kind in ("affine", "relu") else kind
+    return f"{name.part}-{name.place}" if kind in ("affine", "relu") else kind
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

@@ -24,20 +24,20 @@ class LayerName(str):
 
     part       "encoder" or "decoder"; what is no layer's output is called by its part alone: "input", "mu",
                "logvar", "z", "pixels".
-    index, op  place in the network and class of the layer whose output it is, if it is one's.
+    place, op  where in the network the layer is whose output it is, and its class, if it is one's.
     """
 
     part: str
-    index: int | None
+    place: int | None
     op: str
 
-    def __new__(cls, part: str, index: int | None = None, op: str = "") -> LayerName:
-        name = super().__new__(cls, part if index is None else f"{part} {index} {op}")
-        name.part, name.index, name.op = part, index, op
+    def __new__(cls, part: str, place: int | None = None, op: str = "") -> LayerName:
+        name = super().__new__(cls, part if place is None else f"{part} {place} {op}")
+        name.part, name.place, name.op = part, place, op
         return name
 
     def __getnewargs__(self) -> tuple[str, int | None, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self.part, self.index, self.op  # for copies
+        return self.part, self.place, self.op  # for copies
 
     @property
     def per_draw(self) -> bool:
