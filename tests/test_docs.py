@@ -70,6 +70,19 @@ def test_how_tight_is_what_was_measured() -> None:
     assert quoted == set(found)
 
 
+def test_the_grid_is_what_was_measured() -> None:
+    with (TABLES / "grid.csv").open(newline="", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file))
+    upward = sum(int(cell["attacked"]) for cell in cells if cell["side"] == "upper")
+    refused = sum(int(cell["refused"]) > 0 for cell in cells)
+    comparisons = sum(int(cell["comparisons"]) for cell in cells)
+    text = " ".join((ROOT / "docs" / "certificates.md").read_text(encoding="utf-8").split())
+    assert f"{comparisons:,} comparisons in {len(cells)} cells, {upward:,} of them of upper" in text
+    assert f"{refused} of the cells have no proof" in text
+    assert sum(int(cell["violations"]) for cell in cells) == 0
+    assert min(float(cell["closest"]) for cell in cells) >= 0
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_commands_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
