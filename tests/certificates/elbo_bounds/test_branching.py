@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import torch
 
 import core
@@ -11,6 +12,8 @@ from core.certificates.elbo_bounds.alpha import default_slopes
 from core.certificates.elbo_bounds.branching import Branching
 from tests.certificates.semidefinite.test_sdp_tightening import question
 from tests.conftest import make_images, make_vae
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_round_is_a_bound_and_none_is_worse() -> None:
