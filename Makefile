@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: run test lint browser clean
+.PHONY: run test test-fast lint browser clean
 
 run: .venv/run.stamp
 	@echo "Starting on http://localhost:$(PORT) (Ctrl-C stops it)"
@@ -11,6 +11,12 @@ run: .venv/run.stamp
 
 test: .venv/dev.stamp browser
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
+
+# The loop at work, under 90 s on two cores: core without what is marked slow (trainings and evaluations in several
+# processes, the grid of cells, the dearest proofs and attacks), without the dashboard and the browser.
+test-fast: .venv/dev.stamp
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder -m "not slow" \
+		--ignore=tests/browser --ignore=tests/dashboard
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

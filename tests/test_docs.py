@@ -29,6 +29,7 @@ def tables(page: str) -> list[list[str]]:
     return [table for table in found if table]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--picture"]], ids=["models", "picture"])
 def test_tables_are_what_their_command_prints(options: list[str]) -> None:
     command = [sys.executable, "-m", "benchmarks.table", *options]

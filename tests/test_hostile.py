@@ -17,6 +17,8 @@ from benchmarks.hostile.cases import CRASHED, REFUSED, TAKEN, Case, Outcome, han
 from benchmarks.hostile.watch import Watch
 from core.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 KINDS = (
     *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "results")),
     *("model name", "model folder"),

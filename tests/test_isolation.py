@@ -224,6 +224,7 @@ def test_in_every_state_every_answer_is_the_same(
     compare(found, usual[quick])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "states",
     [
@@ -266,6 +267,7 @@ def generators() -> list[object]:
     return [torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()]
 
 
+@pytest.mark.slow
 def test_nothing_is_drawn_from_the_generators_of_the_caller(
     model: str, mnist: Path, tmp_path: Path
 ) -> None:
@@ -309,6 +311,7 @@ def test_the_caller_finds_everything_as_it_was(state: str) -> None:
     assert switches() == usual
 
 
+@pytest.mark.slow
 def test_tensors_and_models_of_inference_mode_are_as_good_as_others() -> None:
     usual = make_vae()
     x, noise = make_images(usual, count=1), core.sample_noise(usual)

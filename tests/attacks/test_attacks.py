@@ -14,6 +14,7 @@ from core.attacks.gradient import cosine_step
 from core.attacks.objective import Evaluation, Objective
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
+from tests.covering import covering
 
 TARGETS = ("likelihood", "reconstruction")
 methods = pytest.mark.parametrize("method", ATTACKS)
@@ -37,10 +38,10 @@ def random_search(vae: VAE, x: Tensor, noise: Tensor, eps: float, target: str, e
     return best
 
 
-@direct
-@targets
-@pytest.mark.parametrize("arch", ["mlp", "conv"])
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize(
+    ("method", "target", "arch", "likelihood"),
+    covering(2, DIRECT, TARGETS, ["mlp", "conv"], ["bernoulli", "gaussian"]),
+)
 def test_beats_random_search_by_far(method: str, target: str, arch: str, likelihood: str) -> None:
     vae = make_vae(arch, likelihood, scale=2.0, sigma=0.5)
     x, noise, eps = make_images(vae, 4), core.sample_noise(vae, 2), 0.05

@@ -5,26 +5,32 @@ from __future__ import annotations
 import csv
 import re
 import struct
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
+from core.command_line.cli import main
 from dashboard.shared.text import nats, proved_nats
+from tests.browser.conftest import new_page
 
-ROOT = Path(__file__).resolve().parents[2]
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 SVG = "{http://www.w3.org/2000/svg}"
 QUERY = "steps=5&draws=1&method=crown-ibp&states=coverage&index=3&eps=0.05"
 NAMES = ("Standard MLP", "Robust MLP (eps 0.1)")
 
 
-def visit(page: Page, address: str) -> None:
-    page.goto(f"{address}/?{QUERY}")
-    expect(page.get_by_text("All proofs are in, up to CROWN-IBP.")).to_be_visible()
-    page.wait_for_selector(IDLE)
+@pytest.fixture(scope="module")
+def opened(browser: Browser, server: str) -> Iterator[Page]:
+    """A page with something to take away, which stays as it is."""
+    with new_page(browser) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(f"{server}/?{QUERY}")
+        expect(page.get_by_text("All proofs are in, up to CROWN-IBP.")).to_be_visible()
+        page.wait_for_selector(IDLE)
+        yield page
 
 
 def take(page: Page, button: str, folder: Path) -> Path:
@@ -36,17 +42,16 @@ def take(page: Page, button: str, folder: Path) -> Path:
     return path
 
 
-def test_the_figure_is_a_picture_that_stands_alone(page: Page, server: str, tmp_path: Path):
-    visit(page, server)
-    png = take(page, "Figure (PNG)", tmp_path)
+def test_the_figure_is_a_picture_that_stands_alone(opened: Page, tmp_path: Path):
+    png = take(opened, "Figure (PNG)", tmp_path)
     head = png.read_bytes()[:24]
     assert png.name == "elbo-3-eps-0.05.png"
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", head[16:24])
     assert width > 2000
     assert height > 1200
-    expect(page.get_by_text("Saved as elbo-3-eps-0.05.png")).to_be_visible()
-    svg = ElementTree.parse(take(page, "Figure (SVG)", tmp_path)).getroot()
+    expect(opened.get_by_text("Saved as elbo-3-eps-0.05.png")).to_be_visible()
+    svg = ElementTree.parse(take(opened, "Figure (SVG)", tmp_path)).getroot()
     assert svg.tag == f"{SVG}svg"
     said = " ".join("".join(part.itertext()) for part in svg.iter(f"{SVG}text"))
     for part in (*NAMES, "test image 3, a 0", "Likelihood of the attacked image", "clean −", "ELBO (nats)"):
@@ -58,11 +63,10 @@ def test_the_figure_is_a_picture_that_stands_alone(page: Page, server: str, tmp_
     assert "data:font/woff2" in ElementTree.tostring(svg, encoding="unicode")
 
 
-def test_the_rows_are_what_is_on_the_screen(page: Page, server: str, tmp_path: Path):
-    visit(page, server)
-    with take(page, "Rows (CSV)", tmp_path).open(newline="", encoding="utf-8") as file:
+def test_the_rows_are_what_is_on_the_screen(opened: Page, tmp_path: Path):
+    with take(opened, "Rows (CSV)", tmp_path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    shown = page.get_by_test_id("number").all_inner_texts()
+    shown = opened.get_by_test_id("number").all_inner_texts()
     here = [row for row in rows if row["eps"] == "0.05" and row["states"] == "draws"]
     assert [row["model"] for row in here] == ["mnist-mlp-standard", "mnist-mlp-robust-0.1"]
     for row, (clean, attained, proved, gap) in zip(here, (shown[:4], shown[4:]), strict=True):
@@ -79,31 +83,28 @@ def test_the_rows_are_what_is_on_the_screen(page: Page, server: str, tmp_path: P
     assert sum(row["states"] == "coverage" for row in rows) == 2
 
 
-def test_what_is_downloaded_is_verified(page: Page, server: str, tmp_path: Path):
-    visit(page, server)
-    draws = take(page, "Certificate (JSON)", tmp_path)
-    coverage = take(page, f"Coverage of a fresh draw, {NAMES[1]} (JSON)", tmp_path)
+def test_what_is_downloaded_is_verified(opened: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    draws = take(opened, "Certificate (JSON)", tmp_path)
+    coverage = take(opened, f"Coverage of a fresh draw, {NAMES[1]} (JSON)", tmp_path)
     for path, said in (
         (draws, "as a mean over these 1 noise draws"),
         (coverage, "over a fresh noise draw"),
     ):
-        command = [sys.executable, "-m", "core", "verify", str(path)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert done.stdout.startswith("Holds.")
-        assert said in done.stdout
+        status, printed = main(["verify", str(path)]), capsys.readouterr()
+        assert status == 0, printed
+        assert printed.out.startswith("Holds.")
+        assert said in printed.out
 
 
-def test_the_link_opens_the_same_page(page: Page, server: str):
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    visit(page, server)
-    field = page.get_by_role("textbox", name="Link to this page as it stands")
+def test_the_link_opens_the_same_page(opened: Page, page: Page, server: str):
+    field = opened.get_by_role("textbox", name="Link to this page as it stands")
     link = field.input_value()
     assert link.startswith(f"{server}/?")
-    page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == link
-    shown = page.get_by_test_id("number").all_inner_texts()
+    opened.bring_to_front()
+    opened.get_by_role("button", name="Copy link").click()
+    expect(opened.get_by_text("Copied.")).to_be_visible()
+    assert opened.evaluate("navigator.clipboard.readText()") == link
+    shown = opened.get_by_test_id("number").all_inner_texts()
     page.goto(link)
     expect(page.get_by_text(re.compile("All proofs are in"))).to_be_visible()
     page.wait_for_selector(IDLE)

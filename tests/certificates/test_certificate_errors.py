@@ -15,6 +15,7 @@ from core.certificates.methods import METHODS
 from core.errors import InputError, UnsupportedLayerError
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
+from tests.covering import covering
 
 STATES = ("draws", "expectation", "coverage")
 # What states can be proved by which method.
@@ -86,9 +87,9 @@ def test_radius_0_in_both_norms_is_the_image_itself(method: str, side: str, vae:
         torch.testing.assert_close(proved.bound, clean, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("side", ["lower", "upper"])
+@pytest.mark.parametrize(
+    ("method", "norm", "side"), covering(3, METHODS, ["linf", "l2"], ["lower", "upper"])
+)
 def test_a_ball_that_is_the_whole_box_holds_every_image(method: str, norm: str, side: str) -> None:
     # Two images in the whole pixel box have the same ball: each is bounded by what is proved of the other.
     vae = make_vae(scale=0.5)
@@ -117,9 +118,9 @@ def check_vacuous(proved: Certificate) -> None:
     assert proved.statement().startswith("Nothing is proved")
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("scale", [30.0, 1e15, 1e38])
+@pytest.mark.parametrize(
+    ("method", "norm", "scale"), covering(3, METHODS, ["linf", "l2"], [30.0, 1e15, 1e38])
+)
 def test_hopeless_bounds_are_vacuous_and_never_nan(method: str, norm: str, scale: float) -> None:
     vae = make_vae(scale=scale)
     x, noise = make_images(vae, 1), core.sample_noise(vae, 1)

@@ -33,6 +33,7 @@ def corner_points(x: Tensor, eps: float, count: int, seed: int) -> list[Tensor]:
     return [(x + eps * sign).clamp(0, 1) for sign in [*signs, torch.ones_like(x), -torch.ones_like(x)]]
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(
     vae=models,

@@ -97,6 +97,7 @@ CELLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize(("kind", "method"), COVERED)
 def test_what_is_proved_is_accepted_and_a_little_more_is_not(
@@ -124,6 +125,7 @@ def test_other_radii_and_long_rows_of_noise(question: dict[str, Any], tmp_path: 
     assert said(proved("wide", **question)[0], tmp_path) == HOLDS
 
 
+@pytest.mark.slow
 def test_all_shipped_models_are_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert len(list_models()) >= 16

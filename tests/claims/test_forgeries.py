@@ -15,6 +15,8 @@ from benchmarks import claims
 from core.claims.claim import read_claim
 from dashboard.shared import compute, tighter_bounds
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -19,9 +19,11 @@ from core.command_line import cli
 from core.command_line.cli import main
 from core.data.samples import load_image
 from core.evaluation.evaluate import Summary
+from core.evaluation.suite import SUITES
 from core.vae.checkpoint import load_config, save_model
 from tests.conftest import make_vae
 from tests.data.mnist_files import TEST, write_mnist
+from tests.evaluation.suite.small import SMALL
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +50,9 @@ def test_help(command: tuple[str, ...], capsys: Capture) -> None:
     assert "SUPPRESS" not in out
 
 
-def test_another_data_set_is_one_option_away(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_another_data_set_is_one_option_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SUITES, "paper", SMALL)  # ten seconds otherwise
     data, out, rows = write_mnist(tmp_path / "data", "FashionMNIST"), tmp_path / "model", tmp_path / "rows"
     choice = ["--dataset", "fashion-mnist", "--data", str(data)]
     training = ["--widths", "8", "6", "--latent", "2", "--eps", "0.1", "--epochs", "1", "--batch", "32"]
@@ -206,6 +210,7 @@ def test_ctrl_c(model: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) ->
     assert capsys.readouterr().err == "Stopped.\n"
 
 
+@pytest.mark.slow
 def test_as_a_process(model: str) -> None:
     def run(*argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -18,6 +18,7 @@ from tests.conftest import make_images, make_vae
 GRID = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
 
 
+@pytest.mark.slow
 @given(
     seed=some.integers(0, 50),
     share=some.floats(0.0, 1.2),
@@ -26,18 +27,21 @@ GRID = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
     norm=some.sampled_from(["linf", "l2"]),
 )
 def test_what_is_certified_no_attack_breaks(seed: int, share: float, scale: float, target: str, norm: str):
-    vae = make_vae(seed=seed, scale=scale)
+    vae = make_vae(size=16, seed=seed, scale=scale)
     x, noise = make_images(vae, 3, seed), core.sample_noise(vae, 2, seed)
     clean = core.elbo(vae, x, noise).total
     worst = core.attack(vae, x, noise, eps=GRID[-1], steps=5, target=target, norm=norm).elbo
     # Anywhere from below what an attack reaches to above what is clean.
     threshold = (clean + share * (worst - clean)).mean().item()
     found = find_verdicts(vae, x, noise, GRID, threshold=threshold, steps=3, target=target, norm=norm)
-    for i, finding in enumerate(found):
-        safe = [eps for eps in GRID if finding.at(eps) == CERTIFIED]
-        for eps in safe:
-            attacked = core.attack(vae, x[i : i + 1], noise, eps=eps, steps=10, target=target, norm=norm)
-            assert attacked.elbo.item() >= threshold
+    safe_of = [[eps for eps in GRID if finding.at(eps) == CERTIFIED] for finding in found]
+    pairs = [(i, eps) for i, safe in enumerate(safe_of) for eps in safe]
+    if pairs:  # all at once is a tenth of the time
+        rows, radii = (list(part) for part in zip(*pairs, strict=True))
+        given = {"eps": torch.tensor(radii, dtype=torch.float64), "target": target, "norm": norm}
+        attacked = core.attack(vae, x[rows], noise, steps=10, **given)
+        assert bool((attacked.elbo >= threshold).all())
+    for i, (finding, safe) in enumerate(zip(found, safe_of, strict=True)):
         certified, broken = finding.verdict.certified, finding.verdict.broken
         assert certified is None or broken is None or certified < broken
         assert (certified is None) == (not safe)
@@ -54,9 +58,10 @@ def test_what_is_certified_no_attack_breaks(seed: int, share: float, scale: floa
         assert (finding.verdict.broken == 0) == (finding.clean < threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_the_radii_are_those_of_the_whole_grid(count: int):
-    vae, grid = make_vae(scale=2.0), GRID[:count]
+    vae, grid = make_vae(size=16, scale=2.0), GRID[:count]
     x, noise = make_images(vae, 4), core.sample_noise(vae, 2, 0)
     lower = torch.stack([core.certify(vae, x, noise, eps=e, method="crown-ibp").lower for e in grid])
     found = torch.stack([core.attack(vae, x, noise, eps=e, steps=5).elbo for e in grid])

@@ -19,6 +19,7 @@ def question(seed: int = 0):
     return vae, make_images(vae, 1, seed), core.sample_noise(vae, 3, seed)
 
 
+@pytest.mark.slow
 @given(some.integers(0, 5), EPS)
 def test_the_worst_pixel_is_attained_and_none_is_worse(seed: int, eps: float):
     vae, x, noise = question(seed)
@@ -71,6 +72,7 @@ def test_a_clamp_in_the_graph_holds_pixels_on_the_edge_fast(seed: int, eps: floa
         assert core.elbo(vae, path.point, noise).total.item() == pytest.approx(path.values.min().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist-mlp-standard", "mnist-mlp-robust-0.1"])
 def test_on_digits_the_clamp_hides_most_of_what_there_is(name: str):
     vae, (images, _) = core.load_model(name), core.load_samples("mnist")

@@ -151,6 +151,7 @@ def test_terms_that_cancel_in_some_orders_only(
     assert ours["ibp"][0] > -torch.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_float32_absorbs_and_float64_does_not(target: str, likelihood: str) -> None:
@@ -162,6 +163,7 @@ def test_what_float32_absorbs_and_float64_does_not(target: str, likelihood: str)
     assert beaten(proved(question, "float32", target), torch.cat([deployed, scored])) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("small", ["weight", "pixel"])
@@ -209,6 +211,7 @@ def thin(side: str, norm: str, likelihood: str) -> Question:
     return Question(vae, x, eps, [ball.project(corner)], norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("side", SIDES)

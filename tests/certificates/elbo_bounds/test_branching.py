@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 import torch
 
 import core
@@ -13,6 +14,8 @@ from core.certificates.elbo_bounds.branching import Branching, join_images, take
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from tests.certificates.semidefinite.test_sdp_tightening import question
 from tests.conftest import make_images, make_vae
+
+pytestmark = pytest.mark.slow
 
 DRAWS = 3
 

@@ -18,7 +18,7 @@ class Odd(nn.ReLU):
 
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_fresh_draws_keep_the_coverage_bound_at_attacked_points(target: str) -> None:
-    vae = make_vae("mlp", latent=8, scale=2.0)
+    vae = make_vae("mlp", size=16, latent=8, scale=2.0)
     x, ball, t = balls(vae, 0.05, target)
     lower = coverage(vae, ball, t)
     found = core.attack(vae, x, core.sample_noise(vae, 64, 5), eps=0.05, target=target, steps=20)
@@ -27,8 +27,9 @@ def test_fresh_draws_keep_the_coverage_bound_at_attacked_points(target: str) -> 
     assert ((recon - kl < lower).double().mean(0) <= 0.05).all()
 
 
+@pytest.mark.slow
 def test_coverage_of_a_single_image_is_nearly_exact() -> None:
-    vae = as_double(make_vae("mlp", latent=8, scale=2.0))
+    vae = as_double(make_vae("mlp", size=16, latent=8, scale=2.0))
     x, ball, t = balls(vae, 0.0)
     recon, kl = per_draw(vae, x.double(), fresh(vae, 50_000))
     left = (recon - kl < coverage(vae, ball, t)).double().mean(0)

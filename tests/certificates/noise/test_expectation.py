@@ -18,10 +18,11 @@ from tests.certificates.noise.noise_bounds import KINDS, balls, bound, coverage,
 from tests.conftest import make_images, make_vae
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_below_the_expectation_at_attacked_points(arch: str, likelihood: str, target: str) -> None:
-    vae = make_vae(arch, likelihood, scale=1.5)
+    vae = make_vae(arch, likelihood, size=16, scale=1.5)
     x, ball, t = balls(vae, 0.05, target)
     lower = bound(vae, ball, t)
     assert lower.isfinite().all()
@@ -31,9 +32,10 @@ def test_below_the_expectation_at_attacked_points(arch: str, likelihood: str, ta
         assert (lower <= core.elbo(vae, point, core.sample_noise(vae, 10_000, 6), scored).total).all()
 
 
+@pytest.mark.slow
 def test_close_to_the_expectation_of_a_single_image() -> None:
     # eps = 0: nothing is lost to the ball, what is left is sampling and truncation.
-    vae = make_vae()
+    vae = make_vae(size=16)
     x, ball, t = balls(vae, 0.0)
     value = core.elbo(vae, x, core.sample_noise(vae, 50_000, 6)).total
     spread = per_draw(as_double(vae), x.double(), fresh(vae, 5000))[0].std(0)
@@ -42,6 +44,7 @@ def test_close_to_the_expectation_of_a_single_image() -> None:
     assert (lower >= value - 0.6).all()
 
 
+@pytest.mark.slow
 def test_a_shipped_model() -> None:
     vae = core.load_model("mnist-mlp-robust-0.1")
     x = core.load_samples("mnist")[0][:2]
@@ -67,7 +70,7 @@ def test_truncation_and_kl_are_paid_in_full(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_draws_and_more_risk_tighten() -> None:
-    vae = make_vae(scale=1.5)
+    vae = make_vae(size=16, scale=1.5)
     _, ball, t = balls(vae, 0.05)
     by_draws = [bound(vae, ball, t, draws=n) for n in (20, 500, 20_000)]
     assert (by_draws[0] < by_draws[1]).all()
@@ -108,11 +111,12 @@ def test_nothing_is_proved_where_the_network_overflows() -> None:
     assert (coverage(vae, ball, t, draws=90, arithmetic=ARITHMETICS["float32"]) == -torch.inf).all()
 
 
+@pytest.mark.slow
 def test_a_tighter_bound_of_few_draws_is_used() -> None:
-    vae = as_double(make_vae())
+    vae = as_double(make_vae(size=16))
     x, ball, t = balls(vae, 0.0)
     _, kl = per_draw(vae, x.double(), fresh(vae, 1))
-    value = core.elbo(make_vae(), x, core.sample_noise(vae, 20_000, 6)).total
+    value = core.elbo(make_vae(size=16), x, core.sample_noise(vae, 20_000, 6)).total
     loose = bound(vae, ball, t, kl=kl + 30, draws=20_000)
     refined = bound(vae, ball, t, kl=kl + 30, draws=20_000, refine=exact(vae, x.double()), refine_draws=400)
     assert (loose < value - 30).all()
@@ -120,12 +124,13 @@ def test_a_tighter_bound_of_few_draws_is_used() -> None:
     assert (refined >= value - 1).all()
 
 
+@pytest.mark.slow
 def test_bounds_on_runs_of_draws_are_compared_with_runs() -> None:
-    vae = as_double(make_vae())
+    vae = as_double(make_vae(size=16))
     x, ball, t = balls(vae, 0.0)
     single = exact(vae, x.double())
     _, kl = per_draw(vae, x.double(), fresh(vae, 1))
-    value = core.elbo(make_vae(), x, core.sample_noise(vae, 20_000, 6)).total
+    value = core.elbo(make_vae(size=16), x, core.sample_noise(vae, 20_000, 6)).total
 
     def runs(noise: Tensor) -> Tensor:
         return single(noise).unflatten(0, (-1, 4)).mean(1)

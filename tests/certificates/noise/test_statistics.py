@@ -50,6 +50,7 @@ DISTRIBUTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_means_are_missed_as_rarely_as_promised(name: str) -> None:
     sample, mean = DISTRIBUTIONS[name]

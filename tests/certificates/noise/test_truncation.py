@@ -99,6 +99,7 @@ def test_growth_where_absolute_weights_lose_nothing(likelihood: str, weight: flo
         assert r > 1 or (recon <= -boxes.growth / 16).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
 def test_truncation_dominates_importance_sampling(arch: str, likelihood: str) -> None:
     vae = as_double(make_vae(arch, likelihood, scale=3.0))

@@ -50,7 +50,7 @@ class Setting:
         seed: int = 0,
         posterior: float = 1.0,
     ) -> None:
-        self.vae = make_vae(arch, likelihood, seed=seed, scale=1.5)
+        self.vae = make_vae(arch, likelihood, size=16, seed=seed, scale=1.5)
         last = self.vae.encoder[-1]
         assert isinstance(last, nn.Linear)
         last.weight.mul_(posterior)
@@ -246,6 +246,7 @@ def test_the_separable_bound_is_exact_for_a_diagonal() -> None:
     torch.testing.assert_close(none.lowest(large, point), exact)
 
 
+@pytest.mark.slow
 @models
 @pytest.mark.parametrize("eps", [1e-6, 0.03, 0.3])
 def test_what_is_proved_holds_whatever_the_choices(
@@ -282,6 +283,7 @@ def test_float32_costs_a_margin() -> None:
     assert wide.prove()[1] > 1e3 * tight.prove()[1]
 
 
+@pytest.mark.slow
 def test_far_tighter_than_linear_bounds_on_a_standard_model() -> None:
     vae = core.load_model("mnist-mlp-standard")
     x, noise = core.load_samples("mnist")[0][:1], core.sample_noise(vae, 2)

@@ -68,6 +68,7 @@ def extreme_points(problem: Question, count: int) -> Tensor:
     return torch.cat([torch.where(slope > 0, box.upper, box.lower), inside, corners])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "eps", "scale"),
     [
@@ -78,7 +79,7 @@ def extreme_points(problem: Question, count: int) -> Tensor:
     ],
 )
 def test_layers_stay_inside_every_bound_on_the_way(arch: str, eps: float, scale: float) -> None:
-    vae = make_vae(arch, scale=scale)
+    vae = make_vae(arch, size=16, scale=scale)
     problem = question(vae, make_images(vae, 1), eps)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
@@ -110,6 +111,7 @@ def test_three_hidden_layers() -> None:
     assert bounds.encoder[-1].width.sum() < start.encoder[-1].width.sum()
 
 
+@pytest.mark.slow
 def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
     vae = core.load_model("mnist-mlp-standard")
     problem = question(vae, core.load_samples("mnist")[0][:1], 0.01)
@@ -123,6 +125,7 @@ def test_shipped_models_gain_a_quarter_of_the_posterior() -> None:
     assert outside(problem, last, problem.vae, extreme_points(problem, 100)) <= 0
 
 
+@pytest.mark.slow
 def test_the_second_decoder_layer_gains_from_what_lies_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     vae = make_vae(widths=(14, 12), scale=1.5)
     problem = question(vae, make_images(vae, 1), 0.3)

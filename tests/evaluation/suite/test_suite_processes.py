@@ -17,6 +17,8 @@ import pytest
 from core.errors import WorkerError
 from tests.evaluation.suite.small import contents, run_small
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 LOG = Path("log") / "rank-0.jsonl"
 Start = Callable[..., "subprocess.Popen[str]"]
