@@ -27,17 +27,7 @@ from core.vae.config import LIKELIHOODS as KNOWN_LIKELIHOODS
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS as KNOWN_TARGETS
 
-pytestmark = pytest.mark.slow
-
 NAMES = list(NETWORKS)
-
-
-@pytest.fixture(autouse=True)
-def small_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most networks get images of 16 by 16, which take half the time; a few keep digits and colours."""
-    monkeypatch.setattr("core.vae.config.SIZES", (16, 28, 32))
-    for name in set(NAMES) - {"one unit", "large", "conv, one unit", "colour"}:
-        monkeypatch.setitem(NETWORKS, name, NETWORKS[name]._replace(size=16))
 
 
 def fast(network: str) -> Iterator[Question]:
