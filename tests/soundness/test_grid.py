@@ -27,6 +27,8 @@ from core.vae.config import LIKELIHOODS as KNOWN_LIKELIHOODS
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS as KNOWN_TARGETS
 
+pytestmark = pytest.mark.slow
+
 NAMES = list(NETWORKS)
 
 
