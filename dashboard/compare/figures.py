@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 from dashboard.compare.compute import Entry
 from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, coloured, wrapped
-from dashboard.shared.figures import GREY, Line, cursor_note, faint, hover, leaves, line_of
+from dashboard.shared.figures import GREY, Line, cursor_note, faint, hover, leaves
+from dashboard.shared.lines import line_of
 from dashboard.shared.text import nats
 
 _MARKS = 0.05

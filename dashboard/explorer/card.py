@@ -17,6 +17,7 @@ from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show
 from dashboard.shared import compute, figures, text
+from dashboard.shared.lines import line_of
 from dashboard.shared.result import Result
 
 # Proofs from the cache arrive at once: they are not drawn one by one.
@@ -138,7 +139,7 @@ class Card:
 
     @property
     def line(self) -> figures.Line:
-        known = figures.line_of(self.curve, self.name, self._colour, self.threshold, methods=True)
+        known = line_of(self.curve, self.name, self._colour, self.threshold, methods=True)
         if (proof := self.sampled) is None:
             return known
         said = text.STATES_LABELS[self._state.states].lower()

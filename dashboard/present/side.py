@@ -12,6 +12,7 @@ from dashboard.present.text import DRAWS
 from dashboard.shared import figures, images, large_type, text
 from dashboard.shared.compute import Result
 from dashboard.shared.display_size import ROOM
+from dashboard.shared.lines import line_of
 from dashboard.shared.text import METHOD_NAMES, nats, proved_nats, signed
 
 
@@ -48,7 +49,7 @@ class Side:
     @property
     def line(self) -> figures.Line:
         """Which method gave which bound is for the explorer: here the best of them is enough."""
-        return figures.line_of(self.curve, self.name, self.colour, self.threshold)
+        return line_of(self.curve, self.name, self.colour, self.threshold)
 
 
 def _pictures(result: Result, i: int) -> None:
