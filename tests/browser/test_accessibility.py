@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import new_page
 from tests.vision import contrast
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -100,8 +102,16 @@ FOCUSED = """() => {
 RING = "place => { const s = getComputedStyle(place); return s.outline + s.boxShadow + s.borderColor; }"
 
 
-def test_the_keyboard_reaches_everything_in_order(page: Page, server: str):
-    visit(page, f"{server}{PAGES['explorer']}")
+@pytest.fixture(scope="module")
+def explorer(browser: Browser, server: str) -> Iterator[Page]:
+    """The explorer, on which the keyboard goes from place to place and changes nothing."""
+    with new_page(browser) as page:
+        visit(page, f"{server}{PAGES['explorer']}")
+        yield page
+
+
+def test_the_keyboard_reaches_everything_in_order(explorer: Page):
+    page = explorer
     reached: list[str] = []
     for _ in range(90):
         page.keyboard.press("Tab")
@@ -123,8 +133,8 @@ def test_the_keyboard_reaches_everything_in_order(page: Page, server: str):
     assert places == sorted(places, key=lambda place: place or 0), list(zip(order, places, strict=True))
 
 
-def test_focus_can_be_seen(page: Page, server: str):
-    visit(page, f"{server}{PAGES['explorer']}")
+def test_focus_can_be_seen(explorer: Page):
+    page = explorer
     for button in ("Next 7", "Figure (PNG)", "Rows (CSV)", "Copy link"):
         place = page.get_by_role("button", name=button)
         before = place.evaluate(RING)

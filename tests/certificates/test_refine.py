@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_a_time_budget_ends_with_a_bound(method: str) -> None:
         assert len(calls) < 2_000, "it goes on"
 
     calls: list[int] = []
-    asked = {"eps": 0.03, "method": method, "iterations": 100_000}
+    asked: dict[str, Any] = {"eps": 0.03, "method": method, "iterations": 100_000}
     proved = core.certify(vae, x, noise, seconds=0.5, progress=stop_at_last, **asked)
     assert bool((proved.lower >= crown).all())
     none = core.certify(vae, x, noise, seconds=1e-9, **asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -38,8 +39,12 @@ def test_what_is_certified_no_attack_breaks(seed: int, share: float, scale: floa
     pairs = [(i, eps) for i, safe in enumerate(safe_of) for eps in safe]
     if pairs:  # all at once is a tenth of the time
         rows, radii = (list(part) for part in zip(*pairs, strict=True))
-        given = {"eps": torch.tensor(radii, dtype=torch.float64), "target": target, "norm": norm}
-        attacked = core.attack(vae, x[rows], noise, steps=10, **given)
+        asked: dict[str, Any] = {
+            "eps": torch.tensor(radii, dtype=torch.float64),
+            "target": target,
+            "norm": norm,
+        }
+        attacked = core.attack(vae, x[rows], noise, steps=10, **asked)
         assert bool((attacked.elbo >= threshold).all())
     for i, (finding, safe) in enumerate(zip(found, safe_of, strict=True)):
         certified, broken = finding.verdict.certified, finding.verdict.broken

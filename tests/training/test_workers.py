@@ -17,9 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import core
+from core.command_line.cli import main
 from core.errors import InputError
 from core.training.distributed import Workers, workers
 from core.training.resume import RESUME
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ["--widths", "12", "8", "--latent", "3", "--eps", "0.1", "--kappa", "0.3", "--lr", "0.005"]
@@ -40,6 +43,13 @@ def start(out: Path, data: Path, *options: str, launch: tuple[str, ...] = ()) ->
         text=True,
         start_new_session=True,
     )
+
+
+def alone(out: Path, data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """The same training in this process; what it prints."""
+    given = ["--out", str(out), "--data", str(data), *OPTIONS, *SCHEDULE, *options]
+    assert main(["train", *given]) == 0
+    return "".join(capsys.readouterr())
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -83,11 +93,12 @@ def test_devices_that_are_not_there() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["ibp", "noise"])
-def test_two_processes_train_as_one(recipe: str, mnist: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(
+    recipe: str, mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--epochs", "4", "--batch", "31", "--recipe", recipe]  # parts of different sizes
     both = start(tmp_path / "two", mnist, *options, launch=(*LAUNCH, "--nproc-per-node", "2"))
-    one = start(tmp_path / "one", mnist, *options)
-    lines, wanted = curve(finish(both)), curve(finish(one))
+    lines, wanted = curve(finish(both)), curve(alone(tmp_path / "one", mnist, capsys, *options))
     assert len(wanted) == 4 * 3
     assert lines == pytest.approx(wanted, rel=1e-4)
     a, b = (core.load_model(tmp_path / name).state_dict() for name in ("two", "one"))
@@ -97,24 +108,27 @@ def test_two_processes_train_as_one(recipe: str, mnist: Path, tmp_path: Path) ->
     assert json.loads(first)["training"] == json.loads(second)["training"]
 
 
-def test_more_processes_than_images_in_a_batch(mnist: Path, tmp_path: Path) -> None:
+def test_more_processes_than_images_in_a_batch(
+    mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--epochs", "1", "--batch", "2"]
+    wanted = curve(alone(tmp_path / "one", mnist, capsys, *options))  # first: three are enough at a time
     three = start(tmp_path / "three", mnist, *options, launch=(*LAUNCH, "--nproc-per-node", "3"))
-    one = start(tmp_path / "one", mnist, *options)
-    assert curve(finish(three)) == pytest.approx(curve(finish(one)), rel=1e-3)
+    assert curve(finish(three)) == pytest.approx(wanted, rel=1e-3)
 
 
-def test_killed_and_resumed_ends_in_the_same_weights(mnist: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_ends_in_the_same_weights(
+    mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--epochs", "60", "--batch", "16"]
-    whole = start(tmp_path / "whole", mnist, *options)
+    alone(tmp_path / "whole", mnist, capsys, *options)
     for done in (2, 9):
         cut = start(tmp_path / "cut", mnist, *options, *(["--resume"] if done > 2 else []))
         until(done, tmp_path / "cut", cut)
         os.killpg(cut.pid, signal.SIGKILL)
         cut.communicate()
         assert (tmp_path / "cut" / RESUME).exists()
-    finish(start(tmp_path / "cut", mnist, *options, "--resume"))
-    finish(whole)
+    alone(tmp_path / "cut", mnist, capsys, *options, "--resume")
     for name in ("weights.safetensors", "config.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
