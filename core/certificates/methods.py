@@ -13,7 +13,7 @@ from core.bounds.rounding import ARITHMETICS, proved
 from core.certificates.elbo_bounds.alpha import default_slopes, optimise
 from core.certificates.elbo_bounds.branching import Branching
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
-from core.certificates.elbo_bounds.relaxation import Relaxation
+from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, used
 from core.certificates.semidefinite.build_quadratic import QuadraticBuilder
 from core.certificates.semidefinite.dual_ascent import DualAscent
@@ -110,13 +110,13 @@ def _optimise_slopes(work: _Work, name: str = "alpha-crown") -> Iterator[None]:
     """The slopes of the linear bound; what counts is the bound from what float32 can hold of them, which
     is what a certificate's witness holds."""
     relaxation, bounds, iterations = work.relaxation, work.bounds, work.effort.iterations
-    work.slopes = default_slopes(relaxation, bounds)
+    work.slopes, linear = default_slopes(relaxation, bounds), LinearBounds(relaxation, bounds)
     for done, _ in enumerate(optimise(relaxation.exact(), bounds, work.slopes, iterations), 1):
         late = work.late()
         if done % REPORT == 0 or done == iterations or late:
             held = work.slopes.to(torch.float32).to(work.stage.value.dtype)
             assert held.mix is not None
-            found = better_stage(work.stage, relaxation, bounds, held, held.mix[None], name)
+            found = better_stage(work.stage, linear, held, held.mix[None], name)
             better = bool((found.value > work.stage.value).all())
             work.stage = replace(found, slopes=used(held, bounds) if better else work.stage.slopes)
             yield

@@ -77,14 +77,13 @@ def _given_up(exact: Tensor, lower: Tensor) -> Tensor:
 def plane_stage(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, method: str) -> Stage:
     """The best of the planes with default slopes, per image."""
     mixes = bounds.decoder[-1].lower.new_tensor(MIXES).view(-1, 1, 1, 1, 1)
-    return better_stage(stage, relaxation, bounds, Slopes(), mixes, method)
+    return better_stage(stage, LinearBounds(relaxation, bounds), Slopes(), mixes, method)
 
 
-def better_stage(
-    stage: Stage, relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, mixes: Tensor, method: str
-) -> Stage:
+def better_stage(stage: Stage, linear: LinearBounds, slopes: Slopes, mixes: Tensor, method: str) -> Stage:
     """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
-    for slope, constant, lost in zip(*LinearBounds(relaxation, bounds).planes(slopes, mixes), strict=True):
+    relaxation, bounds = linear.relaxation, linear.bounds
+    for slope, constant, lost in zip(*linear.planes(slopes, mixes), strict=True):
         value = proved(relaxation.ball.lowest(slope[None])[0] + (constant - lost))
         point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
         better = value > stage.value

@@ -150,7 +150,7 @@ def inspect_layers(
     floor = likelihood.floor(vae.config.pixels)
     separate = {method: _separate(relaxation, bounds[method]) for method in METHODS}
     return Inspection(
-        layers=_described(relaxation, bounds, points),
+        layers=describe_layers(question.vae, bounds, points, question.noise),
         clean=Terms(clean.recon.item(), clean.kl.item()),
         attained=Terms(attained.recon.item(), attained.kl.item()),
         x_adv=found.x_adv,
@@ -192,11 +192,6 @@ def _samples(ball: Ball, count: int, seed: int) -> Iterator[Tensor]:
         else:
             way = torch.randn(ball.center.shape, generator=generator, dtype=ball.center.dtype, device="cpu")
             yield ball.project(ball.minimiser(way.to(ball.center.device)))
-
-
-@torch.no_grad()
-def _described(relaxation: Relaxation, bounds: dict[str, LayerBounds], points: Tensor) -> tuple[Layer, ...]:
-    return describe_layers(relaxation.vae, bounds, points, relaxation.noise)
 
 
 @torch.no_grad()

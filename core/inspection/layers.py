@@ -67,6 +67,7 @@ def _mean(widths: Tensor) -> float:
     return widths.mean().nan_to_num(nan=torch.inf, posinf=torch.inf).item()
 
 
+@torch.no_grad()
 def describe_layers(
     vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
 ) -> tuple[Layer, ...]:

@@ -126,7 +126,9 @@ class Branching:
         for index in linear.decoder.stops:
             units = open_units(self._bounds.decoder[index], index < len(linear.decoder.network))
             if len(units) > 0:
-                found[index] = UnitBounds(units, *DecoderUnits(linear, index).to_posterior(units, Slopes()))
+                found[index] = UnitBounds(
+                    units, *DecoderUnits(linear, linear.decoder, index).to_posterior(units, Slopes())
+                )
         return found
 
     def _leaf_bounds(self, posterior: Interval) -> LayerBounds:

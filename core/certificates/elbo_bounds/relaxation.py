@@ -104,48 +104,21 @@ class Relaxation:
 
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Tighten the encoder's layers, mu and logvar, and z by what follows from them; as in `tighten`."""
-        half, known = bounds.halves(self.vae)[0], [bounds.encoder[0]]
-        for index in half.walk(known, self.arithmetic):
-            if self.ball.norm == "linf" and _affine_layers(half.network, index) < 2:
-                continue  # one affine map of a box: interval propagation is exact
-            now = LayerBounds([*known, *bounds.encoder[index + 1 :]], bounds.decoder)
-            units = open_units(known[-1], index < len(half.network))
-            known[-1] = self._tighten(EncoderUnits, index, units, known[-1], now, steps)
+        linear, known = LinearBounds(self, bounds), [bounds.encoder[0]]
+        for index in linear.encoder.walk(known, self.arithmetic):
+            # One affine map of a box: interval propagation is exact.
+            if self.ball.norm != "linf" or _affine_layers(self.vae.encoder, index) > 1:
+                known[-1] = linear.cut_last(EncoderUnits, linear.encoder, known, steps)
         z = cut(bounds.decoder[0], latent_bounds(known[-1], self.noise, self.arithmetic))
         return LayerBounds(known, [z, *bounds.decoder[1:]])
 
     def tighten_decoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Tighten the decoder's layers and the natural parameters; as in `tighten`."""
-        half, known = bounds.halves(self.vae)[1], [bounds.decoder[0]]
-        for index in half.walk(known, self.arithmetic):
-            now = LayerBounds(bounds.encoder, [*known, *bounds.decoder[index + 1 :]])
-            relu = index < len(half.network)
-            units = open_units(known[-1], relu)
-            known[-1] = self._tighten(DecoderUnits, index, units, known[-1], now, steps if relu else 0)
+        linear, known = LinearBounds(self, bounds), [bounds.decoder[0]]
+        for index in linear.decoder.walk(known, self.arithmetic):
+            hidden = index < len(self.vae.decoder)
+            known[-1] = linear.cut_last(DecoderUnits, linear.decoder, known, steps if hidden else 0)
         return LayerBounds(bounds.encoder, known)
-
-    def _tighten(
-        self,
-        kind: type[EncoderUnits | DecoderUnits],
-        index: int,
-        units: Tensor,
-        x: Interval,
-        bounds: LayerBounds,
-        steps: int,
-    ) -> Interval:
-        """Cut bounds x on the input of a layer with linear bounds on some units of it."""
-        if len(units) == 0:
-            return x
-        widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
-        size = max(1, _VALUES // (2 * widest * len(bounds.decoder[0].lower)))
-        linear = kind(LinearBounds(self, bounds), index)
-        exact = kind(LinearBounds(self.exact(), bounds), index) if steps > 0 else None
-        parts = []
-        for chosen in units.split(size):
-            slopes = Slopes() if exact is None else _optimised(exact, chosen, steps)
-            parts.append(linear.lowest(chosen, slopes).T.unflatten(1, (2, -1)))
-        lower, minus_upper = torch.cat(parts, 2).unbind(1)
-        return cut_units(x, units, Interval(lower, -minus_upper).guarded())
 
     def noise_rows(self) -> Tensor:
         """The noise of each draw and image, (S * B, k)."""
@@ -187,7 +160,12 @@ class LinearBounds:
         self.encoder, self.decoder = bounds.halves(relaxation.vae)
 
     @cached_property
-    def _to_input(self) -> BackwardPass:
+    def exact(self) -> LinearBounds:
+        """The same without rounding margins."""
+        return LinearBounds(self.relaxation.exact(), self.bounds)
+
+    @cached_property
+    def to_input(self) -> BackwardPass:
         """The backward pass from mu and logvar to x'."""
         return self.backward(self.encoder, len(self.encoder.network))
 
@@ -200,13 +178,29 @@ class LinearBounds:
         """The backward pass from value `index` of a half to its input."""
         return BackwardPass([*half.network], half.inputs, index, self.relaxation.arithmetic)
 
+    def cut_last(
+        self, kind: type[EncoderUnits | DecoderUnits], half: Half, known: list[Interval], steps: int
+    ) -> Interval:
+        """Cut the last of `known`, better bounds on the first values of a half, with linear bounds on the
+        units that are unstable, or all of the output; `steps` of ascent for the slopes of each."""
+        index, x = len(known) - 1, known[-1]
+        units = open_units(x, index < len(half.network))
+        if len(units) == 0:
+            return x
+        half = replace(half, inputs=[*known, *half.inputs[len(known) :]])
+        widest = max(x.lower[0].numel() for x in [*self.bounds.encoder, *self.bounds.decoder])
+        size = max(1, _VALUES // (2 * widest * len(self.bounds.decoder[0].lower)))
+        linear, exact = kind(self, half, index), kind(self.exact, half, index) if steps > 0 else None
+        parts = []
+        for chosen in units.split(size):
+            slopes = Slopes() if exact is None else _optimised(exact, chosen, steps)
+            parts.append(linear.lowest(chosen, slopes).T.unflatten(1, (2, -1)))
+        lower, minus_upper = torch.cat(parts, 2).unbind(1)
+        return cut_units(x, units, Interval(lower, -minus_upper).guarded())
+
     def lowest(self, a: Tensor) -> Tensor:
         """Lower bounds on <a, x'> over the balls, rows (R, B, ...) -> (R, B)."""
         return self.relaxation.ball.lowest(a.flatten(2), self.relaxation.arithmetic.rounds)
-
-    def to_input(self, a: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor, Tensor]:
-        """Pull rows (R, B, 2k) on mu and logvar back to x': (R, B, C, H, W), constants, rounding (R, B)."""
-        return self._to_input.pull(a, slopes.encoder)
 
     def pull_latent(self, a: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor]:
         """Pull rows (R, N, k) on z back to mu and logvar: (R, N, 2k) and constants (R, N)."""
@@ -221,17 +215,9 @@ class LinearBounds:
         back = positive * low + negative * high
         return torch.cat([a.expand_as(back), back], -1), constant
 
-    def plane(self, slopes: Slopes) -> tuple[Tensor, Tensor]:
-        """Slope (B, d) and constant (B,): weight * ELBO(x') >= <slope, x'> + constant in the ball."""
-        mix = (
-            torch.full_like(self.bounds.decoder[-1].lower, 0.5) if slopes.mix is None else unit(slopes.mix)
-        )
-        slope, constant, lost = self.planes(slopes, mix[None])
-        return slope[0], (constant - lost)[0]
-
     def planes(self, slopes: Slopes, mixes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """R such planes at once, one for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix:
-        slopes (R, B, d), constants (R, B), and what rounding can take from each, (R, B)."""
+        """R linear bounds, weight * ELBO(x') >= <slope, x'> + constant - rounding in the ball: (R, B, d),
+        (R, B), (R, B). One for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix."""
         r, draws = self.relaxation, len(self.relaxation.noise)
         a, t = self.bounds.decoder[-1], r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         on_a, on_t, constant = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))
@@ -242,7 +228,7 @@ class LinearBounds:
         rows, constant, lost = (v.unflatten(1, (draws, -1)) for v in (rows, constant, lost))
         on_mu, scale = rows.sum(1), (rows * r.noise).sum(1)
         on_posterior, from_posterior, lost_posterior = self.pull_posterior(on_mu, scale, slopes)
-        on_x, more, lost_encoder = self.to_input(on_posterior, slopes)
+        on_x, more, lost_encoder = self.to_input.pull(on_posterior, slopes.encoder)
         on_x = on_x.flatten(2)
         if r.arithmetic.rounds:
             # Sums over the draws, of constants, of pixels that lie in [0, 1], and the two of the caller.
@@ -279,20 +265,22 @@ class LinearBounds:
 
     def bound(self, slopes: Slopes) -> Tensor:
         """Lower bound on weight * ELBO over the ball, (B,)."""
-        slope, constant = self.plane(slopes)
-        return self.lowest(slope[None])[0] + constant
+        middle = torch.full_like(self.bounds.decoder[-1].lower, 0.5)
+        mix = middle if slopes.mix is None else unit(slopes.mix)
+        slope, constant, lost = self.planes(slopes, mix[None])
+        return self.lowest(slope)[0] + (constant - lost)[0]
 
 
 class EncoderUnits:
     """Linear bounds on units of the input of encoder layer `index`, or of mu and logvar."""
 
-    def __init__(self, linear: LinearBounds, index: int) -> None:
-        self._linear, self._index = linear, index
-        self._backward = linear.backward(linear.encoder, index)
+    def __init__(self, linear: LinearBounds, encoder: Half, index: int) -> None:
+        self._linear, self._encoder, self._index = linear, encoder, index
+        self._backward = linear.backward(encoder, index)
 
     def slopes(self, rows: int) -> Slopes:
         """Default slopes, each row with its own."""
-        return Slopes(for_rows(self._linear.encoder.relu_slopes(self._index), rows))
+        return Slopes(for_rows(self._encoder.relu_slopes(self._index), rows))
 
     def lowest(self, units: Tensor, slopes: Slopes) -> Tensor:
         """Lower bounds on each unit, then on minus each, (2U, B)."""
@@ -303,24 +291,25 @@ class EncoderUnits:
 class DecoderUnits:
     """Linear bounds on units of the input of decoder layer `index`, or of the natural parameters."""
 
-    def __init__(self, linear: LinearBounds, index: int) -> None:
-        self._linear, self._index = linear, index
-        self._backward = linear.backward(linear.decoder, index)
+    def __init__(self, linear: LinearBounds, decoder: Half, index: int) -> None:
+        self._linear, self._decoder, self._index = linear, decoder, index
+        self._backward = linear.backward(decoder, index)
 
     def slopes(self, rows: int) -> Slopes:
         """Default slopes, each row with its own."""
         linear = self._linear
         # Encoder bounds do not depend on the draw: there, draws become rows.
         encoder = for_rows(linear.encoder.relu_slopes(), rows * linear.bounds.draws)
-        decoder = for_rows(linear.decoder.relu_slopes(self._index), rows)
-        sigma = torch.full_like(linear.bounds.decoder[0].lower, 0.5).expand(rows, -1, -1).clone()
+        decoder = for_rows(self._decoder.relu_slopes(self._index), rows)
+        sigma = torch.full_like(self._decoder.inputs[0].lower, 0.5).expand(rows, -1, -1).clone()
         return Slopes(encoder, decoder, sigma)
 
     def lowest(self, units: Tensor, slopes: Slopes) -> Tensor:
         """Lower bounds on each unit, then on minus each, (2U, S * B)."""
         linear, draws = self._linear, self._linear.bounds.draws
         a, constant = self.to_posterior(units, slopes)
-        a, more, lost = linear.to_input(a.unflatten(1, (draws, -1)).flatten(0, 1), slopes)
+        a = a.unflatten(1, (draws, -1)).flatten(0, 1)
+        a, more, lost = linear.to_input.pull(a, slopes.encoder)
         lowest = linear.lowest(a) + (more - lost)
         return lowest.unflatten(0, (-1, draws)).flatten(1) + constant
 

@@ -6,7 +6,8 @@ Words that are ours (share, mix, plane) are in docs/glossary.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ class Slopes:
     box_multipliers: Tensor | None = None
 
     def shares(self) -> list[Tensor]:
-        """Those that mean something in [0, 1] only."""
+        """The slopes that mean something in [0, 1] only."""
         rest = (self.sigma, self.mix)
         return [*self.encoder.values(), *self.decoder.values(), *(v for v in rest if v is not None)]
 
@@ -56,25 +57,16 @@ class Slopes:
 
 
 def mapped(image: Callable[..., Tensor], draw: Callable[..., Tensor], *slopes: Slopes) -> Slopes:
-    """One out of several: `image` for tensors (B, ...), `draw` for those with a row for each draw."""
+    """Map slopes field by field: `image` is for tensors (B, ...), `draw` for those with a row a draw."""
 
-    def both(function: Callable[..., Tensor], name: str) -> Tensor | None:
+    def one(name: str) -> Any:
+        function = draw if name in ("decoder", "sigma", "mix") else image
         parts = [getattr(s, name) for s in slopes]
+        if isinstance(parts[0], dict):
+            return {i: function(*(part[i] for part in parts)) for i in parts[0]}
         return None if parts[0] is None else function(*parts)
 
-    def each(function: Callable[..., Tensor], name: str) -> dict[int, Tensor]:
-        parts = [getattr(s, name) for s in slopes]
-        return {i: function(*(part[i] for part in parts)) for i in parts[0]}
-
-    return Slopes(
-        encoder=each(image, "encoder"),
-        decoder=each(draw, "decoder"),
-        sigma=both(draw, "sigma"),
-        mix=both(draw, "mix"),
-        mu=both(image, "mu"),
-        logvar=both(image, "logvar"),
-        box_multipliers=both(image, "box_multipliers"),
-    )
+    return Slopes(**{f.name: one(f.name) for f in fields(Slopes)})
 
 
 def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:
@@ -83,7 +75,7 @@ def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:
 
 
 def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
-    """The same with the exact slope, 0 or 1, for ReLUs that are linear over the ball: they are written
+    """Replace the slopes of ReLUs that are linear over the ball by the exact ones, 0 or 1: they are written
     shorter."""
 
     def crossing(shares: dict[int, Tensor], inputs: list[Interval]) -> dict[int, Tensor]:
@@ -97,8 +89,8 @@ def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
 
 
 def slopes_of(slopes: Slopes | None) -> dict[str, Tensor]:
-    """The optimised slopes of one image by their names in a witness (core.claims.witness), float32; none
-    where there are none."""
+    """Name the optimised slopes of one image as a witness does (core.claims.witness), float32; {} where
+    there are none."""
     if slopes is None or slopes.mix is None or slopes.mu is None or slopes.logvar is None:
         return {}
     found = {"mix": slopes.mix.flatten(1), "mu": slopes.mu[0], "logvar": slopes.logvar[0]}

@@ -8,7 +8,7 @@ wrong, what is proved is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -68,28 +68,6 @@ def soft_maximum(values: Tensor) -> Tensor:
     return soft[..., 0] * torch.logsumexp(values / soft, -1)
 
 
-def first_proved(
-    found: Tensor,
-    least: Tensor,
-    otherwise: Tensor,
-    raises: Sequence[float],
-    prove: Callable[[Tensor, Tensor], Tensor],
-) -> Tensor:
-    """The first of found * raise + least that is proved, or `otherwise` if that is less or none is; (R,).
-
-    prove  takes indexes (K,) and what is tried for them (K,) to whether that is proved (K,).
-    """
-    factor, left = otherwise.clone(), torch.arange(len(found), dtype=torch.int64, device=found.device)
-    for more in raises:
-        tried = more * found[left] + least[left]
-        proved = prove(left, tried)
-        factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
-        left = left[~proved]
-        if len(left) == 0:
-            break
-    return factor
-
-
 def cholesky_room(size: int, trace: Tensor) -> Tensor:
     """By how much a matrix A is taken smaller than what a Cholesky factorisation of it is to prove.
 
@@ -136,22 +114,18 @@ def dominating_factors(gram: Tensor, root: Tensor, found: Tensor, n: int) -> Ten
     order = root.argsort(1, descending=True)[:, :size]
     rows = torch.arange(len(root), dtype=torch.int64, device=root.device)
     for part in rows.split(max(1, _VALUES // size**2)):
-        scale = root[part].gather(1, order[part])
-        values = (trace[part], found[part], factor[part])
-        factor[part] = _factors(gram, order[part], scale, *values, n)
+        left, chosen = part, order[part]
+        scale = root[part].gather(1, chosen)
+        matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]
+        for more in _RAISE:
+            most = trace[left]
+            tried = more * found[left] + 1e-12 * most
+            room = 4 * FLOAT64.gamma(n + 10) * most + cholesky_room(size, size * tried + most)
+            matrix = matrices.clone()
+            matrix.diagonal(dim1=1, dim2=2).add_((tried - room)[:, None])
+            proved = torch.linalg.cholesky_ex(matrix)[1] == 0  # NaN fails
+            factor[left] = torch.where(proved, torch.minimum(tried, factor[left]), factor[left])
+            left, matrices = left[~proved], matrices[~proved]
+            if len(left) == 0:
+                break
     return factor
-
-
-def _factors(
-    gram: Tensor, chosen: Tensor, scale: Tensor, trace: Tensor, found: Tensor, otherwise: Tensor, n: int
-) -> Tensor:
-    """The same for the rows and columns `chosen` (R, N) of gram, with root `scale` (R, N) there."""
-    matrices = -scale[:, :, None] * gram[chosen[:, :, None], chosen[:, None]] * scale[:, None]
-
-    def prove(which: Tensor, tried: Tensor) -> Tensor:
-        size, most, matrix = chosen.shape[1], trace[which], matrices[which]
-        room = 4 * FLOAT64.gamma(n + 10) * most + cholesky_room(size, size * tried + most)
-        matrix.diagonal(dim1=1, dim2=2).add_((tried - room)[:, None])
-        return torch.linalg.cholesky_ex(matrix)[1] == 0  # NaN fails
-
-    return first_proved(found, 1e-12 * trace, otherwise, _RAISE, prove)

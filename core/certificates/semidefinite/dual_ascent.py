@@ -15,7 +15,6 @@ from core.certificates.semidefinite.build_quadratic import QuadraticBuilder
 from core.certificates.semidefinite.dominance import (
     PowerIteration,
     dominates,
-    first_proved,
     random_vectors,
     soft_maximum,
 )
@@ -90,14 +89,12 @@ class DualAscent:
         gamma = FLOAT64.gamma(4 * (len(sums) + len(q.cross)) + 100)
         matrix, most = q.matrix(), sums.max()
         top = self._eigenvalues(q, scale, _FINAL).max().clamp(min=0)
-
-        def prove(_: Tensor, tried: Tensor) -> Tensor:
-            return torch.tensor([dominates(scale, tried[0], matrix, gamma * most)], device=tried.device)
-
-        none = torch.full_like(top[None], torch.inf)
-        factor = first_proved(top[None], 1e-9 * most[None], none, _RAISE, prove)
-        if not bool(factor.isfinite()):
-            return -none, q.constant[None] * 0
+        for more in _RAISE:
+            factor = top * more + 1e-9 * most
+            if dominates(scale, factor, matrix, gamma * most):
+                break
+        else:
+            return -torch.full_like(q.constant, torch.inf)[None], q.constant[None] * 0
         large = scale.map(lambda v: factor * v)
         value = q.lowest(large, choices.point)
         size = q.size + 4 * large.sum() + 4 * rows.sum()

@@ -109,7 +109,7 @@ class Views:
         linear = LinearBounds(relaxation, bounds)
         before = [bounds.decoder[i] for i in linear.decoder.relus if i < index]
         deep = any(len(open_units(x, True)) > 0 for x in before)
-        self._linear = None if deep else DecoderUnits(linear, index)
+        self._linear = None if deep else DecoderUnits(linear, linear.decoder, index)
         self._open, self._shared = encoder.count(end), None
         self._decoders: list[LayerForms] = []
         if deep and self._open < _WHOLE:
