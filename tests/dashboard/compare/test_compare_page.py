@@ -178,7 +178,7 @@ def test_the_address_restores_every_setting(page: AppTest):
     assert page.button_group(key="compare-models").value == [NAMES[2], NAMES[0]]
     assert page.selectbox(key="compare-count").value == 25
     assert page.number_input(key="compare-threshold").value == -546
-    assert page.number_input(key="compare-box").value == 0.123
+    assert page.number_input(key="compare-eps_box").value == 0.123
     # What one part does not show it does not forget.
     page.button_group(key="compare-part").set_value("digit").run()
     assert address(page) == {k: v for k, v in wanted.items() if k != "part"}
