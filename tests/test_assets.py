@@ -24,6 +24,8 @@ NAME = re.compile(
     r"mnist-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
     r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|crown|mtl|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
 )
+
+pytestmark = pytest.mark.slow
 TARGETS = ("likelihood", "reconstruction")
 models = pytest.mark.parametrize("name", sorted(EXPECTED | set(core.list_models())))
 

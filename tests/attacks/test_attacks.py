@@ -38,6 +38,7 @@ def random_search(vae: VAE, x: Tensor, noise: Tensor, eps: float, target: str, e
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "target", "arch", "likelihood"),
     covering(2, DIRECT, TARGETS, ["mlp", "conv"], ["bernoulli", "gaussian"]),
@@ -62,6 +63,7 @@ def test_more_steps_beat_one() -> None:
     assert (one - many).mean() > 0.1
 
 
+@pytest.mark.slow
 @methods
 @targets
 @settings(max_examples=15)
@@ -82,6 +84,7 @@ def test_the_result_is_in_the_ball_and_honest(method: str, target: str, seed: in
     assert (found.method, found.target, found.eps.tolist()) == (method, target, [eps, eps])
 
 
+@pytest.mark.slow
 @methods
 @targets
 def test_history(method: str, target: str, vae: VAE) -> None:

@@ -19,6 +19,8 @@ from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 from tests.covering import covering
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ("mnist-mlp-standard", "mnist-mlp-robust-0.1")
 SINGLE = tuple(name for name in ATTACKS if name != "strongest")
 BALLS = {"linf": 0.05, "l2": 1.0}
@@ -76,7 +78,6 @@ def test_beats_as_many_random_points(method: str, model: str, target: str, norm:
     assert gain > (1.02 if method in ("latent", "targeted", "damage") else 1.5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target", "norm"),
     [
@@ -93,7 +94,6 @@ def test_the_strongest_is_as_low_as_every_other(model: str, target: str, norm: s
         assert bool((best.elbo <= other.elbo + 1e-6).all()), method
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target", "norm"),
     [

@@ -37,6 +37,7 @@ def raised(found: AttackResult) -> Tensor:
     return found.elbo - found.history[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "target", "norm", "arch"), covering(2, CLIMBERS, TARGETS, NORMS, KINDS))
 def test_raises_the_elbo_by_far_more_than_chance(method: str, target: str, norm: str, arch: str) -> None:
     likelihood = KINDS[arch]
@@ -49,6 +50,7 @@ def test_raises_the_elbo_by_far_more_than_chance(method: str, target: str, norm:
     assert raised(found).mean() > 2 * raised(chance).mean() >= 0
 
 
+@pytest.mark.slow
 @methods
 @targets
 @settings(max_examples=10)

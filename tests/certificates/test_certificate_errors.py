@@ -87,6 +87,7 @@ def test_radius_0_in_both_norms_is_the_image_itself(method: str, side: str, vae:
         torch.testing.assert_close(proved.bound, clean, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "norm", "side"), [*product(METHODS, ["linf", "l2"], ["lower", "upper"])]
 )
@@ -118,6 +119,7 @@ def check_vacuous(proved: Certificate) -> None:
     assert proved.statement().startswith("Nothing is proved")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "norm", "scale"), [*product(METHODS, ["linf", "l2"], [30.0, 1e15, 1e38])]
 )

@@ -52,6 +52,7 @@ def test_an_outlier_stays_below_the_threshold() -> None:
     assert none.proved.tolist() == [False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "norm"), [("ibp", "linf"), ("ibp", "l2"), ("crown", "linf")])
 @pytest.mark.parametrize("side", ["lower", "upper"])
 def test_a_milder_verdict_holds_in_a_larger_ball(method: str, norm: str, side: str) -> None:

@@ -502,6 +502,7 @@ def test_it_imports_nothing_of_ours_and_is_short() -> None:
     assert "importlib" not in text
 
 
+@pytest.mark.slow
 def test_files_stay_small() -> None:
     vae = core.load_model("conv-bernoulli")
     x, noise = make_images(vae, 1), core.sample_noise(vae, 16)

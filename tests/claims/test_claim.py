@@ -54,6 +54,7 @@ def signed(changed: Claim) -> Claim:
     return read_claim(changed.to_json())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "question",
     [

@@ -38,6 +38,7 @@ def raised(nats: float) -> Callable[[Stage], Stage]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("side", SIDES)
 def test_a_bound_that_the_image_itself_beats(method: str, side: str, monkeypatch: Monkeypatch) -> None:

@@ -42,6 +42,7 @@ def scores(recipe: str, vae: VAE, part: BatchShare, target: str, share: float = 
     return RECIPES[recipe](vae, threat(part, target, share)).value.detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 @pytest.mark.parametrize("arch", ["mlp", "conv"])

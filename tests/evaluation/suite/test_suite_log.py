@@ -23,6 +23,8 @@ from tests.conftest import make_vae
 from tests.evaluation.suite.conftest import PLAIN, count_jobs
 from tests.evaluation.suite.small import SMALL, contents, run_small
 
+pytestmark = pytest.mark.slow
+
 LOG = Path("log") / "rank-0.jsonl"
 
 
