@@ -82,6 +82,15 @@ def test_the_list_that_is_kept_is_of_these_inputs(outcomes: list[Outcome], place
     assert list(kept[0]) == list(hostile.COLUMNS)
     assert Counter(row["kind"] for row in kept) == Counter(row["kind"] for row in made)
     assert {row["outcome"] for row in kept} == {TAKEN, REFUSED}
+    ends = [
+        {(row["kind"], row["input"]): row["outcome"] for row in rows if "turned" not in row["input"]}
+        for rows in (kept, made)
+    ]
+    assert ends[0] == ends[1]
+    # Every chunk of a PNG has a checksum: whatever bit is turned, it is another file's.
+    turned = [row for row in kept if row["input"].startswith("PNG with bit")]
+    assert turned
+    assert {row["outcome"] for row in turned} == {REFUSED}
     assert {row["touched"] for row in kept} == {"0"}
 
 
