@@ -21,8 +21,9 @@ from core.evaluation.suite import run_suite
 from core.former_names import register
 from core.inspection import inspect_layers
 from core.training.train import train
-from core.vae.checkpoint import list_models, load_model
+from core.vae.checkpoint import list_models, load_model, save_model
 from core.vae.elbo import elbo, sample_noise
+from core.vae.wrap import sigma_of_loss, wrap
 
 register()
 
@@ -42,6 +43,9 @@ __all__ = [
     "refine",
     "run_suite",
     "sample_noise",
+    "save_model",
+    "sigma_of_loss",
     "train",
     "verify_claim",
+    "wrap",
 ]

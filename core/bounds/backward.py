@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core.bounds.dead_units import compact, neighbour
 from core.bounds.interval import Interval, affine
-from core.bounds.linear import inner, pull, pull_units, roundoff, unit_rows
-from core.bounds.rounding import Arithmetic
+from core.bounds.linear import inner, prepare, pull, pull_units, roundoff, unit_rows
+from core.bounds.rounding import FLOAT64, Arithmetic
 from core.bounds.rule_table import is_reshape
+from core.network.graph import Network, sources_of
 
 
 class BackwardPass:
-    """Pulls linear functions of the output of the first `count` layers back to the network's input.
+    """Pulls linear functions of value `count` of a network back to the network's input.
 
-    inputs[i] bounds the input of layer i, (N, ...), inputs[count] the output. `shares` below are the
-    lower slopes of the ReLU at each index, (N, ...).
+    inputs[i] bounds value i, (N, ...): in a chain the input of layer i, inputs[count] the output. `shares`
+    below are the lower slopes of the ReLU at each index, (N, ...).
     """
 
     def __init__(
-        self, network: Sequence[nn.Module], inputs: Sequence[Interval], count: int, arithmetic: Arithmetic
+        self, network: Network, inputs: Sequence[Interval], count: int, arithmetic: Arithmetic
     ) -> None:
-        small = compact(network[:count], inputs[:count])
-        self._layers, self._kept = small.layers, small.kept
-        self._inputs = [*small.inputs, inputs[count]]
+        self._arithmetic = arithmetic
+        self._chain = isinstance(network, nn.Sequential)
+        layers = [*network][:count]
+        if self._chain:
+            small = compact(layers, inputs[:count])
+            self._layers, self._kept = small.layers, small.kept
+            self._inputs = [*small.inputs, inputs[count]]
+            self._sources = [(index,) for index in range(count)]
+        else:
+            self._layers, self._kept = layers, {}
+            self._inputs = [*inputs[: count + 1]]
+            self._sources = [sources_of(network, index) for index in range(count)]
+        self._prepared = [prepare(layer, self._taken(i)) for i, layer in enumerate(self._layers)]
         self._lost = self._roundoffs(arithmetic) if arithmetic.rounds else {}
+
+    def _taken(self, index: int) -> Any:
+        """Bounds on what a layer takes, a tuple where that is several values."""
+        found = tuple(self._inputs[source] for source in self._sources[index])
+        return found[0] if len(found) == 1 else found
 
     def _roundoffs(self, arithmetic: Arithmetic) -> dict[int, Tensor]:
         """Bound how far rounding moves each output of each layer, (N, ...).
 
-        What an activation loses is passed on to the affine layer behind it, |A W| r <= |A| |W| r: one
-        sweep over the rows less.
+        In a chain, what an activation loses is passed on to the affine layer behind it,
+        |A W| r <= |A| |W| r: one sweep over the rows less.
         """
         lost = dict[int, Tensor]()
-        for index, (layer, x) in enumerate(zip(self._layers, self._inputs[:-1], strict=True)):
-            own = roundoff(layer, x, arithmetic)
-            after = None if affine(layer) is not None else neighbour(self._layers, index, 1)
+        for index, layer in enumerate(self._layers):
+            own = roundoff(layer, self._taken(index), arithmetic)
+            passes = self._chain and affine(layer) is None
+            after = neighbour(self._layers, index, 1) if passes else None
             if own is None:
                 continue
             if after is not None:
@@ -57,7 +75,7 @@ class BackwardPass:
     def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Pull back the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
         last = len(self._layers)
-        while last > 0 and is_reshape(self._layers[last - 1]):
+        while self._chain and last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1
         output = self._inputs[last]
         if last == 0 or affine(self._layers[last - 1]) is None:
@@ -65,12 +83,12 @@ class BackwardPass:
             rows = torch.cat([rows, -rows])
             return self._pull(rows, self._nothing(rows), self._nothing(rows), last, shares)
         last -= 1
-        rows, constant = pull_units(self._layers[last], units, self._inputs[last], output)
+        rows, constant = pull_units(self._layers[last], units, self._taken(last), output)
         rows, constant = torch.cat([rows, -rows]), torch.cat([constant, -constant])
         lost = self._nothing(rows)
         if last in self._lost:
             lost = self._lost[last].flatten(1)[:, units].T.repeat(2, 1)
-        return self._pull(rows, constant, lost, last, shares)
+        return self._pull(rows, constant, lost, self._sources[last][0], shares)
 
     def _nothing(self, rows: Tensor) -> Tensor:
         return rows.new_zeros(len(rows), len(self._inputs[0].lower))
@@ -78,12 +96,31 @@ class BackwardPass:
     def _pull(
         self, rows: Tensor, constant: Tensor, lost: Tensor, last: int, shares: dict[int, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pull rows on value `last` back. Those on a value that several operations take are summed."""
+        pending = {last: rows}
         for index in reversed(range(last)):
+            if index + 1 not in pending:
+                continue
+            rows = pending.pop(index + 1)
             if index in self._lost:
                 lost = lost + inner(rows.abs(), self._lost[index])
-            share = shares.get(index)
+            layer, share = self._layers[index], shares.get(index)
             if share is not None and index in self._kept:
                 share = self._kept[index].take(share, 1 + share.ndim - self._inputs[index].lower.ndim)
-            rows, more = pull(self._layers[index], rows, self._inputs[index], share)
+            share = self._prepared[index] if share is None else share
+            back, more = pull(layer, rows, self._taken(index), share)
             constant = constant + more
-        return rows, constant, lost
+            sources = self._sources[index]
+            for source, part in zip(sources, (back,) if len(sources) == 1 else back, strict=True):
+                if source in pending:
+                    lost = lost + self._summed(pending[source], part, source)
+                    part = pending[source] + part
+                pending[source] = part
+        back = pending[0] if 0 in pending else rows.new_zeros(len(rows), *self._inputs[0].lower.shape)
+        return back, constant, lost
+
+    def _summed(self, a: Tensor, b: Tensor, source: int) -> Tensor | float:
+        """What rounding in the sum of two stacks of rows on a value can take, (R, N)."""
+        if not self._arithmetic.rounds:
+            return 0.0
+        return FLOAT64.gamma(2) * inner(a.abs() + b.abs(), self._inputs[source].magnitude)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from core.bounds.rounding import ELEMENTARY, EXACT, FLUSHED, UNDERFLOW, Arithmetic
 from core.bounds.rule_table import ByKind
 from core.errors import UnsupportedLayerError
+from core.network.graph import Network, taken
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,9 @@ def _conv_transpose(layer: nn.ConvTranspose2d) -> Affine:
 
 
 @ByKind
-def propagate(layer: nn.Module, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
-    """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision.
+def propagate(layer: nn.Module, x: Any, arithmetic: Arithmetic = EXACT) -> Interval:
+    """Bounds on layer(v) for every v in x, evaluated in `arithmetic` or with more precision; x is a tuple
+    where the layer takes several values.
 
     Exact arithmetic is what training uses; certificates pass the network's own.
     Raises UnsupportedLayerError for a layer kind that has no rule.
@@ -239,7 +241,7 @@ def _affine(
 ) -> Interval:
     """Centre and radius: |W v + b - (W c + b)| <= |W| r, plus gamma (|W| |v| + |b|) for rounding, with what
     may be lost of W and v where subnormal numbers are flushed."""
-    if isinstance(layer, nn.Linear) and not arithmetic.rounds:
+    if isinstance(layer, nn.Linear) and x.lower.ndim == 2 and not arithmetic.rounds:
         ends = _LinearInterval.apply(x.lower, x.upper, layer.weight, layer.bias, x.points)
         return Interval(*ends, points=x.points)
     center, radius = _CenterRadius.apply(x.lower, x.upper, 0 if arithmetic.rounds else x.points)
@@ -283,12 +285,9 @@ def exp(x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     return Interval(lower, arithmetic.unless_overflow(upper, upper))
 
 
-def propagate_through(
-    network: nn.Sequential, x: Interval, arithmetic: Arithmetic = EXACT
-) -> list[Interval]:
+def propagate_through(network: Network, x: Interval, arithmetic: Arithmetic = EXACT) -> list[Interval]:
     """Bounds after every layer; the last one bounds the output."""
-    bounds = []
-    for layer in network:
-        x = propagate(layer, x, arithmetic)
-        bounds.append(x)
-    return bounds
+    values = [x]
+    for index, layer in enumerate(network):
+        values.append(propagate(layer, taken(network, index, values), arithmetic))
+    return values[1:]

@@ -7,7 +7,7 @@ One implementation serves lower and upper bounds: an upper bound on f is a lower
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,21 +19,31 @@ from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, UNDERFLOW, Arithm
 from core.bounds.rule_table import ByKind
 from core.errors import UnsupportedLayerError
 
+Share = Any
+"""Given slopes of the lines below an activation, (N, ...), or what `prepare` made; None for neither."""
+
 _NO_RULE = (
     "Linear relaxation (methods 'crown-ibp', 'crown', 'alpha-crown', 'quadratic', 'bab') has no rule for"
 )
 
 
 @ByKind
-def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
+def prepare(layer: nn.Module, x: Any) -> Any:
+    """What `pull` needs to know of a layer beside its input's bounds and would compute again for all rows;
+    None for most."""
+    return None
+
+
+@ByKind
+def pull(layer: nn.Module, a: Tensor, x: Any, share: Share) -> tuple[Any, Tensor]:
     """Coefficients of a layer's output -> coefficients of its input, and what is added to the constant.
 
     a      (R, N, ...): R linear functions of each of N outputs; (R, 1, ...) where all N share them.
-    x      bounds on the layer's input, (N, ...).
-    share  slopes of the lines below the activations, (N, ...); None for the default and other layers.
+    x      bounds on the layer's input, (N, ...), a tuple where it has several.
+    share  see `Share`; None for the default.
 
-    Returns (R, N, ...) in the shape of the input and (R, N). Raises UnsupportedLayerError for a layer
-    kind that has no rule.
+    Returns (R, N, ...) in the shape of the input, a tuple where there are several, and (R, N). Raises
+    UnsupportedLayerError for a layer kind that has no rule.
     """
     raise UnsupportedLayerError(
         f"{_NO_RULE} layer {type(layer).__name__}; register one with core.bounds.linear.pull.register."
@@ -42,7 +52,11 @@ def pull(layer: nn.Module, a: Tensor, x: Interval, share: Tensor | None) -> tupl
 
 @pull.register(nn.Linear)
 def _linear(layer: nn.Linear, a: Tensor, x: Interval, share: Tensor | None) -> tuple[Tensor, Tensor]:
-    return a @ layer.weight, a.new_zeros(a.shape[:2]) if layer.bias is None else a @ layer.bias
+    back = a @ layer.weight
+    if layer.bias is None:
+        return back, a.new_zeros(a.shape[:2])
+    constant = a @ layer.bias
+    return back, constant if a.ndim == 3 else constant.flatten(2).sum(2)
 
 
 def _constant(a: Tensor, bias: Tensor | None) -> Tensor:
@@ -108,6 +122,8 @@ def pull_units(layer: nn.Module, units: Tensor, x: Interval, output: Interval) -
 
 @pull_units.register(nn.Linear)
 def _linear_units(layer: nn.Linear, units: Tensor, x: Interval, output: Interval) -> tuple[Tensor, Tensor]:
+    if output.lower.ndim > 2:
+        return _linear(layer, unit_rows(units, output), x, None)
     rows = layer.weight[units]
     return rows[:, None], rows.new_zeros(len(units), 1) if layer.bias is None else layer.bias[units, None]
 
@@ -125,7 +141,7 @@ def inner(a: Tensor, values: Tensor) -> Tensor:
 
 
 @ByKind
-def roundoff(layer: nn.Module, x: Interval, arithmetic: Arithmetic) -> Tensor | None:
+def roundoff(layer: nn.Module, x: Any, arithmetic: Arithmetic) -> Tensor | None:
     """How far rounding can move each output of a layer, (N, ...), None where it cannot.
 
     Two parts that are never mixed: the network's forward pass in `arithmetic`, inf where it may overflow,

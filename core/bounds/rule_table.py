@@ -7,6 +7,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 from torch import nn
 
+from core.network.operations import Elementwise, Maximum, Minimum, Multiply
+
 P = ParamSpec("P")
 R = TypeVar("R")
 Rule = TypeVar("Rule", bound=Callable[..., Any])
@@ -55,3 +57,8 @@ def is_relu(layer: nn.Module | None) -> bool:
 
 def is_reshape(layer: nn.Module | None) -> bool:
     return type(layer) in (nn.Flatten, nn.Unflatten)
+
+
+def bends(layer: nn.Module) -> bool:
+    """Whether a layer is not linear: better bounds on what it takes make its own better."""
+    return is_relu(layer) or type(layer) in (Elementwise, Multiply, Maximum, Minimum)

@@ -118,7 +118,9 @@ def _optimise_slopes(work: _Work, name: str = "alpha-crown") -> Iterator[None]:
             assert held.mix is not None
             found = better_stage(work.stage, linear, held, held.mix[None], name)
             better = bool((found.value > work.stage.value).all())
-            work.stage = replace(found, slopes=used(held, bounds) if better else work.stage.slopes)
+            work.stage = replace(
+                found, slopes=used(held, bounds, relaxation.vae) if better else work.stage.slopes
+            )
             yield
         if late:
             return

@@ -16,6 +16,7 @@ from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.methods import FORMS, Effort
 from core.certificates.semidefinite.zonotope import has_exact_form
 from core.errors import UnsupportedLayerError
+from core.network.graph import Graph
 from core.vae.consistency import check_agreement, check_structure
 from core.vae.elbo import as_double
 from core.vae.model import VAE
@@ -75,6 +76,12 @@ def check_layers(vae: VAE, method: str) -> None:
                     f"Method {method!r} has no rule for layer {type(layer).__name__}; register one with "
                     f"{name}.register."
                 )
+    for network in (vae.encoder, vae.decoder):
+        if method in FORMS and isinstance(network, Graph):
+            raise UnsupportedLayerError(
+                f"Method {method!r} is of networks whose layers are a chain, and in this one a value goes "
+                "more than one way; use 'alpha-crown'."
+            )
     for layer in (*vae.encoder, *vae.decoder):
         if method in FORMS and not has_exact_form(layer):
             raise UnsupportedLayerError(

@@ -12,6 +12,7 @@ from core.bounds.interval import Interval
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
 from core.bounds.rule_table import is_relu
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerInterval, LayerName
+from core.network.graph import Network, sources_of
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
 
@@ -101,11 +102,11 @@ def layer_names(vae: VAE) -> tuple[tuple[LayerName, str], ...]:
 def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
     """The values of every layer for B images, as intervals without width."""
 
-    def through(network: nn.Sequential, v: Tensor) -> Iterator[Interval]:
-        yield Interval(v, v)
-        for layer in network:
-            v = layer(v)
-            yield Interval(v, v)
+    def through(network: Network, v: Tensor) -> Iterator[Interval]:
+        values = [v]
+        for index, layer in enumerate(network):
+            values.append(layer(*(values[source] for source in sources_of(network, index))))
+        yield from (Interval(value, value) for value in values)
 
     encoder = list(through(vae.encoder, x))
     mu, logvar = encoder[-1].lower.chunk(2, -1)
@@ -129,7 +130,7 @@ def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[LayerName, str, Int
 
 
 def _without_reshapes(
-    network: nn.Sequential, named: list[LayerInterval]
+    network: Network, named: list[LayerInterval]
 ) -> list[tuple[LayerName, str, Interval]]:
     """Leave out Flatten; Unflatten gives the layer before it the shape of maps."""
     kept = list[tuple[LayerName, str, Interval]]()

@@ -36,7 +36,7 @@ def growth(vae: VAE, bounds: LayerBounds) -> Tensor:
                                                         centres; the same for their spreads
     """
     start = bounds.encoder[0].radius.mean()
-    hidden = [half.inputs[index] for half in bounds.halves(vae) for index in half.relus]
+    hidden = [half.input_of(index) for half in bounds.halves(vae) for index in half.relus]
     losses = [_below(start / x.radius.mean().clamp(min=1e-12)) + _balance(x) / 2 for x in hidden]
     return torch.stack(losses).mean()
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,17 @@ from core.data.files import write_bytes
 from core.data.samples import ASSETS
 from core.errors import CheckpointError, ConfigError, ModelNotFoundError
 from core.isolation import isolated
-from core.vae.config import MOST_WEIGHTS, VAEConfig
+from core.network import files
+from core.vae.config import MOST_WEIGHTS, ModelConfig, VAEConfig
 from core.vae.model import VAE
 from core.vae.validate import check_vae
+from core.vae.wrapped import KIND, WrappedConfig
 
 FORMAT = 1
-WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+WEIGHTS, CONFIG, GRAPH = "weights.safetensors", "config.json", "graph.json"
 MODELS = ASSETS / "models"
 _MOST_NAME = 200
-_MOST_CONFIG_BYTES = 1_000_000
+_MOST_CONFIG_BYTES, _MOST_GRAPH_BYTES = 1_000_000, 20_000_000
 _MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
 
@@ -80,24 +83,40 @@ def load_model(name: str | Path) -> VAE:
     (1, 28, 28)
     """
     folder = find_model(name)
-    config = model_config(load_config(folder), folder)
-    with torch.device("meta"):  # sizes alone: no memory is taken on a configuration's word
-        vae = VAE(config)
+    vae = _empty(model_config(load_config(folder), folder), folder)
     _fill(vae, read_tensors(_weights_of(folder)), folder)
     return vae.eval().requires_grad_(False)
+
+
+def _empty(config: ModelConfig, folder: Path) -> VAE:
+    """The model of a configuration without values (device meta): sizes alone, no memory is taken on its
+    word."""
+    if isinstance(config, VAEConfig):
+        with torch.device("meta"):
+            return VAE(config)
+    assert isinstance(config, WrappedConfig)
+    graph = _read_json(folder / GRAPH, _MOST_GRAPH_BYTES)
+    if not isinstance(graph, dict) or set(graph) != {"encoder", "decoder"}:
+        raise CheckpointError(f"{folder / GRAPH} has not the entries encoder and decoder, and no others.")
+    encoder = files.build(graph["encoder"], config.shape, f"{folder / GRAPH}: encoder")
+    decoder = files.build(graph["decoder"], (config.latent,), f"{folder / GRAPH}: decoder")
+    vae = VAE.of_networks(config, encoder, decoder, config.stretch)
+    if sum(weight.numel() for weight in vae.parameters()) > MOST_WEIGHTS:
+        raise CheckpointError(f"{folder / GRAPH} has more than {MOST_WEIGHTS:,} weights.")
+    x, z = torch.empty(2, *config.shape, device="meta"), torch.empty(2, config.latent, device="meta")
+    found = [tuple(part.shape) for part in (vae.encoder(x), vae.decoder(z))]
+    if found != (wanted := [(2, 2 * config.latent), (2, *config.shape)]):
+        raise CheckpointError(
+            f"{folder / GRAPH} gives {found[0]} and {found[1]} for two images; its configuration says "
+            f"{wanted[0]} and {wanted[1]}."
+        )
+    return vae
 
 
 def load_config(name: str | Path) -> dict[str, Any]:
     """The parsed config.json of a model; the same errors as `load_model`."""
     path = find_model(name) / CONFIG
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{path.parent} has no {CONFIG}; it is not a complete checkpoint.")
-    try:
-        if path.stat().st_size > _MOST_CONFIG_BYTES:
-            raise CheckpointError(f"{path} is over 1 MB, which no configuration is.")
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON ({error}).") from error
+    config = _read_json(path, _MOST_CONFIG_BYTES)
     if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
         raise CheckpointError(f"{path} has no entry 'model'; it is not one of our configurations.")
     if config.get("format") != FORMAT:
@@ -108,10 +127,22 @@ def load_config(name: str | Path) -> dict[str, Any]:
     return config
 
 
-def model_config(config: dict[str, Any], folder: Path) -> VAEConfig:
-    """The VAEConfig of a parsed config.json."""
+def _read_json(path: Path, most_bytes: int) -> Any:
+    if not os.path.isfile(path):
+        raise CheckpointError(f"{path.parent} has no {path.name}; it is not a complete checkpoint.")
     try:
-        return VAEConfig.from_dict(config["model"])
+        if path.stat().st_size > most_bytes:
+            raise CheckpointError(f"{path} is over {most_bytes // 1_000_000} MB, which none of ours is.")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}).") from error
+
+
+def model_config(config: dict[str, Any], folder: Path) -> ModelConfig:
+    """The configuration of a model in a parsed config.json."""
+    kind = WrappedConfig if config["model"].get("kind") == KIND else VAEConfig
+    try:
+        return kind.from_dict(config["model"])
     except (ConfigError, TypeError) as error:
         raise CheckpointError(f"{folder / CONFIG} describes no model: {error}") from error
 
@@ -121,6 +152,8 @@ def model_digest(folder: Path) -> str:
     config = model_config(load_config(folder), folder)
     known = json.dumps(config.to_dict(), sort_keys=True).encode()
     try:
+        if isinstance(config, WrappedConfig):
+            known += json.dumps(_read_json(folder / GRAPH, _MOST_GRAPH_BYTES), sort_keys=True).encode()
         return hashlib.sha256(known + _weights_of(folder).read_bytes()).hexdigest()
     except OSError as error:
         raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error.strerror}).") from error
@@ -169,8 +202,10 @@ def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
     vae.to_empty(device="cpu").load_state_dict(weights)
 
 
-def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
-    """Write a checkpoint. `record` is kept in config.json beside the model's own configuration.
+def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = None) -> None:
+    """Write a checkpoint, which `load_model` reads without running anybody's code.
+
+    record  kept in config.json beside the model's own configuration.
 
     Each file is replaced whole, so a kill leaves the old or the new one. Raises OutputError if the
     folder cannot be written.
@@ -178,7 +213,7 @@ def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
     config = {
         "format": FORMAT,
         "model": check_vae(vae).config.to_dict(),
-        **record,
+        **(record or {}),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -186,6 +221,9 @@ def save_model(vae: VAE, folder: Path | str, record: dict[str, Any]) -> None:
             "safetensors": safetensors.__version__,
         },
     }
+    if isinstance(vae.config, WrappedConfig):
+        graph = {"encoder": files.describe(vae.encoder), "decoder": files.describe(vae.decoder)}
+        write_bytes(Path(folder) / GRAPH, (json.dumps(graph) + "\n").encode())
     write_tensors(Path(folder) / WEIGHTS, dict(vae.state_dict()))
     write_bytes(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
 

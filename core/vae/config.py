@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 from core.errors import ConfigError
@@ -19,8 +20,34 @@ MOST_WEIGHTS = 50_000_000
 """No model is larger (200 MB): what cannot be loaded is not trained, and a hostile file gets no memory."""
 
 
+class ModelConfig:
+    """What all code may ask of a model's configuration, whether we built the network or somebody else did.
+
+    likelihood  "bernoulli" or "gaussian". latent: k. sigma: of the Gaussian likelihood, on the scale of
+    images in [0, 1].
+    """
+
+    likelihood: str
+    latent: int
+    sigma: float
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image, (channels, height, width)."""
+        raise NotImplementedError
+
+    @property
+    def pixels(self) -> int:
+        """Number of values d in one image."""
+        return prod(self.shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in config.json."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class VAEConfig:
+class VAEConfig(ModelConfig):
     """Architecture and likelihood of a VAE.
 
     arch        "mlp" (fully connected) or "conv" (two strided convolutions).
@@ -70,11 +97,6 @@ class VAEConfig:
     def shape(self) -> tuple[int, int, int]:
         """Shape of one image, (channels, height, width)."""
         return (self.channels, self.size, self.size)
-
-    @property
-    def pixels(self) -> int:
-        """Number of values d in one image."""
-        return self.channels * self.size * self.size
 
     @property
     def weights(self) -> int:

@@ -16,6 +16,8 @@ from torch.nn.modules import module as torch_module
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import FLOAT64
 from core.errors import UnsupportedModelError
+from core.network.graph import Graph, sources_of
+from core.network.operations import OPERATIONS
 from core.vae.elbo import decoded, encoded
 from core.vae.latent import reparameterise
 from core.vae.likelihood import Bernoulli, Gaussian
@@ -30,7 +32,7 @@ _SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola"
 """What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
 _METHODS = {
     **dict.fromkeys(
-        (*_WEIGHTED, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential),
+        (*_WEIGHTED, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential, Graph, *OPERATIONS),
         ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding"),
     ),
     **dict.fromkeys((Bernoulli, Gaussian), _SCORE),
@@ -74,9 +76,10 @@ def _check_objects(vae: VAE) -> None:
 
 
 def _check_plain_sequence(name: str, network: object) -> None:
-    if type(network) is not nn.Sequential:
+    if type(network) not in (nn.Sequential, Graph):
         raise UnsupportedModelError(
-            f"vae.{name} is a {type(network).__name__}; bounds walk through a plain nn.Sequential only."
+            f"vae.{name} is a {type(network).__name__}; bounds walk through a plain nn.Sequential only, or "
+            "through what core.wrap makes of a module."
         )
 
 
@@ -144,9 +147,13 @@ def _compare(vae: VAE, name: str, called: Tensor, v: Tensor) -> None:
     part = f"{name}r"
     network = getattr(vae, part)
     values = [Interval(v, v), *propagate_through(network, Interval(v, v), FLOAT64)]
-    for layer, x in zip([*network, None], values, strict=True):
-        shape = tuple(x.lower.shape)
-        if shape[:1] != v.shape[:1] or len(shape) != _WEIGHTED.get(type(layer), len(shape)):
+    shapes = [tuple(x.lower.shape) for x in values]
+    for index, layer in enumerate([*network, None]):
+        shape = shapes[index if layer is None else sources_of(network, index)[0]]
+        wanted = (
+            None if isinstance(network, Graph) and type(layer) is nn.Linear else _WEIGHTED.get(type(layer))
+        )
+        if shape[:1] != v.shape[:1] or wanted not in (None, len(shape)):
             raise UnsupportedModelError(
                 f"A layer of vae.{part} gets values of shape {shape}; bounds are of one row an image: "
                 "linear layers take (N, features), convolutions (N, channels, height, width)."

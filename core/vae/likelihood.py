@@ -219,12 +219,16 @@ class Bernoulli:
 
 
 class Gaussian:
-    """log p(t | g) = -sum_j (t_j - g_j)^2 / (2 s^2) - d/2 log(2 pi s^2), fixed s."""
+    """log p(t | g) = -sum_j (t_j - g_j)^2 / (2 s^2) - d/2 log(2 pi s^2), fixed s.
 
-    def __init__(self, sigma: float) -> None:
+    t and g are on the scale [0, 1]; `stretch` is how many of the model's own units that is: the density
+    is the one on the model's scale, d log(stretch) nats lower.
+    """
+
+    def __init__(self, sigma: float, stretch: float = 1.0) -> None:
         self.sigma = sigma
         self._scale = 1 / (2 * sigma**2)
-        self._constant = 0.5 * math.log(2 * math.pi * sigma**2)
+        self._constant = 0.5 * math.log(2 * math.pi * sigma**2) + math.log(stretch)
 
     def log_prob(self, t: Tensor, a: Tensor) -> Tensor:
         return (-self._scale * (t - a) ** 2 - self._constant).sum(_IMAGE)
@@ -293,6 +297,6 @@ def score_roundoff(
     return arithmetic.unless_overflow(lost, likelihood.peak(t, a))
 
 
-def make_likelihood(name: str, sigma: float) -> Likelihood:
-    """The likelihood of a VAEConfig, by name."""
-    return Bernoulli() if name == "bernoulli" else Gaussian(sigma)
+def make_likelihood(name: str, sigma: float, stretch: float = 1.0) -> Likelihood:
+    """The likelihood of a model's configuration, by name."""
+    return Bernoulli() if name == "bernoulli" else Gaussian(sigma, stretch)

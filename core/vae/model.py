@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from core.vae.config import VAEConfig
+from core.network.graph import Network
+from core.vae.config import ModelConfig, VAEConfig
 from core.vae.likelihood import Likelihood, make_likelihood
 
 # In float32 whatever torch's default is: that is what checkpoints hold.
@@ -20,16 +21,29 @@ _ConvTranspose2d = partial(nn.ConvTranspose2d, dtype=torch.float32)
 class VAE(nn.Module):
     """Encoder q(z|x) = N(mu(x), diag exp(logvar(x))), decoder p(x|z), prior N(0, I).
 
-    `encoder` and `decoder` are plain nn.Sequential, so that a bound can walk through their layers.
+    `encoder` and `decoder` are plain nn.Sequential, so that a bound can walk through their layers, or
+    graphs of operations (core.network.graph).
     The encoder ends in 2k values: mu first, logvar second. Images are float in [0, 1].
     """
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config: ModelConfig = config
         self.likelihood: Likelihood = make_likelihood(config.likelihood, config.sigma)
         build = _mlp if config.arch == "mlp" else _conv
+        self.encoder: Network
+        self.decoder: Network
         self.encoder, self.decoder = build(config)
+
+    @classmethod
+    def of_networks(cls, config: ModelConfig, encoder: Network, decoder: Network, stretch: float) -> VAE:
+        """A VAE of networks that somebody else made (core.vae.wrap)."""
+        vae = cls.__new__(cls)
+        nn.Module.__init__(vae)
+        vae.config = config
+        vae.likelihood = make_likelihood(config.likelihood, config.sigma, stretch)
+        vae.encoder, vae.decoder = encoder, decoder
+        return vae
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, C, H, W) -> mu, logvar, each (B, k)."""

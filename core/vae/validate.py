@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import own
 from core.scalars import whole
-from core.vae.config import VAEConfig
+from core.vae.config import ModelConfig
 from core.vae.model import VAE
 
 TARGETS = ("likelihood", "reconstruction")
@@ -29,7 +29,7 @@ def check_vae(vae: object) -> VAE:
         raise InputError(
             f"The model is a {type(vae).__name__}, not a VAE; load one with core.load_model(name)."
         )
-    for name, kind in {"config": VAEConfig, "encoder": nn.Module, "decoder": nn.Module}.items():
+    for name, kind in {"config": ModelConfig, "encoder": nn.Module, "decoder": nn.Module}.items():
         if not isinstance(part := getattr(vae, name, None), kind):
             raise UnsupportedModelError(
                 f"vae.{name} is a {type(part).__name__}, no {kind.__name__}; load a model with "

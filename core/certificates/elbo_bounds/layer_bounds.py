@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.bounds.intersect import cut
+from core.bounds.intersect import cut, open_units
 from core.bounds.interval import Interval, propagate, propagate_through
 from core.bounds.relaxations import relu_share
 from core.bounds.rounding import EXACT, Arithmetic
-from core.bounds.rule_table import is_relu
+from core.bounds.rule_table import bends, is_relu
+from core.network.graph import Network, sources_of, taken
 from core.vae.latent import reparameterise_interval
 from core.vae.model import VAE
 
@@ -73,11 +74,12 @@ class LateIntervals(Sequence[LayerInterval]):
 
 @dataclass(frozen=True)
 class Half:
-    """The encoder or the decoder, with bounds on each of its values: inputs[i], (N, ...), on the input of
-    layer i, the last one on the output. They may end early, where no more is looked at."""
+    """The encoder or the decoder, with bounds on each of its values (core.network.graph): inputs[i],
+    (N, ...), in a chain on the input of layer i, the last one on the output. They may end early, where no
+    more is looked at."""
 
     part: str
-    network: nn.Sequential
+    network: Network
     inputs: list[Interval]
 
     @property
@@ -88,13 +90,40 @@ class Half:
     @property
     def relus(self) -> list[int]:
         """The indexes of the ReLUs whose inputs are bounded."""
-        layers = zip(self.network, self.inputs, strict=False)
-        return [index for index, (layer, _) in enumerate(layers) if is_relu(layer)]
+        layers = enumerate(self.network)
+        return [i for i, layer in layers if is_relu(layer) and self._source(i) < len(self.inputs)]
+
+    def _source(self, index: int) -> int:
+        """The number of the first value that layer `index` takes."""
+        return sources_of(self.network, index)[0]
+
+    def input_of(self, index: int) -> Interval:
+        """Bounds on the (first) input of a layer."""
+        return self.inputs[self._source(index)]
+
+    @cached_property
+    def _readers(self) -> dict[int, list[nn.Module]]:
+        """The layers that take a value and are not linear, by the value's number."""
+        readers = dict[int, list[nn.Module]]()
+        for index, layer in enumerate(self.network):
+            if bends(layer):
+                for source in sources_of(self.network, index):
+                    readers.setdefault(source, []).append(layer)
+        return readers
 
     @property
     def stops(self) -> list[int]:
-        """The indexes of the values that get bounds of their own: the inputs of ReLUs, and the output."""
-        return [*self.relus, len(self.network)]
+        """The indexes of the values that get bounds of their own: what layers that are not linear take, and
+        the output."""
+        last = len(self.network)
+        inside = [value for value in sorted(self._readers) if value < min(len(self.inputs), last)]
+        return [*inside, last]
+
+    def open_units(self, value: int, x: Interval) -> Tensor:
+        """Which units of a value are worth bounds of their own: those that are not stable where ReLUs alone
+        take it, else all."""
+        readers = self._readers.get(value, [])
+        return open_units(x, value < len(self.network) and all(is_relu(layer) for layer in readers))
 
     def walk(self, known: list[Interval], arithmetic: Arithmetic) -> Iterator[int]:
         """Extend `known`, bounds on the input of layer 0, by interval propagation, each cut with `inputs`.
@@ -102,17 +131,18 @@ class Half:
         Yields the index of each value in `stops` when its bounds are the last of `known`: put better ones
         in their place, and what follows is propagated from those.
         """
+        stops = set(self.stops)
         for index in range(len(self.network) + 1):
             if index > 0:
-                x = propagate(self.network[index - 1], known[-1], arithmetic)
+                x = propagate(self.network[index - 1], taken(self.network, index - 1, known), arithmetic)
                 known.append(cut(self.inputs[index], x))
-            if index in self.stops:
+            if index in stops:
                 yield index
 
     def relu_slopes(self, layers: int | None = None) -> dict[int, Tensor]:
         """Default slopes of the lines below the ReLUs among the first layers."""
         end = len(self.network) if layers is None else layers
-        return {index: relu_share(self.inputs[index]) for index in self.relus if index < end}
+        return {index: relu_share(self.input_of(index)) for index in self.relus if index < end}
 
 
 @dataclass(frozen=True)

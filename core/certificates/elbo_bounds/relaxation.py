@@ -15,15 +15,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.backward import BackwardPass
 from core.bounds.ball import Ball
-from core.bounds.intersect import cut, cut_units, open_units
+from core.bounds.intersect import cut, cut_units
 from core.bounds.interval import Interval, affine
 from core.bounds.linear import highest, inner
 from core.bounds.relaxations import half_exp_lower, half_exp_upper, logvar_slope, unit
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
+from core.bounds.rule_table import is_relu, is_reshape
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.layer_bounds import (
     Half,
@@ -32,6 +33,7 @@ from core.certificates.elbo_bounds.layer_bounds import (
     latent_bounds,
 )
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, for_rows
+from core.network.graph import Graph, Network
 from core.vae.elbo import in_dtype
 from core.vae.latent import kl_line
 from core.vae.likelihood import score_roundoff
@@ -107,7 +109,7 @@ class Relaxation:
         linear, known = LinearBounds(self, bounds), [bounds.encoder[0]]
         for index in linear.encoder.walk(known, self.arithmetic):
             # One affine map of a box: interval propagation is exact.
-            if self.ball.norm != "linf" or _affine_layers(self.vae.encoder, index) > 1:
+            if self.ball.norm != "linf" or not _one_affine_map(self.vae.encoder, index):
                 known[-1] = linear.cut_last(EncoderUnits, linear.encoder, known, steps)
         z = cut(bounds.decoder[0], latent_bounds(known[-1], self.noise, self.arithmetic))
         return LayerBounds(known, [z, *bounds.decoder[1:]])
@@ -176,7 +178,7 @@ class LinearBounds:
 
     def backward(self, half: Half, index: int) -> BackwardPass:
         """The backward pass from value `index` of a half to its input."""
-        return BackwardPass([*half.network], half.inputs, index, self.relaxation.arithmetic)
+        return BackwardPass(half.network, half.inputs, index, self.relaxation.arithmetic)
 
     def cut_last(
         self, kind: type[EncoderUnits | DecoderUnits], half: Half, known: list[Interval], steps: int
@@ -184,7 +186,7 @@ class LinearBounds:
         """Cut the last of `known`, better bounds on the first values of a half, with linear bounds on the
         units that are unstable, or all of the output; `steps` of ascent for the slopes of each."""
         index, x = len(known) - 1, known[-1]
-        units = open_units(x, index < len(half.network))
+        units = half.open_units(index, x)
         if len(units) == 0:
             return x
         half = replace(half, inputs=[*known, *half.inputs[len(known) :]])
@@ -330,5 +332,10 @@ def _optimised(exact: EncoderUnits | DecoderUnits, units: Tensor, steps: int) ->
     return slopes
 
 
-def _affine_layers(network: nn.Sequential, count: int) -> int:
-    return sum(affine(layer) is not None for layer in network[:count])
+def _one_affine_map(network: Network, count: int) -> bool:
+    """Whether value `count` of a chain is one affine map of the input, but for ReLUs: interval propagation
+    is exact for an l_inf box."""
+    layers = [*network][:count]
+    affine_layers = sum(affine(layer) is not None for layer in layers)
+    others = sum(not is_relu(layer) and not is_reshape(layer) for layer in layers) - affine_layers
+    return not isinstance(network, Graph) and affine_layers <= 1 and others == 0

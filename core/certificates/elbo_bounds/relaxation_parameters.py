@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.bounds.interval import Interval
 from core.bounds.relaxations import relu_lower
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds
+from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
+from core.vae.model import VAE
 
 
 @dataclass
@@ -74,17 +74,16 @@ def for_rows(shares: dict[int, Tensor], rows: int) -> dict[int, Tensor]:
     return {at: share.expand(rows, *share.shape).clone() for at, share in shares.items()}
 
 
-def used(slopes: Slopes, bounds: LayerBounds) -> Slopes:
+def used(slopes: Slopes, bounds: LayerBounds, vae: VAE) -> Slopes:
     """Replace the slopes of ReLUs that are linear over the ball by the exact ones, 0 or 1: they are written
     shorter."""
 
-    def crossing(shares: dict[int, Tensor], inputs: list[Interval]) -> dict[int, Tensor]:
-        return {i: relu_lower(inputs[i], share) for i, share in shares.items()}
+    def crossing(shares: dict[int, Tensor], half: Half) -> dict[int, Tensor]:
+        return {i: relu_lower(half.input_of(i), share) for i, share in shares.items()}
 
+    encoder, decoder = bounds.halves(vae)
     return replace(
-        slopes,
-        encoder=crossing(slopes.encoder, bounds.encoder),
-        decoder=crossing(slopes.decoder, bounds.decoder),
+        slopes, encoder=crossing(slopes.encoder, encoder), decoder=crossing(slopes.decoder, decoder)
     )
 
 

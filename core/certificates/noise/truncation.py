@@ -18,6 +18,7 @@ from core.certificates.elbo_bounds.layer_bounds import latent_bounds
 from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
 from core.certificates.noise.statistics import floor_price
 from core.errors import UnsupportedLayerError
+from core.network.graph import Network
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -103,9 +104,9 @@ def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
     return 4 * vae.likelihood.magnitude(t, Interval(-reach, reach))
 
 
-def _reach(network: nn.Sequential, size: Tensor, biases: bool) -> Tensor:
+def _reach(network: Network, size: Tensor, biases: bool) -> Tensor:
     """Bound on |network(v)|, |v| <= size >= 0, by absolute weights; without biases: on differences."""
-    for layer in network:
+    for layer in network if isinstance(network, nn.Sequential) else [network]:
         known = affine(layer)
         if known is not None:
             bias = known.bias.abs() if biases and known.bias is not None else None

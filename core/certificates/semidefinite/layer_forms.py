@@ -8,7 +8,7 @@ early value has no columns for later variables.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.bounds.linear import roundoff, rows_roundoff, unit_rows
@@ -25,6 +25,8 @@ from core.certificates.semidefinite.layer_relaxation import (
     Rows,
 )
 from core.certificates.semidefinite.zonotope import exact_pull, pull_zonotope
+from core.errors import UnsupportedLayerError
+from core.network.graph import Network
 
 
 class LayerForms:
@@ -36,8 +38,10 @@ class LayerForms:
     """
 
     def __init__(
-        self, network: nn.Sequential, inputs: list[Interval], start: AffineForms, arithmetic: Arithmetic
+        self, network: Network, inputs: list[Interval], start: AffineForms, arithmetic: Arithmetic
     ) -> None:
+        if not isinstance(network, nn.Sequential):
+            raise UnsupportedLayerError("Affine forms are of networks whose layers are a chain.")
         self.network, self.inputs, self._start, self.arithmetic = network, inputs, start, arithmetic
         relus = [i for i, (layer, _) in enumerate(zip(network, inputs, strict=False)) if is_relu(layer)]
         self._shares = {i: chord_share(inputs[i]) for i in relus}

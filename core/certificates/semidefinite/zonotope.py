@@ -20,6 +20,7 @@ from core.bounds.relaxations import relu_form
 from core.bounds.rounding import Arithmetic
 from core.bounds.rule_table import is_relu, is_reshape
 from core.errors import UnsupportedLayerError
+from core.network.graph import Network
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def exact_pull(layer: nn.Module, rows: Tensor, x: Interval) -> tuple[Tensor, Ten
 
 
 def pull_zonotope(
-    network: nn.Sequential,
+    network: Network,
     rows: Tensor,
     inputs: list[Interval],
     shares: dict[int, Tensor],

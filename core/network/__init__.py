@@ -1,0 +1,1 @@
+"""Networks as graphs of operations: what is bounded, traced from anybody's module, saved and loaded."""

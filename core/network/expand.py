@@ -1,0 +1,99 @@
+"""Operations that are taken apart into others: softmax, normalisation over a row, products of matrices,
+maxima over several values. What is bounded, scored and attacked is the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from core.network.builder import Builder, Value
+from core.network.operations import (
+    Center,
+    Elementwise,
+    Gather,
+    Known,
+    Maximum,
+    Minimum,
+    Multiply,
+    Reshape,
+    Scale,
+    Slice,
+    Subtract,
+    Sum,
+)
+
+
+def softmax(build: Builder, value: Value, dim: int) -> Value:
+    """p_k = 1 / (1 + sum over j != k of exp(x_j - x_k)): all that is bounded is bounded once."""
+    last = [d for d in range(len(value.layout)) if d != dim % len(value.layout)]
+    order = [*last, dim % len(value.layout)]
+    moved = build.permute(value, order)
+    *before, n = moved.row
+    others = [(j, k) for k in range(n) for j in range(n) if j != k]
+    along = len(before) + 1
+    pairs = [
+        build.rows(Gather(along, places), (*before, len(others)), moved)
+        for places in zip(*others, strict=True)
+    ]
+    apart = build.rows(Subtract(), (*before, len(others)), *pairs)
+    apart = build.rows(Reshape((*before, n, n - 1)), (*before, n, n - 1), apart)
+    # What is clamped is below 1e-26, and nothing overflows.
+    apart = build.rows(Elementwise("clamp", high=60.0), apart.row, apart)
+    ratios = build.rows(Elementwise("exp"), apart.row, apart)
+    total = build.rows(Sum((along + 1,), False, False, n - 1), moved.row, ratios)
+    total = build.rows(Scale(None, Tensor([1.0])), moved.row, total)
+    found = build.add(Elementwise("reciprocal"), moved.layout, total)
+    return build.permute(found, [order.index(d) for d in range(len(order))])
+
+
+def normalise(build: Builder, value: Value, places: Sequence[int], eps: float) -> Value:
+    """(x - mean) / sqrt(var + eps) over some dimensions of a row; no result of n values is above
+    sqrt(n - 1) in size."""
+    row = value.row
+    n = math.prod(row[place - 1] for place in places)
+    kept = tuple(1 if place + 1 in places else size for place, size in enumerate(row))
+    centered = build.rows(Center(places, n), row, value)
+    squares = build.rows(Elementwise("square"), row, centered)
+    variance = build.rows(Sum(places, True, True, n), kept, squares)
+    variance = build.rows(Scale(None, Tensor([eps])), kept, variance)
+    inverse = build.rows(Elementwise("rsqrt"), kept, variance)
+    found = build.rows(Multiply(), row, centered, inverse)
+    return build.add(Known(math.sqrt(max(n - 1, 1))), value.layout, found)
+
+
+def matrix_product(build: Builder, a: Value, b: Value) -> Value:
+    """(..., n, m) times (..., m, p), both values of the graph, as products and a sum."""
+    *before, n, m = a.row
+    p = b.row[-1]
+    left = build.rows(Reshape((*before, n, m, 1)), (*before, n, m, 1), a)
+    right = build.rows(Reshape((*before, 1, m, p)), (*before, 1, m, p), b)
+    products = build.rows(Multiply(), (*before, n, m, p), left, right)
+    along = len(before) + 2
+    return build.add(Sum((along,), False, False, m), (*a.layout[:-1], b.layout[-1]), products)
+
+
+def largest(build: Builder, values: Sequence[Value], kind: type[Maximum | Minimum] = Maximum) -> Value:
+    """The largest (smallest) of several values, in pairs."""
+    while len(values) > 1:
+        paired = [
+            build.add(kind(), a.layout, a, b) for a, b in zip(values[::2], values[1::2], strict=False)
+        ]
+        values = [*paired, *values[2 * len(paired) :]]
+    return values[0]
+
+
+def max_pool(
+    build: Builder, value: Value, kernel: Sequence[int], stride: Sequence[int], size: Sequence[int]
+) -> Value:
+    """Each place of the kernel is a strided part of the image."""
+    parts = list[Value]()
+    channels = value.row[0]
+    for i in range(kernel[0]):
+        stop = i + (size[0] - 1) * stride[0] + 1
+        rows = build.rows(Slice(2, i, stop, stride[0]), (channels, size[0], value.row[2]), value)
+        for j in range(kernel[1]):
+            stop = j + (size[1] - 1) * stride[1] + 1
+            parts.append(build.rows(Slice(3, j, stop, stride[1]), (channels, *size), rows))
+    return largest(build, parts)
