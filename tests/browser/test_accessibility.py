@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import new_page
 from tests.vision import contrast
@@ -103,9 +103,9 @@ RING = "place => { const s = getComputedStyle(place); return s.outline + s.boxSh
 
 
 @pytest.fixture(scope="module")
-def explorer(browser: Browser, server: str) -> Iterator[Page]:
+def explorer(context: BrowserContext, server: str) -> Iterator[Page]:
     """The explorer, on which the keyboard goes from place to place and changes nothing."""
-    with new_page(browser) as page:
+    with new_page(context) as page:
         visit(page, f"{server}{PAGES['explorer']}")
         yield page
 
