@@ -144,7 +144,7 @@ def test_bounds_get_tighter_in_place(page: Page, server: str):
 
 
 def test_moving_eps_does_not_wait_for_the_proofs(page: Page, server: str):
-    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=16&steps=5")
+    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=4&steps=5")
     expect(page.get_by_text(re.compile("alpha-CROWN, "))).to_be_visible()
     before = numbers(page)
     start = time.monotonic()
