@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from tests.evaluation.results_files import write_results
 
@@ -28,6 +28,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 )
 PATIENCE = 60_000
 """Milliseconds; a loaded machine is slow, a broken page stays broken."""
@@ -98,18 +99,31 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A desk where one visitor follows another: the app's scripts are fetched and compiled once for all."""
+    desk = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    desk.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    # An empty page of the app's site keeps the process alive that has the compiled scripts.
+    keeper = desk.new_page()
+    keeper.route("**", lambda route: route.fulfill(body=""))
+    keeper.goto("http://127.0.0.1/")
+    yield desk
+    desk.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(context: BrowserContext) -> Iterator[Page]:
     """A fresh visitor at a desk."""
-    with new_page(browser) as page:
+    with new_page(context) as page:
         yield page
 
 
 @contextmanager
-def new_page(browser: Browser) -> Iterator[Page]:
+def new_page(context: BrowserContext) -> Iterator[Page]:
     """The same for a longer time: what a page shows need not be loaded for each look at it."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    yield context.new_page()
-    context.close()
+    page = context.new_page()
+    yield page
+    page.close()
+    context.set_storage_state({"cookies": [], "origins": []})

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 from explorer_page import CHEAP, IDLE, address_of, choose, numbers, settle, slider, visit
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
 from tests.browser.conftest import new_page
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, server: str) -> Iterator[Page]:
+def opened(context: BrowserContext, server: str) -> Iterator[Page]:
     """A page that tests look at and leave as it is; what went wrong on it is in `errors`."""
-    with new_page(browser) as page:
+    with new_page(context) as page:
         page.on("pageerror", lambda error: errors.append(str(error)))
         visit(page, server)
         yield page
@@ -144,7 +144,7 @@ def test_bounds_get_tighter_in_place(page: Page, server: str):
 
 
 def test_moving_eps_does_not_wait_for_the_proofs(page: Page, server: str):
-    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=16&steps=5")
+    page.goto(f"{server}/?index=4&left=mnist-conv-standard&right=mnist-conv-robust-0.1&draws=4&steps=5")
     expect(page.get_by_text(re.compile("alpha-CROWN, "))).to_be_visible()
     before = numbers(page)
     start = time.monotonic()
@@ -156,16 +156,27 @@ def test_moving_eps_does_not_wait_for_the_proofs(page: Page, server: str):
     page.wait_for_selector(IDLE)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_on_a_telephone(page: Page, server: str, scheme: str):
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": 390, "height": 844})
-    visit(page, server)
-    too_wide = page.evaluate(
+@pytest.fixture(scope="module")
+def telephone(context: BrowserContext, server: str) -> Iterator[Page]:
+    """The page on a telephone, which tests look at."""
+    with new_page(context) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        visit(page, server)
+        yield page
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 22, 26)")]
+)
+def test_nothing_overflows_on_a_telephone(telephone: Page, scheme: str, ground: str):
+    telephone.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    expect(telephone.get_by_test_id("stApp")).to_have_css("background-color", ground)
+    telephone.wait_for_selector(IDLE)
+    too_wide = telephone.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')]
             .filter(e => !e.closest('svg') && e.getBoundingClientRect().width > 0)
             .filter(e => e.getBoundingClientRect().right > 391)
             .map(e => e.tagName + '.' + e.dataset.testid)"""
     )
     assert too_wide == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert telephone.evaluate("document.documentElement.scrollWidth") <= 390

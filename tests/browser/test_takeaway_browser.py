@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from core.command_line.cli import main
 from dashboard.shared.text import nats, proved_nats
@@ -23,9 +23,9 @@ NAMES = ("Standard MLP", "Robust MLP (eps 0.1)")
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, server: str) -> Iterator[Page]:
+def opened(context: BrowserContext, server: str) -> Iterator[Page]:
     """A page with something to take away, which stays as it is."""
-    with new_page(browser) as page:
+    with new_page(context) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{server}/?{QUERY}")
         expect(page.get_by_text("All proofs are in, up to CROWN-IBP.")).to_be_visible()
