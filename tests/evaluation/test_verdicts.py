@@ -28,7 +28,7 @@ GRID = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3)
     norm=some.sampled_from(["linf", "l2"]),
 )
 def test_what_is_certified_no_attack_breaks(seed: int, share: float, scale: float, target: str, norm: str):
-    vae = make_vae(size=8, seed=seed, scale=scale)
+    vae = make_vae(size=16, seed=seed, scale=scale)
     x, noise = make_images(vae, 3, seed), core.sample_noise(vae, 2, seed)
     clean = core.elbo(vae, x, noise).total
     worst = core.attack(vae, x, noise, eps=GRID[-1], steps=5, target=target, norm=norm).elbo
@@ -66,7 +66,7 @@ def test_what_is_certified_no_attack_breaks(seed: int, share: float, scale: floa
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_the_radii_are_those_of_the_whole_grid(count: int):
-    vae, grid = make_vae(size=8, scale=2.0), GRID[:count]
+    vae, grid = make_vae(size=16, scale=2.0), GRID[:count]
     x, noise = make_images(vae, 4), core.sample_noise(vae, 2, 0)
     lower = torch.stack([core.certify(vae, x, noise, eps=e, method="crown-ibp").lower for e in grid])
     found = torch.stack([core.attack(vae, x, noise, eps=e, steps=5).elbo for e in grid])

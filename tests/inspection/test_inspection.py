@@ -23,7 +23,7 @@ models = st.builds(
     make_vae,
     arch=st.sampled_from(["mlp", "conv"]),
     likelihood=st.sampled_from(["bernoulli", "gaussian"]),
-    size=st.just(8),
+    size=st.just(16),
     latent=st.integers(1, 4),
     seed=st.integers(0, 1000),
     scale=st.sampled_from([0.0, 0.3, 1.0, 3.0, 10.0, 1e3, 1e6, 1e18, 1e38]),
