@@ -147,11 +147,15 @@ NETWORKS = {
 
 
 def images(vae: VAE, seed: int) -> Tensor:
-    """Images (5, C, H, W): grey with black and white parts, a shipped digit, black, white, grey."""
+    """Images (5, C, H, W): grey with black and white parts, the middle of a shipped digit, black, white,
+    grey."""
     generator = torch.Generator("cpu").manual_seed(seed)
     shape = vae.config.shape
     mixed = (3 * torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu") - 1).clamp(0, 1)
     grey = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
-    digit = core.load_samples("mnist")[0][seed % 500] if shape == (1, 28, 28) else grey.round()
+    digit = grey.round()
+    if shape[0] == 1 and shape[1] <= 28:
+        edge = (28 - shape[1]) // 2
+        digit = core.load_samples("mnist")[0][seed % 500, :, edge : 28 - edge, edge : 28 - edge]
     black = torch.zeros_like(mixed)
     return torch.stack([mixed, digit, black, 1 - black, grey])

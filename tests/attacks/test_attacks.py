@@ -44,7 +44,7 @@ def random_search(vae: VAE, x: Tensor, noise: Tensor, eps: float, target: str, e
     covering(2, DIRECT, TARGETS, ["mlp", "conv"], ["bernoulli", "gaussian"]),
 )
 def test_beats_random_search_by_far(method: str, target: str, arch: str, likelihood: str) -> None:
-    vae = make_vae(arch, likelihood, scale=2.0, sigma=0.5)
+    vae = make_vae(arch, likelihood, size=16, scale=2.0, sigma=0.5)
     x, noise, eps = make_images(vae, 4), core.sample_noise(vae, 2), 0.05
     found = core.attack(vae, x, noise, eps=eps, target=target, method=method, steps=20)
     clean = score(vae, x, x, noise, target)
@@ -69,7 +69,7 @@ def test_more_steps_beat_one() -> None:
 @settings(max_examples=15)
 @given(seed=st.integers(0, 1000), eps=st.one_of(st.sampled_from([1e-9, 1e-3, 1.0]), st.floats(0, 1)))
 def test_the_result_is_in_the_ball_and_honest(method: str, target: str, seed: int, eps: float) -> None:
-    vae = make_vae(seed=seed)
+    vae = make_vae(size=16, seed=seed)
     x, noise = make_images(vae, 2, seed), core.sample_noise(vae, 2)
     found = core.attack(
         vae, x, noise, eps=eps, target=target, method=method, steps=3, restarts=2, seed=seed
@@ -161,7 +161,7 @@ def test_the_seed_decides_everything(vae: VAE) -> None:
 @direct
 @targets
 def test_one_eps_an_image_equals_separate_calls(method: str, target: str) -> None:
-    vae = make_vae(scale=2.0)
+    vae = make_vae(size=16, scale=2.0)
     x, noise = make_images(vae, 3), core.sample_noise(vae, 2)
     radii = [0.0, 0.03, 0.4]
     together = core.attack(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch import Tensor
@@ -43,22 +45,35 @@ def inside(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> bool:
     return bool(near) and x_adv.min().item() >= 0 and x_adv.max().item() <= 1
 
 
-def run(
-    method: str, model: str, target: str, norm: str, count: int = 6, steps: int = 40, restarts: int = 1
-) -> AttackResult:
+def run(method: str, model: str, target: str, norm: str, count: int = 6, steps: int = 40) -> AttackResult:
     vae = core.load_model(model)
     noise, x = core.sample_noise(vae, 2), digits(count)
-    return core.attack(
+    return core.attack(vae, x, noise, eps=BALLS[norm], norm=norm, target=target, method=method, steps=steps)
+
+
+@cache
+def strongest(model: str, target: str, norm: str) -> AttackResult:
+    return run("strongest", model, target, norm, count=3)
+
+
+def restarted(model: str, target: str, norm: str, count: int, steps: int, restarts: int) -> Tensor:
+    """What PGD attains with restarts, (B,): all random starts go as images of one batch, so that
+    the weights are read once for all of them. Each row descends from the clean image as well."""
+    vae, x = core.load_model(model), digits(count)
+    ball, generator = Ball(x, torch.full((count,), BALLS[norm]), norm), torch.Generator().manual_seed(0)
+    starts = torch.cat([ball.random(generator) for _ in range(restarts - 1)])
+    found = core.attack(
         vae,
-        x,
-        noise,
+        x.repeat(restarts - 1, 1, 1, 1),
+        core.sample_noise(vae, 2),
         eps=BALLS[norm],
         norm=norm,
         target=target,
-        method=method,
         steps=steps,
-        restarts=restarts,
+        start=starts,
     )
+    assert found.gradients == 2 * steps
+    return found.elbo.view(-1, count).amin(0)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +102,11 @@ def test_beats_as_many_random_points(method: str, model: str, target: str, norm:
     ],
 )
 def test_the_strongest_is_as_low_as_every_other(model: str, target: str, norm: str) -> None:
-    best = run("strongest", model, target, norm, count=2)
+    best = strongest(model, target, norm)
     assert best.gradients <= 1000
     for method in SINGLE:
         other = run(method, model, target, norm, count=2)
-        assert bool((best.elbo <= other.elbo + 1e-6).all()), method
+        assert bool((best.elbo[:2] <= other.elbo + 1e-6).all()), method
 
 
 @pytest.mark.parametrize(
@@ -104,13 +119,14 @@ def test_the_strongest_is_as_low_as_every_other(model: str, target: str, norm: s
     ],
 )
 def test_the_strongest_beats_pgd_with_twice_its_gradients(model: str, target: str, norm: str) -> None:
-    best = run("strongest", model, target, norm, count=3)
-    other = run("pgd", model, target, norm, count=3, steps=200, restarts=10)
-    assert 2 * best.gradients <= other.gradients == 2000
+    best = strongest(model, target, norm)
+    steps, restarts = 200, 10
+    assert 2 * best.gradients <= steps * restarts == 2000
+    other = restarted(model, target, norm, 3, steps, restarts)
     # Both end in one of many valleys that differ in the last digits of the drop.
-    drop = other.history[0] - other.elbo
-    assert bool((best.elbo <= other.elbo + 1e-4 * drop).all())
-    assert best.elbo.mean() < other.elbo.mean()
+    drop = best.history[0] - other
+    assert bool((best.elbo <= other + 1e-4 * drop).all())
+    assert best.elbo.mean() < other.mean()
 
 
 @pytest.mark.parametrize(
@@ -172,13 +188,22 @@ def test_fresh_draws(method: str) -> None:
         assert bool((found.elbo_fresh != found.elbo).all())
 
 
+@cache
+def good_points(norm: str) -> AttackResult:
+    vae = core.load_model(SHIPPED[0])
+    noise = core.sample_noise(vae, 1)
+    return core.attack(
+        vae, digits(2), noise, eps=BALLS[norm], norm=norm, target="reconstruction", method="pgd", steps=30
+    )
+
+
 @methods
 @norms
 def test_extra_starts_are_used(method: str, norm: str) -> None:
     vae = core.load_model(SHIPPED[0])
     x, noise = digits(2), core.sample_noise(vae, 1)
     setting = {"eps": BALLS[norm], "norm": norm, "target": "reconstruction"}
-    good = core.attack(vae, x, noise, method="pgd", steps=30, **setting)
+    good = good_points(norm)
     starts = torch.stack([torch.rand(x.shape, generator=torch.Generator().manual_seed(0)), good.x_adv])
     found = core.attack(vae, x, noise, method=method, steps=1, start=starts, **setting)
     assert bool((found.elbo <= good.elbo + 1e-4).all())

@@ -26,7 +26,7 @@ def test_refining_only_ever_tightens(side: str, norm: str) -> None:
     x, noise = make_images(vae, 2), core.sample_noise(vae, 2)
     eps, sign = (0.03 if norm == "linf" else 0.5), (1 if side == "lower" else -1)
     found = extremes(vae, x, noise, eps, norm, "likelihood", sign)
-    steps = list(core.refine(vae, x, noise, eps=eps, norm=norm, side=side, method="bab", iterations=10))
+    steps = list(core.refine(vae, x, noise, eps=eps, norm=norm, side=side, method="bab", iterations=5))
     assert len(steps) >= 6
     assert steps[0].method == "ibp"
     by_intervals = core.certify(vae, x, noise, eps=eps, norm=norm, side=side).bound
@@ -41,7 +41,7 @@ def test_refining_only_ever_tightens(side: str, norm: str) -> None:
     assert bool((sign * last > sign * steps[0].bound).all())
     assert all(name in METHODS for name in steps[-1].by_method)
     assert next(iter(steps[-1].by_method)) == "ibp"
-    whole = core.certify(vae, x, noise, eps=eps, norm=norm, side=side, method="bab", iterations=10)
+    whole = core.certify(vae, x, noise, eps=eps, norm=norm, side=side, method="bab", iterations=5)
     torch.testing.assert_close(last, whole.bound, rtol=1e-12, atol=1e-9)
 
 
@@ -57,7 +57,7 @@ def test_cancelling_at_any_step_keeps_the_best_so_far(method: str) -> None:
     def count(done: int, total: int) -> None:
         calls.append((done, total))
 
-    core.certify(vae, x, noise, eps=0.03, method=method, iterations=10, progress=count)
+    core.certify(vae, x, noise, eps=0.03, method=method, iterations=5, progress=count)
     done = [now for now, _ in calls]
     assert done == sorted(done)
     assert all(now <= total for now, total in calls)
@@ -72,7 +72,7 @@ def test_cancelling_at_any_step_keeps_the_best_so_far(method: str) -> None:
             if left < 0:
                 raise Cancelled
 
-        proved = core.certify(vae, x, noise, eps=0.03, method=method, iterations=10, progress=stop)
+        proved = core.certify(vae, x, noise, eps=0.03, method=method, iterations=5, progress=stop)
         assert bool((proved.lower <= clean).all())
         assert not bool(proved.vacuous.any())
         assert previous is None or bool((proved.lower >= previous.lower - 1e-9).all())
@@ -82,13 +82,13 @@ def test_cancelling_at_any_step_keeps_the_best_so_far(method: str) -> None:
         raise RuntimeError("not a cancel")
 
     with pytest.raises(RuntimeError, match="not a cancel"):
-        core.certify(vae, x, noise, eps=0.03, method=method, iterations=10, progress=fail)
+        core.certify(vae, x, noise, eps=0.03, method=method, iterations=5, progress=fail)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["alpha-crown", "quadratic", "bab"])
 def test_a_time_budget_ends_with_a_bound(method: str) -> None:
-    vae = make_vae(scale=1.5)
+    vae = make_vae(size=16, scale=1.5)
     x, noise = make_images(vae, 1), core.sample_noise(vae, 1)
     crown = core.certify(vae, x, noise, eps=0.03, method="crown").lower
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,51 +22,53 @@ from core.command_line.cli import main
 from core.errors import InputError
 from core.training.distributed import Workers, workers
 from core.training.resume import RESUME
+from tests.forked import begin, begin_ranks, finish
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ["--widths", "12", "8", "--latent", "3", "--eps", "0.1", "--kappa", "0.3", "--lr", "0.005"]
 SCHEDULE = ["--warmup", "0.5", "--ramp", "1.5"]
-LAUNCH = ["-m", "torch.distributed.run", "--standalone"]
 PATIENCE = 120
 
 
-def start(out: Path, data: Path, *options: str, launch: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    """A training in a process of its own, or in several."""
-    command = [sys.executable, *launch, "-m", "core", "train", "--out", str(out), "--data", str(data)]
+def words(out: Path, data: Path, *options: str) -> list[str]:
+    return ["train", "--out", str(out), "--data", str(data), *OPTIONS, *SCHEDULE, *options]
+
+
+def ranks(count: int, out: Path, data: Path, *options: str) -> str:
+    """A training in several processes; what it prints."""
+    log = out.with_suffix(".log")
+    return finish(begin_ranks(count, main, words(out, data, *options), log=log), log, PATIENCE)
+
+
+def torchrun(out: Path, data: Path, *options: str) -> subprocess.Popen[str]:
+    """The same by the command, in two processes of which one may be lost."""
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     return subprocess.Popen(
-        [*command, *OPTIONS, *SCHEDULE, *options],
+        [sys.executable, "-m", *launch, "-m", "core", *words(out, data, *options)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
     )
 
 
 def alone(out: Path, data: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
     """The same training in this process; what it prints."""
-    given = ["--out", str(out), "--data", str(data), *OPTIONS, *SCHEDULE, *options]
-    assert main(["train", *given]) == 0
+    assert main(words(out, data, *options)) == 0
     return "".join(capsys.readouterr())
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    printed, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, printed
-    return printed
-
-
-def until(done: int, out: Path, process: subprocess.Popen[str]) -> None:
+def until(done: int, out: Path, ended: Callable[[], int | None]) -> None:
     """Wait until so many epochs are finished."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         config = out / "config.json"
         if config.exists() and json.loads(config.read_text())["training"]["epochs_done"] >= done:
             return
-        assert process.poll() is None, process.communicate()
+        assert ended() is None, "it ended before"
         time.sleep(0.005)
     pytest.fail("The training did not get there in time.")
 
@@ -97,8 +100,8 @@ def test_two_processes_train_as_one(
     recipe: str, mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--epochs", "4", "--batch", "31", "--recipe", recipe]  # parts of different sizes
-    both = start(tmp_path / "two", mnist, *options, launch=(*LAUNCH, "--nproc-per-node", "2"))
-    lines, wanted = curve(finish(both)), curve(alone(tmp_path / "one", mnist, capsys, *options))
+    lines = curve(ranks(2, tmp_path / "two", mnist, *options))
+    wanted = curve(alone(tmp_path / "one", mnist, capsys, *options))
     assert len(wanted) == 4 * 3
     assert lines == pytest.approx(wanted, rel=1e-4)
     a, b = (core.load_model(tmp_path / name).state_dict() for name in ("two", "one"))
@@ -113,8 +116,8 @@ def test_more_processes_than_images_in_a_batch(
 ) -> None:
     options = ["--epochs", "1", "--batch", "2"]
     wanted = curve(alone(tmp_path / "one", mnist, capsys, *options))  # first: three are enough at a time
-    three = start(tmp_path / "three", mnist, *options, launch=(*LAUNCH, "--nproc-per-node", "3"))
-    assert curve(finish(three)) == pytest.approx(wanted, rel=1e-3)
+    three = ranks(3, tmp_path / "three", mnist, *options)
+    assert curve(three) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_killed_and_resumed_ends_in_the_same_weights(
@@ -123,10 +126,12 @@ def test_killed_and_resumed_ends_in_the_same_weights(
     options = ["--epochs", "60", "--batch", "16"]
     alone(tmp_path / "whole", mnist, capsys, *options)
     for done in (2, 9):
-        cut = start(tmp_path / "cut", mnist, *options, *(["--resume"] if done > 2 else []))
-        until(done, tmp_path / "cut", cut)
-        os.killpg(cut.pid, signal.SIGKILL)
-        cut.communicate()
+        more = words(tmp_path / "cut", mnist, *options, *(["--resume"] if done > 2 else []))
+        cut = begin(main, more, log=tmp_path / "cut.log")
+        until(done, tmp_path / "cut", lambda: cut.exitcode)  # noqa: B023
+        cut.kill()
+        cut.join()
+        assert cut.exitcode == -signal.SIGKILL
         assert (tmp_path / "cut" / RESUME).exists()
     alone(tmp_path / "cut", mnist, capsys, *options, "--resume")
     for name in ("weights.safetensors", "config.json"):
@@ -135,15 +140,14 @@ def test_killed_and_resumed_ends_in_the_same_weights(
 
 def test_a_lost_worker_is_replaced(mnist: Path, tmp_path: Path) -> None:
     options = ["--epochs", "40", "--batch", "16"]
-    launch = (*LAUNCH, "--nproc-per-node", "2")
-    whole = start(tmp_path / "whole", mnist, *options, launch=launch)
-    finish(whole)
-    cut = start(tmp_path / "cut", mnist, *options, launch=(*launch, "--max-restarts", "1"))
-    until(3, tmp_path / "cut", cut)
+    ranks(2, tmp_path / "whole", mnist, *options)
+    cut = torchrun(tmp_path / "cut", mnist, *options)
+    until(3, tmp_path / "cut", cut.poll)
     children = Path(f"/proc/{cut.pid}/task/{cut.pid}/children")
     if not children.exists():
         pytest.skip("finding a worker needs Linux's /proc")
     os.kill(int(children.read_text().split()[-1]), signal.SIGKILL)
-    finish(cut)
+    printed, _ = cut.communicate(timeout=PATIENCE)
+    assert cut.returncode == 0, printed
     a, b = ((tmp_path / name / "weights.safetensors").read_bytes() for name in ("cut", "whole"))
     assert a == b

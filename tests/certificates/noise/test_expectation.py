@@ -22,7 +22,7 @@ from tests.conftest import make_images, make_vae
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_below_the_expectation_at_attacked_points(arch: str, likelihood: str, target: str) -> None:
-    vae = make_vae(arch, likelihood, size=16, scale=1.5)
+    vae = make_vae(arch, likelihood, size=8, scale=1.5)
     x, ball, t = balls(vae, 0.05, target)
     lower = bound(vae, ball, t)
     assert lower.isfinite().all()
@@ -35,7 +35,7 @@ def test_below_the_expectation_at_attacked_points(arch: str, likelihood: str, ta
 @pytest.mark.slow
 def test_close_to_the_expectation_of_a_single_image() -> None:
     # eps = 0: nothing is lost to the ball, what is left is sampling and truncation.
-    vae = make_vae(size=16)
+    vae = make_vae(size=8)
     x, ball, t = balls(vae, 0.0)
     value = core.elbo(vae, x, core.sample_noise(vae, 50_000, 6)).total
     spread = per_draw(as_double(vae), x.double(), fresh(vae, 5000))[0].std(0)
@@ -70,7 +70,7 @@ def test_truncation_and_kl_are_paid_in_full(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_more_draws_and_more_risk_tighten() -> None:
-    vae = make_vae(size=16, scale=1.5)
+    vae = make_vae(size=8, scale=1.5)
     _, ball, t = balls(vae, 0.05)
     by_draws = [bound(vae, ball, t, draws=n) for n in (20, 500, 20_000)]
     assert (by_draws[0] < by_draws[1]).all()
@@ -113,10 +113,10 @@ def test_nothing_is_proved_where_the_network_overflows() -> None:
 
 @pytest.mark.slow
 def test_a_tighter_bound_of_few_draws_is_used() -> None:
-    vae = as_double(make_vae(size=16))
+    vae = as_double(make_vae(size=8))
     x, ball, t = balls(vae, 0.0)
     _, kl = per_draw(vae, x.double(), fresh(vae, 1))
-    value = core.elbo(make_vae(size=16), x, core.sample_noise(vae, 20_000, 6)).total
+    value = core.elbo(make_vae(size=8), x, core.sample_noise(vae, 20_000, 6)).total
     loose = bound(vae, ball, t, kl=kl + 30, draws=20_000)
     refined = bound(vae, ball, t, kl=kl + 30, draws=20_000, refine=exact(vae, x.double()), refine_draws=400)
     assert (loose < value - 30).all()
@@ -126,11 +126,11 @@ def test_a_tighter_bound_of_few_draws_is_used() -> None:
 
 @pytest.mark.slow
 def test_bounds_on_runs_of_draws_are_compared_with_runs() -> None:
-    vae = as_double(make_vae(size=16))
+    vae = as_double(make_vae(size=8))
     x, ball, t = balls(vae, 0.0)
     single = exact(vae, x.double())
     _, kl = per_draw(vae, x.double(), fresh(vae, 1))
-    value = core.elbo(make_vae(size=16), x, core.sample_noise(vae, 20_000, 6)).total
+    value = core.elbo(make_vae(size=8), x, core.sample_noise(vae, 20_000, 6)).total
 
     def runs(noise: Tensor) -> Tensor:
         return single(noise).unflatten(0, (-1, 4)).mean(1)

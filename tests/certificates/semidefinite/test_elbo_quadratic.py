@@ -50,7 +50,7 @@ class Setting:
         seed: int = 0,
         posterior: float = 1.0,
     ) -> None:
-        self.vae = make_vae(arch, likelihood, size=16, seed=seed, scale=1.5)
+        self.vae = make_vae(arch, likelihood, size=8, seed=seed, scale=1.5)
         last = self.vae.encoder[-1]
         assert isinstance(last, nn.Linear)
         last.weight.mul_(posterior)

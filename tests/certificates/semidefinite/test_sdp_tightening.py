@@ -79,7 +79,7 @@ def extreme_points(problem: Question, count: int) -> Tensor:
     ],
 )
 def test_layers_stay_inside_every_bound_on_the_way(arch: str, eps: float, scale: float) -> None:
-    vae = make_vae(arch, size=16, scale=scale)
+    vae = make_vae(arch, size=8, scale=scale)
     problem = question(vae, make_images(vae, 1), eps)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
@@ -89,7 +89,7 @@ def test_layers_stay_inside_every_bound_on_the_way(arch: str, eps: float, scale:
 
 
 def test_bounds_cover_the_network_in_float32() -> None:
-    vae = make_vae(scale=2.0)
+    vae = make_vae(size=16, scale=2.0)
     x = make_images(vae, 1)
     problem = question(vae, x, 1e-6, "float32")
     relaxation = problem.relaxation()
@@ -102,7 +102,7 @@ def test_bounds_cover_the_network_in_float32() -> None:
 
 
 def test_three_hidden_layers() -> None:
-    vae = make_vae(widths=(12, 10, 8), scale=1.5)
+    vae = make_vae(size=16, widths=(12, 10, 8), scale=1.5)
     problem = question(vae, make_images(vae, 1), 0.2)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())
@@ -143,7 +143,7 @@ def test_the_second_decoder_layer_gains_from_what_lies_before_it(monkeypatch: py
 
 def test_an_encoder_that_is_too_large_gets_slopes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.certificates.semidefinite.sdp_tightening._MOST", 0)
-    vae = make_vae(scale=2.0)
+    vae = make_vae(size=16, scale=2.0)
     problem = question(vae, make_images(vae, 1), 0.1)
     relaxation = problem.relaxation()
     start = relaxation.tighten(relaxation.interval_bounds())

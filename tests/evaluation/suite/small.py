@@ -1,9 +1,7 @@
-"""A suite that takes seconds, in this process or as
-`python -m tests.evaluation.suite.small OUT MODELS JOBS PAUSE`."""
+"""A suite that takes seconds."""
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -40,11 +38,6 @@ def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
-if __name__ == "__main__":
-    folder, root, processes, pause = sys.argv[1:]
-    run_small(
-        Path(folder),
-        sorted(Path(root).iterdir()),
-        jobs=int(processes),
-        progress=lambda done, total: time.sleep(float(pause)),
-    )
+def run_slowly(out: Path, models: list[Path], jobs: int, pause: float) -> None:
+    """The suite with a pause of some seconds after each job."""
+    run_small(out, models, jobs, progress=lambda done, total: time.sleep(pause))

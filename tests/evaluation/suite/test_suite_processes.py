@@ -15,38 +15,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import WorkerError
-from tests.evaluation.suite.small import contents, run_small
+from tests.evaluation.suite.small import contents, run_slowly, run_small
+from tests.forked import begin, begin_ranks, finish
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 LOG = Path("log") / "rank-0.jsonl"
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start(models: list[Path], tmp_path: Path) -> Start:
-    """Starts the small suite in a process of its own, in a session of its own."""
-
-    def start(*launcher: str, jobs: int = 1, pause: float = 0.0) -> subprocess.Popen[str]:
-        words = [
-            *launcher,
-            "-m",
-            "tests.evaluation.suite.small",
-            tmp_path / "out",
-            models[0].parent,
-            jobs,
-            pause,
-        ]
-        return subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    return start
 
 
 @pytest.fixture
@@ -81,22 +56,20 @@ def runs(pid: int) -> bool:
 
 
 @pytest.mark.usefixtures("half")
-def test_killed_three_times(
-    start: Start, models: list[Path], expected: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_killed_three_times(models: list[Path], expected: dict[str, bytes], tmp_path: Path) -> None:
     generator = random.Random(0)
     for jobs in (1, 2, 1):
         before = lines(tmp_path / "out" / LOG)
-        process = start(jobs=jobs, pause=0.05)
+        process = begin(run_slowly, tmp_path / "out", models, jobs, 0.05, log=tmp_path / "said")
         more = generator.randint(1, 4)
         wait_until(lambda: lines(tmp_path / "out" / LOG) >= before + more, "no job is finished")  # noqa: B023
         time.sleep(generator.random() / 10)
+        assert process.pid is not None
         workers = children(process.pid)
         assert len(workers) >= jobs - 1
         process.kill()
-        assert process.wait() == -signal.SIGKILL
-        assert process.stderr is not None
-        process.stderr.close()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         # The processes that it started end by themselves.
         wait_until(lambda: not any(map(runs, workers)), "a worker lives on")  # noqa: B023
         assert lines(tmp_path / "out" / LOG) < 47
@@ -122,10 +95,9 @@ def test_two_worker_processes(models: list[Path], expected: dict[str, bytes], tm
 
 
 @pytest.mark.usefixtures("half")
-def test_torchrun(start: Start, expected: dict[str, bytes], tmp_path: Path) -> None:
-    process = start("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    error = process.communicate(timeout=300)[1]
-    assert process.returncode == 0, error
+def test_torchrun(models: list[Path], expected: dict[str, bytes], tmp_path: Path) -> None:
+    log = tmp_path / "said"
+    finish(begin_ranks(2, run_slowly, tmp_path / "out", models, 1, 0.0, log=log), log, patience=300)
     assert contents(tmp_path / "out") == expected
     # Each rank did its share and wrote it to a log of its own.
     assert [lines(tmp_path / "out" / "log" / f"rank-{rank}.jsonl") for rank in (0, 1)] == [24 + 11, 1 + 12]
