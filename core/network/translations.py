@@ -466,8 +466,8 @@ def _binary(
     both: Callable[[], nn.Module], with_constant: Callable[[Tensor | float, bool], Scale] | None
 ) -> Translation:
     def translate(build: Builder, asked: Any) -> Value:
-        names = [name for name in ("self", "other") if name in asked]
-        a, b = (asked[name] for name in names)
+        a: Any = asked["self"]
+        b: Any = asked["other"]
         if asked.get("alpha", 1) != 1:
             b = b * asked["alpha"] if not isinstance(b, Value) else _scaled(build, b, asked["alpha"])
         if isinstance(a, Value) and isinstance(b, Value):
@@ -476,10 +476,9 @@ def _binary(
         make = with_constant
         if make is None:
             raise _refuse("Both of its inputs have to depend on the images.")
-        if isinstance(b, Value):
-            return _with_constant(build, b, a, lambda c: make(c, False))
-        constant: Tensor | float = b
-        return _with_constant(build, _traced(a), constant, lambda c: make(c, True))
+        if not isinstance(a, Value):
+            return _with_constant(build, _traced(b), a, lambda c: make(c, False))
+        return _with_constant(build, _traced(a), b, lambda c: make(c, True))
 
     return translate
 

@@ -8,7 +8,7 @@ early value has no columns for later variables.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.bounds.interval import Interval
 from core.bounds.linear import roundoff, rows_roundoff, unit_rows
