@@ -33,12 +33,12 @@ from core.vae.model import VAE
 from core.vae.threat import Draws
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached
-from dashboard.addresses.explorer import ProofSettings, Settings
+from dashboard.addresses.explorer import ProofSettings, Settings, State
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
 from dashboard.shared.images import grey
-from dashboard.shared.result import Result, Terms
+from dashboard.shared.result import Known, Result, Terms
 from dashboard.shared.text import model_label
 
 ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
@@ -199,6 +199,13 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
         )
 
     return run(work, _show, fast=True, model=name)
+
+
+def known(name: str, label: str, colour: str, state: State, show: Show) -> Known:
+    """What the explorer knows at once of a model; label: what people call it. Raises CoreError."""
+    found = explore(name, state.digit, state.settings, state.grid, show)
+    threshold = usual_threshold(name) if state.threshold is None else state.threshold
+    return Known(name, found.curve, found, threshold, name=label, colour=colour)
 
 
 def question(vae: VAE, digit: Digit, settings: ProofSettings) -> tuple[torch.Tensor, torch.Tensor]:

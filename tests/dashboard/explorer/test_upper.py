@@ -21,9 +21,9 @@ from dashboard.explorer import loss_bars, seen_proofs
 from dashboard.explorer.loss_bars import Loss
 from dashboard.explorer.stage.picture_strip import reading
 from dashboard.explorer.takeaway import figure, rows
-from dashboard.explorer.takeaway.rows import Side
 from dashboard.shared import compute, figures, tighter_bounds
 from dashboard.shared.figures import Line
+from dashboard.shared.result import Known
 from dashboard.shared.text import nats, proved_nats, safe
 from tests.dashboard.page_parts import NAMES, metric, note, stage
 
@@ -116,7 +116,7 @@ def test_curves_and_rows_and_readings_go_up():
     assert verdict.certified in (0.0, 0.02)
     assert f"proved below {threshold:.12g} nats" in verdict.sentence()
     state = State(NAMES[0], NAMES[0], index=3, settings=UPPER)
-    found = rows.rows([Side(NAMES[0], curve, result, threshold)], state, "0")
+    found = rows.rows([Known(NAMES[0], curve, result, threshold)], state, "0")
     assert [row.side for row in found] == ["upper"] * 3
     assert [row.verdict for row in found][::2] == ["proved", "broken"]
     for i, row in enumerate(found):
