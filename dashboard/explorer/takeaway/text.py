@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.shared.text import METHOD_NAMES, STATES_LABELS
+from dashboard.shared.text import METHOD_NAMES, STATES_LABELS, noise_draws
 
 TITLE = "Take it away"
 HELP = (
@@ -36,6 +36,6 @@ def figure_title(digit: str, models: Sequence[str]) -> str:
 
 def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
     """What the figure is about, as its second line."""
-    mean = "1 noise draw" if draws == 1 else f"mean over {draws} noise draws"
+    mean = noise_draws(draws) if draws == 1 else f"mean over {noise_draws(draws)}"
     how = f"Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
     return f"{asked}. {ADVERSARY[side]} {how}"
