@@ -168,8 +168,8 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     """Attack and certify one image at every radius; from the cache if it was done before."""
     if (found := first_view.result(name, digit, settings, grid)) is not None:
         return found
-    vae, s = model(name), settings
-    x, noise = question(vae, digit, s.proof)
+    s = settings
+    vae, x, noise = question(name, digit, s.proof)
 
     def work(tell: Tell) -> Result:
         curve = core.elbo_curve(
@@ -208,9 +208,10 @@ def known(name: str, label: str, colour: str, state: State, show: Show) -> Known
     return Known(name, found.curve, found, threshold, name=label, colour=colour)
 
 
-def question(vae: VAE, digit: Digit, settings: ProofSettings) -> tuple[torch.Tensor, torch.Tensor]:
-    """A digit (1, 1, H, W) and the noise draws (S, k)."""
-    return digit.image(), settings.noise(vae)
+def question(name: str, digit: Digit, settings: ProofSettings) -> tuple[VAE, torch.Tensor, torch.Tensor]:
+    """A model, a digit (1, 1, H, W) and the noise draws (S, k)."""
+    vae = model(name)
+    return vae, digit.image(), settings.noise(vae)
 
 
 def claim(name: str, digit: Digit, settings: ProofSettings, proof: Proof, states: str = "draws") -> str:
