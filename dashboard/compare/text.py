@@ -131,8 +131,8 @@ def method(grid: Sequence[float], attack: str, draws: int) -> str:
     step, most = grid[1] - grid[0], grid[-1]
     return (
         f"Radii by bisection on the explorer's grid of eps, 0 to {most:g} in steps of {step:.2g}: proofs "
-        f"by CROWN-IBP, attacks by {attack}, for {noise_draws(draws)}. Every radius has a proof, or an attacked image, "
-        "of its own. The explorer proves more, by slower methods."
+        f"by CROWN-IBP, attacks by {attack}, for {noise_draws(draws)}. Every radius has a proof, or an "
+        "attacked image, of its own. The explorer proves more, by slower methods."
     )
 
 
