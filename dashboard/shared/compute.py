@@ -5,7 +5,6 @@ Tighter bounds are in tighter_bounds.py. There are no other caches; locks and th
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ from dashboard.addresses.explorer import ProofSettings, Settings, State
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
-from dashboard.shared.images import grey
+from dashboard.shared.images import grey, in_markdown
 from dashboard.shared.result import Known, Result, Terms
 from dashboard.shared.text import model_label
 
@@ -58,9 +57,8 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def thumbnail(index: int) -> str:
-    """A digit as Markdown, for the label of a choice."""
-    png = base64.b64encode(grey(samples()[0][index], scale=2)).decode()
-    return f"![test image {index}](data:image/png;base64,{png})"
+    """A digit as Markdown."""
+    return in_markdown(samples()[0][index], f"test image {index}")
 
 
 @models.stamped(st.cache_resource(max_entries=8, show_spinner=False))

@@ -30,7 +30,7 @@ _figure = component(
 def title(state: State, names: Sequence[str], label: str) -> str:
     """Digit and models."""
     what = "an image of one's own" if state.own else f"test image {state.index}, a {label}"
-    return text.figure_title(what, names)
+    return f"ELBO under attack: {what}. {' and '.join(names)}"
 
 
 def question(state: State) -> str:

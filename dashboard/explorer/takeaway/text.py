@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dashboard.shared.text import METHOD_NAMES, STATES_LABELS, noise_draws
 
 TITLE = "Take it away"
@@ -28,10 +26,6 @@ COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
 def certificate(states: str, name: str) -> str:
     """Label of the file with what is proved of the noise at large."""
     return f"{STATES_LABELS[states]}, {name} (JSON)"
-
-
-def figure_title(digit: str, models: Sequence[str]) -> str:
-    return f"ELBO under attack: {digit}. {' and '.join(models)}"
 
 
 def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
