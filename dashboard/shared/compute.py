@@ -23,6 +23,7 @@ from core.claims.opinion import Opinion, second_opinion
 from core.errors import CoreError
 from core.evaluation import results_files
 from core.evaluation.curve import Proof
+from core.evaluation.evaluate import CONSTANT as DECODER
 from core.evaluation.results import Results
 from core.training.metrics import model_metrics
 from core.vae.checkpoint import load_config
@@ -38,7 +39,7 @@ from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
 from dashboard.shared.images import grey, in_markdown
 from dashboard.shared.result import Known, Result, Terms
-from dashboard.shared.text import model_label
+from dashboard.shared.text import CONSTANT, model_label
 
 ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
 """Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
@@ -122,6 +123,11 @@ def changed() -> list[str]:
 def _results(stamp: Stamp) -> tuple[Results, list[str]]:
     found = results_files.read_results(results_files.RESULTS)
     return found, results_files.changed(found)
+
+
+def evaluated(found: Results) -> dict[str, str]:
+    """The names for people of the models in an evaluation, and of the constant decoder."""
+    return labels(tuple(entry.model for entry in found.entries)) | {DECODER: CONSTANT}
 
 
 def sample(name: str, kind: str) -> bytes:
