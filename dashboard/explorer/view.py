@@ -99,10 +99,7 @@ def _charts(
     glossary(words, text.GLOSSARY)
     if side == "upper":
         st.caption(text.LOWER_ONLY)
-    links.to_inspect(state, compute.labels(tuple(available())))
-    links.to_compare(state, available())
-    links.to_results()
-    links.onward(state, available())
+    links.onward(state, compute.labels(tuple(available())))
     for card in cards:
         if card.awaits_opinion:
             draw()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.shared.text import METHOD_NAMES, STATES_LABELS, noise_draws
+from dashboard.shared.text import STATES_LABELS
 
 TITLE = "Take it away"
 HELP = (
@@ -26,10 +26,3 @@ COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
 def certificate(states: str, name: str) -> str:
     """Label of the file with what is proved of the noise at large."""
     return f"{STATES_LABELS[states]}, {name} (JSON)"
-
-
-def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
-    """What the figure is about, as its second line."""
-    mean = noise_draws(draws) if draws == 1 else f"mean over {noise_draws(draws)}"
-    how = f"Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
-    return f"{asked}. {ADVERSARY[side]} {how}"
