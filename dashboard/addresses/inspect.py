@@ -66,11 +66,6 @@ class Look:
     def digit(self) -> Digit:
         return Digit(self.index, self.own)
 
-    @property
-    def radii(self) -> tuple[float, ...]:
-        """The eps to choose from."""
-        return tuple(sorted({*RADII[self.question.norm], self.question.eps}))
-
 
 def _layers(seen: Seen) -> tuple[str, ...]:
     return seen["layout"](seen["model"]).layers or ("mu",)

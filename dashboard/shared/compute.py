@@ -88,25 +88,22 @@ def _label(name: str) -> str:
     return f"{label}, {name}" if models.is_own(name) else label
 
 
-def comparable(left: str, right: str) -> bool:
-    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
-    try:
-        kinds = {load_config(models.folder(name))["model"]["likelihood"] for name in (left, right)}
-    except (CoreError, KeyError, TypeError):
-        return True
-    return len(kinds) == 1
-
-
 @models.stamped(st.cache_data(max_entries=4, show_spinner=False))
 def kinds(names: Sequence[str]) -> dict[str, str]:
     """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
-        except (CoreError, KeyError, TypeError):
-            found[name] = ""
-    return found
+    return {name: _kind(name) for name in names}
+
+
+def comparable(left: str, right: str) -> bool:
+    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
+    return len({_kind(left), _kind(right)} - {""}) < 2
+
+
+def _kind(name: str) -> str:
+    try:
+        return str(load_config(models.folder(name))["model"]["likelihood"])
+    except (CoreError, KeyError, TypeError):
+        return ""
 
 
 def results() -> Results:
