@@ -115,11 +115,6 @@ def summary(name: str, counts: dict[str, int], eps: float, threshold: float, who
     )
 
 
-def radii(certified: str, broken: str) -> str:
-    """The two radii of a digit."""
-    return f"to {certified}, from {broken}"
-
-
 def under(lead: str | None) -> str:
     """What stands on the cards; lead: the model that orders them, if there are several."""
     said = "Under each verdict: certified up to this eps, broken from that one; a dash where there is none."

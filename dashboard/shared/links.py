@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -30,8 +30,3 @@ def onward(state: explorer.State, names: Mapping[str, str]) -> None:
     link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")
     url = explorer.to_params(state, models)
     link(destinations.PRESENT, destinations.TO_PRESENT, url, icon="co_present")
-
-
-def to_explorer(look: inspect.Look, models: Sequence[str]) -> None:
-    """What is inspected, its model on the right."""
-    link(destinations.EXPLORER, destinations.TO_EXPLORER, inspect.explorer_address(look, models))

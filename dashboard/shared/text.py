@@ -392,10 +392,6 @@ def other_weights(models: Sequence[str]) -> str:
     )
 
 
-def open_in_explorer(name: str, eps: float) -> str:
-    return f"Open {name} at eps {eps:g} in the explorer"
-
-
 def signed(value: float, digits: int = 0) -> str:
     """A number with its sign, + or a true minus; 0 has none."""
     shown = f"{abs(value):,.{digits}f}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dashboard.shared.text import STATES_LABELS
-
 TITLE = "Take it away"
 HELP = (
     "The figure is the chart as it stands, with digit, models and question. The rows are all numbers "
@@ -21,8 +19,3 @@ NO_CHART = "There is no chart to save yet."
 SAVED = "Saved as"
 ADVERSARY = {"lower": "The adversary lowers the ELBO.", "upper": "The adversary raises the ELBO."}
 COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
-
-
-def certificate(states: str, name: str) -> str:
-    """Label of the file with what is proved of the noise at large."""
-    return f"{STATES_LABELS[states]}, {name} (JSON)"

@@ -13,6 +13,7 @@ from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.shared import compute
 from dashboard.shared.result import Known
+from dashboard.shared.text import STATES_LABELS
 
 
 def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Callable[[], None]:
@@ -61,7 +62,7 @@ def _certificate(card: Known, state: State, version: int) -> None:
     assert proof is not None
     make = partial(compute.claim, card.model, state.digit, state.settings.proof, proof, states=state.states)
     st.download_button(
-        text.certificate(state.states, card.name),
+        f"{STATES_LABELS[state.states]}, {card.name} (JSON)",
         make,
         f"{card.model}-{state.digit.name}-{state.states}-eps-{proof.eps:g}.json",
         "application/json",
