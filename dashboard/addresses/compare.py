@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import FAST, FIRST_CHOICE, MOST_INDEX, NOTHING, State, default_state
+from dashboard.addresses.explorer import FAST, FIRST_CHOICE, MOST_INDEX, State, default_state
 from dashboard.addresses.page import Page
 from dashboard.addresses.reader import Message, refusal, to_number
 from dashboard.addresses.results import MOST_MODELS
@@ -178,21 +178,6 @@ PAGE = Page(
 )
 
 
-def parse(
-    params: Mapping[str, str], kinds: Mapping[str, str], own: Mapping[str, bytes] = NOTHING
-) -> tuple[Comparison, list[Message]]:
-    """A valid comparison from text that anyone may have written, and what had to be refused.
-
-    kinds  the likelihood of each model there is, at least one. own: as in the explorer.
-    """
-    return PAGE.parse(params, kinds=kinds, models=tuple(kinds), images=own)
-
-
-def to_url(comparison: Comparison, kinds: Mapping[str, str]) -> dict[str, str]:
-    """The URL of a comparison: only what differs from the default. `parse` reads it back exactly."""
-    return PAGE.address(comparison, kinds=kinds, models=tuple(kinds))
-
-
 def explorer_address(
     comparison: Comparison, model: str, digit: Digit, models: Sequence[str]
 ) -> dict[str, str]:
@@ -211,5 +196,6 @@ def address(state: State, kinds: Mapping[str, str]) -> dict[str, str]:
     # Where the usual ones have another scale, any that have this one.
     others = tuple(m for m in usual(kinds) if m in same) or same
     models = tuple(m for m in dict.fromkeys((*first, *others)) if m in same)
-    comparison = replace(parse({}, kinds)[0], asked=state, models=models[:MOST_MODELS])
-    return to_url(replace(comparison, of=_opens_with(comparison.models)), kinds)
+    there = {"kinds": kinds, "models": tuple(kinds)}
+    opened, shown = PAGE.parse({}, **there)[0], models[:MOST_MODELS]
+    return PAGE.address(replace(opened, asked=state, models=shown, of=_opens_with(shown)), **there)

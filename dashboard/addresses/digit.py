@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextvars
-import functools
 import hashlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
 import torch
 
 import core
-from dashboard.addresses.models import Stamp, stamp
+from dashboard.addresses.models import stamped
 
 OWN_ENTRIES = 64
 """Results kept of the images of one visitor's own."""
@@ -51,33 +48,18 @@ def own_name(pixels: bytes) -> str:
     return hashlib.sha256(pixels).hexdigest()[:12]
 
 
-def outside(show: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
-    context = contextvars.copy_context()
-    return lambda now: context.run(show, now)
-
-
 def cached(
     entries: int,
 ) -> Callable[[Callable[Concatenate[str, Digit, P], T]], Callable[Concatenate[str, Digit, P], T]]:
-    """Cache of a function of a model and a digit: one for all visitors, and one in each visitor's session
-    for images of one's own, which nobody else's request can reach and which end with the session. What is
-    kept of a model is forgotten when its files change. A last parameter `_show` shows how far it is."""
+    """Cache of a function of a model and a digit, as `stamped`: one for all visitors, and one in each
+    visitor's session for images of one's own, which nobody else can reach and which end with it."""
 
     def decorate(work: Callable[Concatenate[str, Digit, P], T]) -> Callable[Concatenate[str, Digit, P], T]:
-        shows = list(inspect.signature(work).parameters)[-1] == "_show"
-
-        # Streamlit leaves parameters that begin with _ out of the key: by their names in `work`.
-        @functools.wraps(work)
-        def keyed(name: str, digit: Digit, *args: Any, stamp: Stamp, **kwargs: Any) -> T:
-            return work(name, digit, *args, **kwargs)
-
-        shared = st.cache_data(max_entries=entries, show_spinner=False)(keyed)
-        private = st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session")(keyed)
+        shared = stamped(st.cache_data(max_entries=entries, show_spinner=False))(work)
+        private = stamped(st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session"))(work)
 
         def call(name: str, digit: Digit, *args: P.args, **kwargs: P.kwargs) -> T:
-            told: tuple[Any, ...] = (*args[:-1], outside(cast(Any, args[-1]))) if shows else args
-            return (private if digit.pixels else shared)(name, digit, *told, stamp=stamp(name), **kwargs)
+            return (private if digit.pixels else shared)(name, digit, *args, **kwargs)
 
         return call
 

@@ -47,7 +47,6 @@ GRADIENTS = {"strongest": 25}
 MOST_TIGHT_DRAWS = 16
 """The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0
-NOTHING: Mapping[str, bytes] = {}
 FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
 
 
@@ -252,16 +251,6 @@ PAGE = Page(
 def default_state(models: Sequence[str], norm: str = "linf") -> State:
     """The page as it opens, or for a norm; `models` are the names there are, at least one."""
     return PAGE.parse({"norm": norm}, models=models)[0]
-
-
-def parse(
-    params: Mapping[str, str], models: Sequence[str], own: Mapping[str, bytes] = NOTHING
-) -> tuple[State, list[Message]]:
-    """A valid state from text that anyone may have written, and what had to be refused.
-
-    own  the visitor's own images of this session, by name.
-    """
-    return PAGE.parse(params, models=models, images=own)
 
 
 def to_params(state: State, models: Sequence[str]) -> dict[str, str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.inspection import METHODS
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import NOTHING, models_of
+from dashboard.addresses.explorer import models_of
 from dashboard.addresses.page import Page
-from dashboard.addresses.reader import Message
 from dashboard.addresses.settings import OneOf, Seen, Whole
 from dashboard.shared.text import HELP, METHOD_NAMES
 
@@ -67,11 +66,6 @@ class Look:
     def digit(self) -> Digit:
         return Digit(self.index, self.own)
 
-    @property
-    def radii(self) -> tuple[float, ...]:
-        """The eps to choose from."""
-        return tuple(sorted({*RADII[self.question.norm], self.question.eps}))
-
 
 def _layers(seen: Seen) -> tuple[str, ...]:
     return seen["layout"](seen["model"]).layers or ("mu",)
@@ -106,33 +100,13 @@ PAGE = Page(
 )
 
 
-def default_look(models: Sequence[str], norm: str = "linf") -> Look:
-    """The page as it opens; `models` are the names there are, at least one."""
-    return PAGE.parse({"norm": norm}, models=models)[0]
-
-
-def parse(
-    params: Mapping[str, str],
-    models: Sequence[str],
-    layout: Callable[[str], Layout],
-    own: Mapping[str, bytes] = NOTHING,
-) -> tuple[Look, list[Message]]:
-    """A valid state from text that anyone may have written, and what had to be refused."""
-    return PAGE.parse(params, models=models, layout=layout, images=own)
-
-
-def to_params(look: Look, models: Sequence[str]) -> dict[str, str]:
-    """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
-    return PAGE.address(look, models=models)
-
-
 def address(state: explorer.State, model: str, models: Sequence[str]) -> dict[str, str]:
     """This page's URL with one of the explorer's models, its digit and its question."""
     s = state.settings
     question = Question(state.eps, s.target, s.norm, min(s.draws, MOST_DRAWS), s.seed)
     look = Look(model, state.index, state.own, question)
     # Named even where it is the default: an address without settings opens a page where it was left.
-    return {"model": model} | to_params(look, models)
+    return {"model": model} | PAGE.address(look, models=models)
 
 
 def explorer_address(look: Look, models: Sequence[str]) -> dict[str, str]:

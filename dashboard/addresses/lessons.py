@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.inspection.lessons import MOVES
@@ -10,7 +10,6 @@ from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State
 from dashboard.addresses.page import Page
-from dashboard.addresses.reader import Message
 from dashboard.addresses.settings import Among, OneOf, Whole
 from dashboard.shared.text import HELP
 
@@ -93,16 +92,6 @@ PAGE = Page(
         OneOf(name="present", options=(False, True), default=False),
     ),
 )
-
-
-def parse(params: Mapping[str, str]) -> tuple[Place, list[Message]]:
-    """A valid place from text that anyone may have written, and what had to be refused."""
-    return PAGE.parse(params)
-
-
-def to_params(place: Place) -> dict[str, str]:
-    """The URL of a place: only what differs from how the lesson opens. `parse` reads it back exactly."""
-    return PAGE.address(place)
 
 
 def missing(models: Sequence[str]) -> list[str]:

@@ -5,13 +5,15 @@ A name from an address is looked up in this list and never becomes a path by its
 
 from __future__ import annotations
 
+import contextvars
 import functools
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import core
 from core.errors import ModelNotFoundError
@@ -29,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 
 Stamp = tuple[object, ...]
 N = TypeVar("N", str, Sequence[str], tuple[str, ...])
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -78,18 +81,34 @@ def stamp(name: str) -> Stamp:
         return ()
 
 
-def stamped(cache: Callable[[Any], Any]) -> Callable[[Callable[[N], T]], Callable[[N], T]]:
-    """A cache of a function of a model's name, or of several, that forgets it when their files change."""
+def outside(show: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Progress for use in a cached function: what it draws is not recorded, so a hit does not replay it."""
+    context = contextvars.copy_context()
+    return lambda now: context.run(show, now)
 
-    def decorate(work: Callable[[N], T]) -> Callable[[N], T]:
+
+def stamped(
+    cache: Callable[[Any], Any],
+) -> Callable[[Callable[Concatenate[N, P], T]], Callable[Concatenate[N, P], T]]:
+    """A cache of a function of a model's name, or of several, and more, that forgets it when their files
+    change. A last parameter `_show` shows how far it is."""
+
+    def decorate(work: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N, P], T]:
+        shows = list(inspect.signature(work).parameters)[-1] == "_show"
+
+        # Streamlit leaves parameters that begin with _ out of the key: by their names in `work`.
         @functools.wraps(work)
-        def keyed(names: Any, stamp: object) -> T:
-            return work(names)
+        def keyed(names: Any, *args: Any, stamp: object, **kwargs: Any) -> T:
+            return work(names, *args, **kwargs)
 
         kept = cache(keyed)
-        return lambda names: kept(
-            names, stamp=stamp(names) if isinstance(names, str) else tuple(map(stamp, names))
-        )
+
+        def call(names: N, *args: P.args, **kwargs: P.kwargs) -> T:
+            told: tuple[Any, ...] = (*args[:-1], outside(cast(Any, args[-1]))) if shows else args
+            files = stamp(names) if isinstance(names, str) else tuple(map(stamp, names))
+            return kept(names, *told, stamp=files, **kwargs)
+
+        return call
 
     return decorate
 

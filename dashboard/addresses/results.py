@@ -3,7 +3,7 @@ input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from core.evaluation.results import STANDARD, ModelRow, Results
 from core.vae.validate import TARGETS
 from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State, default_state, to_params
 from dashboard.addresses.page import Page
-from dashboard.addresses.reader import Message
 from dashboard.addresses.settings import Among, OneOf, Seen, Several
 from dashboard.shared.text import (
     ARCH_LABELS,
@@ -196,16 +195,6 @@ PAGE = Page(
         ),
     ),
 )
-
-
-def parse(params: Mapping[str, str], results: Results) -> tuple[Choice, list[Message]]:
-    """A valid choice from text that anyone may have written, and what had to be refused."""
-    return PAGE.parse(params, results=results)
-
-
-def to_url(choice: Choice, results: Results) -> dict[str, str]:
-    """The URL of a choice: only what differs from the default. `parse` reads it back exactly."""
-    return PAGE.address(choice, results=results)
 
 
 def explorer_address(

@@ -10,10 +10,10 @@ import streamlit as st
 import core
 from core.evaluation.curve import Curve
 from core.evaluation.verdicts import Finding, find_verdicts
-from dashboard.addresses import models
 from dashboard.addresses.compare import CLASSES, PROOF, Comparison
-from dashboard.addresses.digit import Digit, outside
+from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings
+from dashboard.addresses.models import stamped
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import tighter_bounds
 from dashboard.shared.compute import Result, explore, model, samples, usual_threshold
@@ -70,17 +70,16 @@ def chunks(comparison: Comparison) -> list[tuple[int, ...]]:
 def findings(comparison: Comparison, name: str, chunk: tuple[int, ...], show: Show) -> tuple[Finding, ...]:
     """What is found of these digits; from the cache if it was done before. Raises CoreError."""
     asked, level = comparison.asked, threshold(comparison, name)
-    return _findings(name, chunk, asked.settings, asked.grid, level, models.stamp(name), outside(show))
+    return _findings(name, chunk, asked.settings, asked.grid, level, show)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@stamped(st.cache_data(max_entries=1024, show_spinner=False))
 def _findings(
     name: str,
     indices: tuple[int, ...],
     settings: Settings,
     grid: tuple[float, ...],
     level: float,
-    stamp: models.Stamp,
     _show: Show,
 ) -> tuple[Finding, ...]:
     vae, s = model(name), settings

@@ -15,10 +15,9 @@ from dashboard.addresses.compare import Comparison
 from dashboard.compare import figures, rows, text
 from dashboard.compare.compute import Entry, entry
 from dashboard.compare.controls import Panel
-from dashboard.server.background import Now
 from dashboard.shared import images
 from dashboard.shared.figures import describe, frame
-from dashboard.shared.skeleton import chart
+from dashboard.shared.skeleton import chart, progress
 from dashboard.shared.text import EPS_AXIS, nats
 
 _STANDS = 2.0
@@ -38,13 +37,9 @@ def show_digits(
     versions, drawn, entries = itertools.count(), -_STANDS, list[Entry]()
     asked = [(name, digit) for name in comparison.models for digit in comparison.digits]
     for done, (name, digit) in enumerate(asked):
-
-        def progress(now: Now, name: str = name, done: int = done) -> None:
-            share = (done + now.share) / len(asked)
-            status.progress(share, f"{names[name]}: {now.what}. Any control cancels it.")
-
         try:
-            entries.append(entry(comparison, name, names[name], digit, progress))
+            show = progress(status, names[name], done, len(asked))
+            entries.append(entry(comparison, name, names[name], digit, show))
         except CoreError as error:
             st.error(str(error))
             continue

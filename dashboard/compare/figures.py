@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from dashboard.compare.compute import Entry
 from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, coloured, wrapped
-from dashboard.shared.figures import GREY, Line, cursor_note, faint, hover, leaves
+from dashboard.shared.figures import GREY, QUIET, Line, add_line, cursor_note, faint, leaves
 from dashboard.shared.lines import line_of
 from dashboard.shared.text import nats
 
@@ -54,39 +54,13 @@ def curve_figure(
 
 
 def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
-    """Clean, attained, proved of one model. What leaves the frame is drawn leaving it."""
-    ink, symbol = {"color": shown.colour, "width": 2.5}, SYMBOLS[PALETTE.index(shown.colour)]
-    quiet = {"hoverinfo": "skip"}
+    """One model's lines, and marks on what is proved. What leaves the frame is drawn leaving it."""
+    symbol, proved = SYMBOLS[PALETTE.index(shown.colour)], np.maximum(shown.proved, floor)
+    add_line(figure, shown, proved, widths=(1, 2), alpha=0.08, size=8, symbol=symbol)
     # Markers where they can be told apart: each model's begin somewhere else.
     step = max(1, round(_MARKS * most / (shown.eps[1] - shown.eps[0]))) if len(shown.eps) > 1 else 1
-    clean = np.full_like(shown.eps, shown.clean)
-    figure.add_scatter(x=shown.eps, y=clean, mode="lines", line=ink | {"dash": "dot", "width": 1}, **quiet)
-    figure.add_scatter(
-        x=shown.eps,
-        y=shown.attained,
-        mode="lines+markers",
-        line=ink,
-        marker={"size": 8, "symbol": symbol},
-        customdata=[hover(shown, i) for i in range(len(shown.eps))],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    proved = np.maximum(shown.proved, floor)
-    figure.add_scatter(
-        x=shown.eps,
-        y=proved,
-        mode="lines",
-        line=ink | {"dash": "dash", "width": 2},
-        fill="tonexty",
-        fillcolor=faint(shown.colour, 0.08),
-        **quiet,
-    )
-    figure.add_scatter(
-        x=shown.eps[::step],
-        y=proved[::step],
-        mode="markers",
-        marker={"size": 7, "symbol": f"{symbol}-open", "color": shown.colour},
-        **quiet,
-    )
+    mark = {"size": 7, "symbol": f"{symbol}-open", "color": shown.colour}
+    figure.add_scatter(x=shown.eps[::step], y=proved[::step], mode="markers", marker=mark, **QUIET)
 
 
 def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) -> go.Figure:
@@ -131,35 +105,21 @@ def _framed(
 
 def legend(lines: Sequence[Line], low: float, most: float) -> str:
     """Which colour and symbol is which model, its threshold, and what left the frame, as HTML: it wraps."""
-    return _wrapped(
-        [
-            (
-                PALETTE.index(shown.colour),
-                shown.name,
-                [f"threshold {nats(shown.threshold)}", *_left(shown, low, most)],
-            )
-            for shown in lines
-        ]
-    )
-
-
-def _left(shown: Line, low: float, most: float) -> list[str]:
-    said = leaves(shown, low, most)
-    return [] if said is None else [said]
+    parts = []
+    for shown in lines:
+        notes = (f"threshold {nats(shown.threshold)}", leaves(shown, low, most))
+        said = f" ({escape('; '.join(note for note in notes if note))})"
+        parts.append(_named(PALETTE.index(shown.colour), shown.name) + said)
+    return wrapped(parts)
 
 
 def names(places: Sequence[tuple[int, str]]) -> str:
     """Which colour and symbol is which model, as HTML."""
-    return _wrapped([(place, name, []) for place, name in places])
+    return wrapped(list(starmap(_named, places)))
 
 
-def _wrapped(parts: Sequence[tuple[int, str, Sequence[str]]]) -> str:
-    return wrapped(list(starmap(_part, parts)))
-
-
-def _part(place: int, name: str, notes: Sequence[str]) -> str:
-    said = f" ({escape('; '.join(notes))})" if notes else ""
-    return coloured(PALETTE[place], GLYPHS[place], name) + said
+def _named(place: int, name: str) -> str:
+    return coloured(PALETTE[place], GLYPHS[place], name)
 
 
 def share_words(share: Share, i: int) -> str:

@@ -136,7 +136,7 @@ class _Gallery:
         """Badge and radii; of which model, if there are several."""
         c, found = self._comparison, item.found[name]
         badge = text.BADGES[found.at(c.asked.eps)]
-        radii = text.radii(rows.radius(found.verdict.certified), rows.radius(found.verdict.broken))
+        radii = f"to {rows.radius(found.verdict.certified)}, from {rows.radius(found.verdict.broken)}"
         who = f"{GLYPHS[c.models.index(name)]} " if len(self.judged) > 1 else ""
         return f"{who}{badge}  \n:small[{radii}]"
 

@@ -52,7 +52,7 @@ def _row(entry: Entry, eps: float, labels: Sequence[int]) -> dict[str, str]:
         "Digit": text.digit(entry.digit, labels),
         "Clean": bare(entry.curve.clean),
         "Attained": bare(attained),
-        "Proved": _proved(proved),
+        "Proved": bare(floor(proved, 1)),
         "By": "–" if best is None else METHOD_NAMES[best.method],
         "Open gap": "unbounded" if best is None else f"{attained - proved:,.1f}",
         "Threshold": bare(entry.threshold),
@@ -197,10 +197,6 @@ def shares(items: Sequence[Item], model: str, grid: Sequence[float]) -> tuple[li
         [sum(v == CERTIFIED for v in row) / len(items) for row in verdicts],
         [sum(v != BROKEN for v in row) / len(items) for row in verdicts],
     )
-
-
-def _proved(bound: float) -> str:
-    return bare(floor(bound, 1))
 
 
 def radius(value: float | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from dashboard.shared.text import nats, noise_draws
+
 TITLE = "Compare"
 SUBTITLE = (
     "Models against each other on the same digit, or digits against each other under the same models: what "
@@ -107,16 +109,10 @@ def summary(name: str, counts: dict[str, int], eps: float, threshold: float, who
     """ "Of 100 digits 61 certified, 32 open, 7 broken"."""
     total = sum(counts.values())
     of = f"{total} digits" if total == whole else f"{total} digits of {whole} so far"
-    level = f"{threshold:,.1f}".replace("-", "\N{MINUS SIGN}")
     return (
         f"**{name}**: of {of}, **{counts['certified']} certified**, **{counts['open']} open**, "
-        f"**{counts['broken']} broken** at eps {eps:.6g}, threshold {level} nats."
+        f"**{counts['broken']} broken** at eps {eps:.6g}, threshold {nats(threshold, 1)}."
     )
-
-
-def radii(certified: str, broken: str) -> str:
-    """The two radii of a digit."""
-    return f"to {certified}, from {broken}"
 
 
 def under(lead: str | None) -> str:
@@ -128,11 +124,10 @@ def under(lead: str | None) -> str:
 def method(grid: Sequence[float], attack: str, draws: int) -> str:
     """How the radii of the gallery were found."""
     step, most = grid[1] - grid[0], grid[-1]
-    each = "1 noise draw" if draws == 1 else f"{draws} noise draws"
     return (
         f"Radii by bisection on the explorer's grid of eps, 0 to {most:g} in steps of {step:.2g}: proofs "
-        f"by CROWN-IBP, attacks by {attack}, for {each}. Every radius has a proof, or an attacked image, "
-        "of its own. The explorer proves more, by slower methods."
+        f"by CROWN-IBP, attacks by {attack}, for {noise_draws(draws)}. Every radius has a proof, or an "
+        "attacked image, of its own. The explorer proves more, by slower methods."
     )
 
 

@@ -10,6 +10,6 @@ st.title(text.TITLE, anchor=False)
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401
-from dashboard.present import page  # noqa: E402
+from dashboard.explorer import presenter  # noqa: E402
 
-page.show()
+presenter.show()

@@ -16,42 +16,28 @@ from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show
-from dashboard.shared import compute, figures, text
-from dashboard.shared.lines import line_of
-from dashboard.shared.result import Result
+from dashboard.shared import compute, text
+from dashboard.shared.lines import Line
+from dashboard.shared.result import Known
 
 # Proofs from the cache arrive at once: they are not drawn one by one.
 _STANDS = 0.2
 
 
-class Card:
-    """Holds what is known of one model so far; drawn in the container that is current when it is made.
+class Card(Known):
+    """Drawn in the container that is current when it is made.
 
-    model, name    its folder, and what people call it. headline: where its verdict goes.
-    show           draws the four numbers, at every radius.
-    curve          attained, and all proofs that are in. sampled: the proof on the noise at large.
-    result         what the curve started from.
+    headline  where its verdict goes. show: draws the four numbers, at every radius.
     """
 
     def __init__(
-        self,
-        model: str,
-        name: str,
-        colour: str,
-        headline: DeltaGenerator,
-        show: Callable[[Curve], None],
-        state: State,
-        result: Result,
-        threshold: float,
+        self, known: Known, headline: DeltaGenerator, show: Callable[[Curve], None], state: State
     ) -> None:
-        self.model, self.name, self.threshold = model, name, threshold
-        self.curve = result.curve.add(
-            seen_proofs.recall(model, state.digit, state.settings.proof, state.method)
-        )
-        self.sampled: Proof | None = None
-        self._state, self._result, self._colour, self._headline = state, result, colour, headline
-        self.result, self.colour = result, colour
-        self._show, self._at, self._drawn = show, result.at(state.eps), 0.0
+        super().__init__(**vars(known))
+        seen = seen_proofs.recall(self.model, state.digit, state.settings.proof, state.method)
+        self.curve = self.curve.add(seen)
+        self._state, self._headline = state, headline
+        self._show, self._at, self._drawn = show, self.result.at(state.eps), 0.0
         self._shown: tuple[Curve | None, Proof | None] = (None, None)
         self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
         self._opinion = st.empty()
@@ -78,9 +64,8 @@ class Card:
     def draw(self, curve: Curve) -> None:
         """Show the verdict and the numbers of a curve."""
         self._drawn, self._shown = time.monotonic(), (curve, self.sampled)
-        hue, sentence = text.HUES[self._colour], text.minus(curve.verdict(self.threshold).sentence())
         # The first time into the container, then in place of what was written.
-        self._headline = self._headline.markdown(f"**:{hue}[{self.name}]: {sentence}**")
+        self._headline = self._headline.markdown(f"**{self.verdict(curve)}**")
         self._show(curve)
         panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
         self._offer(curve.best(curve.eps[self._at].item()))
@@ -88,7 +73,7 @@ class Card:
 
     def _tabulate(self, curve: Curve) -> None:
         if self._methods is not None:
-            name = f":{text.HUES[self._colour]}[{self.name}]"
+            name = f":{text.HUES[self.colour]}[{self.name}]"
             panels.methods(self._methods, name, curve, self._at, self._state.method)
 
     def _offer(self, proof: Proof | None) -> None:
@@ -100,7 +85,7 @@ class Card:
         state = self._state
         make = partial(compute.claim, self.model, state.digit, state.settings.proof, proof)
         # Drawn again in the same run, a button needs a key of its own.
-        key = f"certificate-{self._colour}-{next(self._files)}"
+        key = f"certificate-{self.colour}-{next(self._files)}"
         file = f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json"
         panels.certificate(self._file, make, file, key, partial(self._ask, proof))
         if not self._asked_of(proof):
@@ -115,7 +100,7 @@ class Card:
 
     @property
     def _asking(self) -> str:
-        return f"check-{self._colour}"
+        return f"check-{self.colour}"
 
     def _question(self, proof: Proof) -> tuple[object, ...]:
         state = self._state
@@ -137,14 +122,14 @@ class Card:
         except CoreError as error:
             self._opinion.error(text.plain(str(error)))
 
-    @property
-    def line(self) -> figures.Line:
-        known = line_of(self.curve, self.name, self._colour, self.threshold, methods=True)
+    def drawn(self) -> Line:
+        """The curve with the bounds of each method, and what is proved of the noise at large."""
+        line = self.line(methods=True)
         if (proof := self.sampled) is None:
-            return known
+            return line
         said = text.STATES_LABELS[self._state.states].lower()
-        return replace(known, sampled=(proof.eps, proof.bound, said))
+        return replace(line, sampled=(proof.eps, proof.bound, said))
 
     @property
     def losses(self) -> list[loss_bars.Loss]:
-        return panels.losses(self._result, self.curve, self._at, self.name, self._colour)
+        return panels.losses(self, self._at)

@@ -11,7 +11,8 @@ from core.claims.opinion import FAILS, HOLDS, NOT_COVERED, Opinion
 from core.evaluation.curve import Curve, Proof
 from core.vae.threat import SIGN
 from dashboard.explorer import loss_bars
-from dashboard.shared.result import Result
+from dashboard.shared.result import Known
+from dashboard.shared.result import statement as exactly
 from dashboard.shared.text import (
     CHECK,
     HELP,
@@ -55,10 +56,7 @@ def statement(
     place: DeltaGenerator, name: str, curve: Curve, i: int, sampled: Proof | None, states: str
 ) -> None:
     """Exactly what has been proved by the best certificate, and of the noise at large if asked for."""
-    eps = curve.eps[i].item()
-    # Where all are vacuous, the last one that tried.
-    best = curve.best(eps) or [p for p in curve.proofs if p.eps == eps][-1]
-    said = f"**{name}: what is proved.** {minus(best.statement)}"
+    said = f"**{name}: what is proved.** {exactly(curve, curve.eps[i].item())}"
     if states != "draws":
         waits = "Not computed yet."
         said += f"\n\n**{STATES_LABELS[states]}.** {waits if sampled is None else minus(sampled.statement)}"
@@ -100,12 +98,13 @@ def opinion(place: DeltaGenerator, found: Opinion) -> None:
     shown(f"{OPINIONS[found.code]} {plain(minus(found.said))}")
 
 
-def losses(result: Result, curve: Curve, i: int, name: str, colour: str) -> list[loss_bars.Loss]:
+def losses(known: Known, i: int) -> list[loss_bars.Loss]:
     """Where the attained and the proved change come from; a vacuous proof is left out.
 
     Interval bounds of the two terms add up; linear methods bound them together and have no such parts.
     """
-    clean, terms, best = result.clean, result.terms, curve.best(curve.eps[i].item())
+    name, colour, curve = known.name, known.colour, known.curve
+    clean, terms, best = known.result.clean, known.result.terms, curve.best(curve.eps[i].item())
     recon, kl = float(clean.recon[0]), float(clean.kl[0])
     lost = float(terms.recon[i]) - recon, kl - float(terms.kl[i])
     found = [loss_bars.Loss(f"{name}, attained", colour, *lost, attained=True)]

@@ -7,23 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from core.evaluation.curve import Curve, Proof
+from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import FAST, State
 from dashboard.server.background import Show
 from dashboard.shared import tighter_bounds
+from dashboard.shared.result import Known
 
-
-class Holder(Protocol):
-    """Has what is known of a model so far, and takes in what is proved."""
-
-    model: str
-    curve: Curve
-    threshold: float
-
-
-H = TypeVar("H", bound=Holder)
+H = TypeVar("H", bound=Known)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from dashboard.explorer.card import Card
 from dashboard.explorer.controls import Panel
 from dashboard.explorer.stage.view import Stage
 from dashboard.explorer.takeaway import view as takeaway
-from dashboard.server.background import Now
 from dashboard.shared import compute, figures, links, skeleton, text
 from dashboard.shared.skeleton import chart, glossary, progress, warn
 
@@ -46,9 +45,14 @@ def show() -> None:
     places, cards = st.columns(2, gap="medium"), []
     for side, (model, colour) in enumerate(_sides(state)):
         with places[side]:
-            card = _card(state, side, model, names[model], colour, headlines[side], stage, status)
-        if card is not None:
-            cards.append(card)
+            try:
+                known = compute.known(model, names[model], colour, state, progress(status, names[model]))
+            except CoreError as error:
+                stage.film(side, None)
+                st.error(text.plain(sentence(error)))
+                continue
+            stage.film(side, known.result)
+            cards.append(Card(known, headlines[side], partial(stage.numbers, side), state))
     if cards:
         _charts(panel, cards, state, place, status)
     else:
@@ -58,29 +62,6 @@ def show() -> None:
 def _sides(state: State) -> list[tuple[str, str]]:
     """Model and colour, left and right."""
     return list(zip((state.left, state.right), figures.COLOURS, strict=True))
-
-
-def _card(
-    state: State,
-    side: int,
-    model: str,
-    name: str,
-    colour: str,
-    headline: DeltaGenerator,
-    stage: Stage,
-    status: DeltaGenerator,
-) -> Card | None:
-    """Compute and draw what is known at once of one model; None if it cannot be."""
-    try:
-        show = progress(status, name)
-        result = compute.explore(model, state.digit, state.settings, state.grid, show)
-        threshold = compute.usual_threshold(model) if state.threshold is None else state.threshold
-    except CoreError as error:
-        stage.film(side, None)
-        st.error(text.plain(sentence(error)))
-        return None
-    stage.film(side, result)
-    return Card(model, name, colour, headline, partial(stage.numbers, side), state, result, threshold)
 
 
 def _charts(
@@ -105,7 +86,7 @@ def _charts(
 
     def draw() -> None:
         nonlocal curve
-        version, lines = next(versions), [card.line for card in cards]
+        version, lines = next(versions), [card.drawn() for card in cards]
         figure = figures.curve_figure(lines, state.eps, state.most, text.EPS_AXIS[state.settings.norm])
         said = figures.describe(lines, state.eps)
         curve = chart(figure, f"curve-{version}", said, curve)
@@ -118,16 +99,9 @@ def _charts(
     glossary(words, text.GLOSSARY)
     if side == "upper":
         st.caption(text.LOWER_ONLY)
-    links.to_inspect(state, compute.labels(tuple(available())))
-    links.to_compare(state, available())
-    links.to_results()
-    links.onward(state, available())
+    links.onward(state, compute.labels(tuple(available())))
     for card in cards:
         if card.awaits_opinion:
             draw()
-
-            def wait(now: Now, name: str = card.name) -> None:
-                status.progress(0.0, f"{name}: {now.what}. Any control cancels it.")
-
-            card.judge(wait)
+            card.judge(progress(status, card.name))
     refining.refine(cards, state, status, draw)

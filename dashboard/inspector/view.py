@@ -8,13 +8,13 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.inspection import METHODS
-from dashboard.addresses.inspect import Look
+from dashboard.addresses.inspect import Look, explorer_address
 from dashboard.addresses.models import sentence
 from dashboard.inspector import compute as looking
 from dashboard.inspector import lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.controls import Panel
-from dashboard.shared import compute, links, skeleton
+from dashboard.shared import compute, destinations, links, skeleton
 from dashboard.shared.skeleton import chart, progress, warn
 from dashboard.shared.text import METHOD_NAMES, plain
 
@@ -35,7 +35,7 @@ def show() -> None:
         return
     status.empty()
     _draw(panel, look, view, name)
-    links.to_explorer(look, models)
+    links.link(destinations.EXPLORER, destinations.TO_EXPLORER, explorer_address(look, models))
 
 
 def _draw(panel: Panel, look: Look, view: View, name: str) -> None:

@@ -81,15 +81,13 @@ class Limits:
 
 @cached(128)
 def parts(name: str, digit: Digit, _show: Show) -> lessons.Parts:
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
     return run(lambda tell: lessons.parts(vae, x, noise), _show, fast=True, model=name)
 
 
 @cached(128)
 def pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> Pixels:
         tell(Now(0.1, "each pixel alone"))
@@ -104,8 +102,7 @@ def pixels(name: str, digit: Digit, eps: float, _show: Show) -> Pixels:
 @cached(128)
 def descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.Descent, lessons.Descent]:
     """PGD done right, and with the clamp inside the graph."""
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> tuple[lessons.Descent, lessons.Descent]:
         tell(Now(0.1, "PGD done right"))
@@ -119,8 +116,7 @@ def descents(name: str, digit: Digit, eps: float, _show: Show) -> tuple[lessons.
 @cached(128)
 def explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Explosion]:
     """By each of METHODS."""
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> dict[str, Explosion]:
         found = {}
@@ -137,8 +133,7 @@ def explosion(name: str, digit: Digit, eps: float, _show: Show) -> dict[str, Exp
 @cached(256)
 def score(name: str, digit: Digit, _show: Show) -> ELBO:
     """The clean ELBO."""
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
     return run(lambda tell: core.elbo(vae, x, noise), _show, fast=True, model=name)
 
 
@@ -158,8 +153,7 @@ def constant_scores(name: str, digit: Digit, eps: float) -> tuple[float, float]:
 
 def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits:
     """Raises CoreError, as all of these do."""
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
     moved = lessons.moved(x, move)
     clean, aside, black = core.elbo(vae, torch.cat([x, moved, torch.zeros_like(x)]), noise).total.tolist()
     around = _around(name, digit, eps, show)
@@ -168,8 +162,7 @@ def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits
 
 @cached(128)
 def _around(name: str, digit: Digit, eps: float, _show: Show) -> Around:
-    vae = compute.model(name)
-    x, noise = compute.question(vae, digit, SETTINGS.proof)
+    vae, x, noise = compute.question(name, digit, SETTINGS.proof)
 
     def work(tell: Tell) -> Around:
         tell(Now(0.05, "proof for these draws"))

@@ -7,8 +7,8 @@ import streamlit as st
 from dashboard.lessons import text
 from dashboard.lessons.board import Board
 from dashboard.lessons.text import Lesson
-from dashboard.shared import large_type
-from dashboard.shared.display_size import DESK, ROOM, Look, enlarged
+from dashboard.shared import large_type, skeleton
+from dashboard.shared.display_size import ROOM, Look, enlarged
 from dashboard.shared.text import plain
 
 
@@ -36,10 +36,7 @@ def pictures(board: Board, look: Look) -> None:
         for picture in board.pictures:
             with st.container(width=look.picture, gap="xsmall"):
                 st.image(picture.png, width=look.picture, alt=picture.alt)
-                if look is ROOM:
-                    large_type.note(picture.caption)
-                else:
-                    st.caption(picture.caption)
+                _note(picture.caption, look)
 
 
 def charts(board: Board, look: Look) -> None:
@@ -48,18 +45,17 @@ def charts(board: Board, look: Look) -> None:
             large_type.say(chart.title, 3)
         else:
             st.markdown(f"**{chart.title}**")
-        st.plotly_chart(
-            enlarged(chart.figure, look) if look is not DESK else chart.figure,
-            key=f"lesson-chart-{number}",
-            config={"displayModeBar": False},
-            alt=chart.alt,
-        )
-        if chart.legend and look is ROOM:
-            large_type.note(chart.legend)
-        elif chart.legend:
-            st.caption(chart.legend)
+        figure = enlarged(chart.figure, look) if look is ROOM else chart.figure
+        skeleton.chart(figure, f"lesson-chart-{number}", chart.alt)
+        if chart.legend:
+            _note(chart.legend, look)
     if board.problem is not None:
         st.error(plain(str(board.problem)))
+
+
+def _note(words: str, look: Look) -> None:
+    """Words that go with a picture or a chart."""
+    (large_type.note if look is ROOM else st.caption)(words)
 
 
 def question(lesson: Lesson, board: Board, look: Look) -> None:

@@ -13,10 +13,10 @@ from dashboard.addresses.lessons import Place, missing
 from dashboard.lessons import clean, descent, draw, explosion, limits, pixels, price, text
 from dashboard.lessons.board import Board
 from dashboard.lessons.controls import Panel, locked
-from dashboard.server.background import Now, Show
+from dashboard.server.background import Show
 from dashboard.shared import destinations, large_type, links
 from dashboard.shared.display_size import DESK, ROOM
-from dashboard.shared.skeleton import warn
+from dashboard.shared.skeleton import progress, warn
 from dashboard.shared.text import plain
 
 BOARDS: tuple[Callable[[Place, Show], Board], ...] = (
@@ -39,19 +39,15 @@ def show() -> None:
     place, messages = panel.open()
     warn(messages)
     status = st.empty()
-
-    def progress(now: Now) -> None:
-        status.progress(now.share, f"{now.what}. Any control cancels it.")
-
     try:
-        (_room if place.present else _desk)(panel, place, progress)
+        (_room if place.present else _desk)(panel, place, progress(status))
         status.empty()
     except CoreError as error:
         st.error(plain(str(error)))
     _links(panel, place, models)
 
 
-def _desk(panel: Panel, place: Place, progress: Show) -> None:
+def _desk(panel: Panel, place: Place, told: Show) -> None:
     """Words and formulas beside what they are about."""
     lesson = text.LESSONS[place.lesson - 1]
     panel.overview(place)
@@ -61,7 +57,7 @@ def _desk(panel: Panel, place: Place, progress: Show) -> None:
         st.markdown(lesson.words)
     with seen:
         panel.control(place)
-    board = BOARDS[place.lesson - 1](place, progress)
+    board = BOARDS[place.lesson - 1](place, told)
     with words:
         draw.formulas(board, DESK)
     with seen:
@@ -74,7 +70,7 @@ def _desk(panel: Panel, place: Place, progress: Show) -> None:
     locked(place, core.list_models())
 
 
-def _room(panel: Panel, place: Place, progress: Show) -> None:
+def _room(panel: Panel, place: Place, told: Show) -> None:
     """What is seen, in large type; the words are the lecturer's."""
     lesson = text.LESSONS[place.lesson - 1]
     large_type.say(f"{place.lesson} · {lesson.title}", 1)
@@ -83,7 +79,7 @@ def _room(panel: Panel, place: Place, progress: Show) -> None:
             panel.control(place)
         with st.container(width="content"):
             panel.turns(place)
-    board = BOARDS[place.lesson - 1](place, progress)
+    board = BOARDS[place.lesson - 1](place, told)
     large_type.say(board.finding)
     draw.numbers(board, ROOM)
     words, seen = st.columns((4, 5), gap="large")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 
 from core.errors import CoreError, DataError
-from core.evaluation.evaluate import CONSTANT as DECODER
 from core.vae.checkpoint import load_config
 from dashboard.addresses.lessons import ROBUST, SETTINGS, STANDARD, Place
-from dashboard.addresses.results import parse, radii
+from dashboard.addresses.results import PAGE, radii
 from dashboard.lessons import compute, text
 from dashboard.lessons.board import Board, Chart, Number, captioned, filled, grey, tex
 from dashboard.server.background import Show
 from dashboard.shared import compute as pages
 from dashboard.shared import curves, pareto, result_rows
-from dashboard.shared.text import CONSTANT, floor, nats, of_images, proved_nats
+from dashboard.shared.text import floor, nats, of_images, proved_nats
 
 
 def board(place: Place, show: Show) -> Board:
@@ -87,11 +86,9 @@ def _chart(eps: float) -> Chart:
     results = pages.results()
     if eps not in radii(results):
         raise DataError(f"The evaluation of all models has no eps {eps:g}; look at another one.")
-    choice, _ = parse(
-        {"eps": f"{eps:g}", "target": SETTINGS.target, "models": f"{STANDARD},{ROBUST}"}, results
-    )
-    names = pages.labels(tuple(entry.model for entry in results.entries))
-    lines = result_rows.points(results, choice, names | {DECODER: CONSTANT})
+    asked = {"eps": f"{eps:g}", "target": SETTINGS.target, "models": f"{STANDARD},{ROBUST}"}
+    choice, _ = PAGE.parse(asked, results=results)
+    lines = result_rows.points(results, choice, pages.evaluated(results))
     attacked, certified = result_rows.sizes(results, choice)
     over = of_images(certified or attacked or 0, results.suite.images)
     coloured = [line for line in lines if line.place is not None]

@@ -19,7 +19,7 @@ class Filters(Controls[Choice]):
     def __init__(self, results: Results) -> None:
         super().__init__("results", PAGE, "results-", results=results)
         self._results = results
-        self._names = compute.labels(tuple(entry.model for entry in results.entries))
+        self._names = compute.evaluated(results)
 
     def sidebar(self) -> None:
         """Which models, which question, which methods."""

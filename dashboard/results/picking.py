@@ -40,7 +40,8 @@ def offer(
         st.markdown(in_words(line, eps))
         url = None if line.constant else explorer_address(results, shipped, line.model, eps, choice.target)
         if url is not None:
-            links.link(destinations.EXPLORER, text.open_in_explorer(line.name, eps), url)
+            label = f"Open {line.name} at eps {eps:g} in the explorer"
+            links.link(destinations.EXPLORER, label, url)
         else:
             st.caption(text.NOT_SHIPPED)
 

@@ -74,7 +74,7 @@ def models(results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """One row a model that passes the filters."""
     st.header("The models", anchor=False, help=text.RESULTS_HELP["own"])
     entries = [results.entry(m) for m in offered(results, choice.likelihood, choice.arch, choice.recipes)]
-    names = compute.labels(tuple(entry.model for entry in results.entries))
+    names = compute.evaluated(results)
     rows = []
     for entry in entries:
         target = entry.target if entry.eps else choice.target

@@ -8,7 +8,6 @@ import streamlit as st
 
 import core
 from core.errors import CoreError
-from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import Results
 from core.evaluation.results_files import SAMPLES
 from dashboard.addresses.results import Choice
@@ -42,18 +41,13 @@ def show() -> None:
     glossary(text.HELP | text.RESULTS_HELP, text.RESULTS_GLOSSARY)
 
 
-def _names(results: Results) -> dict[str, str]:
-    """Models' names for people, and the constant decoder's."""
-    return compute.labels(tuple(entry.model for entry in results.entries)) | {CONSTANT: text.CONSTANT}
-
-
 def _curves(filters: Filters, results: Results, choice: Choice, shipped: Sequence[str]) -> None:
     """Attack strength against the ELBO."""
     words = text.RESULTS_HELP
     help_ = "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
     st.header(f"Attack strength against ELBO: {text.TARGET_NAMES[choice.target]}", anchor=False, help=help_)
     filters.curve_range()
-    lines = result_rows.curves(results, choice, _names(results))
+    lines = result_rows.curves(results, choice, compute.evaluated(results))
     near = choice.axis == "near"
     if not choice.models:
         st.info(text.NO_MODELS)
@@ -73,7 +67,7 @@ def _frontier(filters: Filters, results: Results, choice: Choice, shipped: Seque
     """Clean against proved."""
     st.header("Clean against proved", anchor=False, help=text.RESULTS_HELP["frontier"])
     filters.segments("eps")
-    lines = result_rows.points(results, choice, _names(results))
+    lines = result_rows.points(results, choice, compute.evaluated(results))
     event = chart(
         pareto.pareto_figure(lines, choice.eps),
         "results-frontier",
@@ -106,7 +100,7 @@ def _samples(filters: Filters, results: Results, choice: Choice) -> None:
         return
     st.header("What the models draw", anchor=False)
     filters.sample_choice()
-    name = _names(results)[choice.sample]
+    name = compute.evaluated(results)[choice.sample]
     for kind, place in zip(SAMPLES, st.columns((2, 3), gap="medium"), strict=True):
         with place:
             try:

@@ -5,7 +5,6 @@ Tighter bounds are in tighter_bounds.py. There are no other caches; locks and th
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from core.claims.opinion import Opinion, second_opinion
 from core.errors import CoreError
 from core.evaluation import results_files
 from core.evaluation.curve import Proof
+from core.evaluation.evaluate import CONSTANT as DECODER
 from core.evaluation.results import Results
 from core.training.metrics import model_metrics
 from core.vae.checkpoint import load_config
@@ -33,13 +33,13 @@ from core.vae.model import VAE
 from core.vae.threat import Draws
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached
-from dashboard.addresses.explorer import ProofSettings, Settings
+from dashboard.addresses.explorer import ProofSettings, Settings, State
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
-from dashboard.shared.images import grey
-from dashboard.shared.result import Result, Terms
-from dashboard.shared.text import model_label
+from dashboard.shared.images import grey, in_markdown
+from dashboard.shared.result import Known, Result, Terms
+from dashboard.shared.text import CONSTANT, model_label
 
 ALPHA, DELTA, SAMPLE = 0.01, 0.05, 16_384
 """Of what is proved of the noise at large: 1 - confidence, 1 - coverage, and how many draws it takes."""
@@ -58,9 +58,8 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def thumbnail(index: int) -> str:
-    """A digit as Markdown, for the label of a choice."""
-    png = base64.b64encode(grey(samples()[0][index], scale=2)).decode()
-    return f"![test image {index}](data:image/png;base64,{png})"
+    """A digit as Markdown."""
+    return in_markdown(samples()[0][index], f"test image {index}")
 
 
 @models.stamped(st.cache_resource(max_entries=8, show_spinner=False))
@@ -89,25 +88,22 @@ def _label(name: str) -> str:
     return f"{label}, {name}" if models.is_own(name) else label
 
 
-def comparable(left: str, right: str) -> bool:
-    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
-    try:
-        kinds = {load_config(models.folder(name))["model"]["likelihood"] for name in (left, right)}
-    except (CoreError, KeyError, TypeError):
-        return True
-    return len(kinds) == 1
-
-
 @models.stamped(st.cache_data(max_entries=4, show_spinner=False))
 def kinds(names: Sequence[str]) -> dict[str, str]:
     """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = str(load_config(models.folder(name))["model"]["likelihood"])
-        except (CoreError, KeyError, TypeError):
-            found[name] = ""
-    return found
+    return {name: _kind(name) for name in names}
+
+
+def comparable(left: str, right: str) -> bool:
+    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
+    return len({_kind(left), _kind(right)} - {""}) < 2
+
+
+def _kind(name: str) -> str:
+    try:
+        return str(load_config(models.folder(name))["model"]["likelihood"])
+    except (CoreError, KeyError, TypeError):
+        return ""
 
 
 def results() -> Results:
@@ -124,6 +120,11 @@ def changed() -> list[str]:
 def _results(stamp: Stamp) -> tuple[Results, list[str]]:
     found = results_files.read_results(results_files.RESULTS)
     return found, results_files.changed(found)
+
+
+def evaluated(found: Results) -> dict[str, str]:
+    """The names for people of the models in an evaluation, and of the constant decoder."""
+    return labels(tuple(entry.model for entry in found.entries)) | {DECODER: CONSTANT}
 
 
 def sample(name: str, kind: str) -> bytes:
@@ -168,8 +169,8 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     """Attack and certify one image at every radius; from the cache if it was done before."""
     if (found := first_view.result(name, digit, settings, grid)) is not None:
         return found
-    vae, s = model(name), settings
-    x, noise = question(vae, digit, s.proof)
+    s = settings
+    vae, x, noise = question(name, digit, s.proof)
 
     def work(tell: Tell) -> Result:
         curve = core.elbo_curve(
@@ -201,9 +202,17 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
     return run(work, _show, fast=True, model=name)
 
 
-def question(vae: VAE, digit: Digit, settings: ProofSettings) -> tuple[torch.Tensor, torch.Tensor]:
-    """A digit (1, 1, H, W) and the noise draws (S, k)."""
-    return digit.image(), settings.noise(vae)
+def known(name: str, label: str, colour: str, state: State, show: Show) -> Known:
+    """What the explorer knows at once of a model; label: what people call it. Raises CoreError."""
+    found = explore(name, state.digit, state.settings, state.grid, show)
+    threshold = usual_threshold(name) if state.threshold is None else state.threshold
+    return Known(name, found.curve, found, threshold, name=label, colour=colour)
+
+
+def question(name: str, digit: Digit, settings: ProofSettings) -> tuple[VAE, torch.Tensor, torch.Tensor]:
+    """A model, a digit (1, 1, H, W) and the noise draws (S, k)."""
+    vae = model(name)
+    return vae, digit.image(), settings.noise(vae)
 
 
 def claim(name: str, digit: Digit, settings: ProofSettings, proof: Proof, states: str = "draws") -> str:

@@ -13,7 +13,3 @@ TO_LESSONS = "New to this? Six short lessons"
 TO_OWN = "Draw or upload your own"
 TO_PRESENT = "Presenter view: large type, few controls"
 TO_RESULTS = "All models, over whole sets of test images: the results"
-
-
-def to_inspect(name: str) -> str:
-    return f"Inside {name}: intervals of every layer"

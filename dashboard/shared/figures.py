@@ -45,7 +45,7 @@ def curve_figure(lines: Sequence[Line], eps: float, most: float, axis: str) -> g
     low, high = frame(lines, most)
     figure = go.Figure()
     for line in lines:
-        _add_line(figure, line, low, high)
+        add_line(figure, line, _nearer(line.proved, low, high))
         _add_methods(figure, line, low, high, most)
     return finished(
         figure,
@@ -82,19 +82,33 @@ def cursor_note(eps: float, most: float) -> dict[str, Any]:
     }
 
 
-def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
-    """The three values of one model. What leaves the frame is drawn leaving it."""
-    proved = _nearer(line.proved, low, high)
-    quiet = {"hoverinfo": "skip"}
+QUIET = {"hoverinfo": "skip"}
+"""Of what says nothing under a pointer: the line of what is attained says it all."""
+
+
+def add_line(
+    figure: go.Figure,
+    line: Line,
+    proved: np.ndarray,
+    widths: tuple[float, float] = (1.5, 2.5),
+    alpha: float = 0.15,
+    **marker: Any,
+) -> None:
+    """Draw clean, attained and proved of one model.
+
+    proved  brought near the frame: what leaves it is drawn leaving it. widths: of clean and of proved.
+    alpha   of the area that is open. marker: of what is attained.
+    """
     ink = {"color": line.colour, "width": 2.5}
+    dots, dashes = ({"dash": dash, "width": w} for dash, w in zip(("dot", "dash"), widths, strict=True))
     clean = np.full_like(line.eps, line.clean)
-    figure.add_scatter(x=line.eps, y=clean, mode="lines", line=ink | {"dash": "dot", "width": 1.5}, **quiet)
+    figure.add_scatter(x=line.eps, y=clean, mode="lines", line=ink | dots, **QUIET)
     figure.add_scatter(
         x=line.eps,
         y=line.attained,
         mode="lines+markers",
         line=ink,
-        marker={"size": 6},
+        marker={"size": 6} | marker,
         customdata=[hover(line, i) for i in range(len(line.eps))],
         hovertemplate="%{customdata}<extra></extra>",
     )
@@ -102,10 +116,10 @@ def _add_line(figure: go.Figure, line: Line, low: float, high: float) -> None:
         x=line.eps,
         y=proved,
         mode="lines",
-        line=ink | {"dash": "dash"},
+        line=ink | dashes,
         fill="tonexty",
-        fillcolor=faint(line.colour),
-        **quiet,
+        fillcolor=faint(line.colour, alpha),
+        **QUIET,
     )
 
 
@@ -117,12 +131,11 @@ def _nearer(bounds: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _add_methods(figure: go.Figure, line: Line, low: float, high: float, most: float) -> None:
     """Which method gave which bound: thin lines over the range, marks where a slow one was computed."""
-    quiet = {"hoverinfo": "skip"}
-    whole = quiet | {"cliponaxis": False}
+    whole = QUIET | {"cliponaxis": False}
     for method, (eps, bounds) in line.by_method.items():
         if method in STROKES:
             ink = {"color": line.colour, "width": 1, "dash": STROKES[method]}
-            figure.add_scatter(x=eps, y=_nearer(bounds, low, high), mode="lines", line=ink, **quiet)
+            figure.add_scatter(x=eps, y=_nearer(bounds, low, high), mode="lines", line=ink, **QUIET)
         else:
             inside = (bounds >= low) & (bounds <= high) & (eps <= most)
             mark = {"color": line.colour, "size": 9, "symbol": SYMBOLS[method]}
@@ -242,7 +255,7 @@ def _dot(colour: str) -> str:
     return f'<span style="color:{colour}">\N{BLACK SQUARE}</span>'
 
 
-def faint(colour: str, alpha: float = 0.15) -> str:
+def faint(colour: str, alpha: float) -> str:
     """A colour that lets others through."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"

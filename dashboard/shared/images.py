@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -23,6 +24,11 @@ def diverging(change: np.ndarray, most: float, scale: int = 10) -> bytes:
 def palette(steps: int) -> np.ndarray:
     """The colours of `diverging` from -most to +most: (2 steps + 1, 3) uint8."""
     return _colours(np.arange(-steps, steps + 1) / steps)
+
+
+def in_markdown(image: np.ndarray, alt: str) -> str:
+    """A small picture as Markdown, for the label of a choice."""
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(grey(image, scale=2)).decode()})"
 
 
 def _colours(share: np.ndarray) -> np.ndarray:

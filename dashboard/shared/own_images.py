@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,7 @@ import streamlit as st
 
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.shared import own_text as text
-from dashboard.shared.images import grey
+from dashboard.shared.images import in_markdown
 
 MOST_IMAGES = 8
 """Kept of one visitor; the oldest goes."""
@@ -43,9 +42,7 @@ def picture(pixels: bytes) -> np.ndarray:
 
 def thumbnails() -> dict[str, str]:
     """The images as Markdown, for the labels of a choice. No cache: it would outlive the session."""
-    return {name: _thumbnail(pixels, i) for i, (name, pixels) in enumerate(images().items(), 1)}
-
-
-def _thumbnail(pixels: bytes, number: int) -> str:
-    png = base64.b64encode(grey(picture(pixels), scale=2)).decode()
-    return f"![{text.image_alt(number)}](data:image/png;base64,{png})"
+    return {
+        name: in_markdown(picture(pixels), text.image_alt(number))
+        for number, (name, pixels) in enumerate(images().items(), 1)
+    }

@@ -1,4 +1,4 @@
-"""What the pages know at once of one model and one image, as a value."""
+"""What the pages know of one model and one image, as values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.evaluation.curve import Curve
+from core.evaluation.curve import Curve, Proof
+from dashboard.shared.lines import Line, line_of
+from dashboard.shared.text import HUES, minus
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,36 @@ class Result:
     def at(self, eps: float) -> int:
         """Position of a radius that the curve has."""
         return int((self.curve.eps - eps).abs().argmin())
+
+
+@dataclass
+class Known:
+    """What is known so far: it grows with each proof that comes in.
+
+    model         its folder's name. result: what it started from.
+    curve         attained, and all proofs that are in. sampled: the one on the noise at large, at one eps.
+    threshold     what the ELBO is to stay above, nats.
+    name, colour  what people call the model, and its colour on the page.
+    """
+
+    model: str
+    curve: Curve
+    result: Result
+    threshold: float
+    sampled: Proof | None = None
+    name: str = ""
+    colour: str = ""
+
+    def verdict(self, curve: Curve) -> str:
+        """The model's name in its colour, and what a curve says of its threshold, as Markdown."""
+        return f":{HUES[self.colour]}[{self.name}]: {minus(curve.verdict(self.threshold).sentence())}"
+
+    def line(self, methods: bool = False) -> Line:
+        """The curve for a chart. methods: with the bounds of each method, not the best alone."""
+        return line_of(self.curve, self.name, self.colour, self.threshold, methods)
+
+
+def statement(curve: Curve, eps: float) -> str:
+    """Exactly what the best certificate proves; where all are vacuous, what the last one tried to."""
+    best = curve.best(eps) or [proof for proof in curve.proofs if proof.eps == eps][-1]
+    return minus(best.statement)

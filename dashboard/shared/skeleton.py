@@ -42,11 +42,13 @@ def warn(messages: Iterable[Message]) -> None:
         st.warning(said)
 
 
-def progress(status: DeltaGenerator, name: str) -> Show:
-    """Shows how far a computation is, and that it can be cancelled."""
+def progress(status: DeltaGenerator, name: str = "", done: float = 0, whole: float = 1) -> Show:
+    """Shows how far a computation is, which comes after `done` others of `whole`, and that it can be
+    cancelled."""
 
     def show(now: Now) -> None:
-        status.progress(now.share, f"{name}: {now.what}. Any control cancels it.")
+        what = f"{name}: {now.what}" if name else now.what
+        status.progress((done + now.share) / whole, f"{what}. Any control cancels it.")
 
     return show
 

@@ -20,10 +20,8 @@ THRESHOLD = {
     "below.",
 }
 UPPER_THRESHOLD = {
-    True: "Below what? Each model's own threshold: about 5 % of clean test digits score below it, and an "
-    "anomaly detector would reject them. The adversary makes what would be rejected look normal.",
-    False: "Below what? The threshold you set for both models: an anomaly detector would reject what is "
-    "below. The adversary makes what would be rejected look normal.",
+    own: f"{said.replace('Above', 'Below')} The adversary makes what would be rejected look normal."
+    for own, said in THRESHOLD.items()
 }
 LOWER_ONLY = "Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
 INCOMPARABLE = (
@@ -130,20 +128,15 @@ HELP = {
     "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
 }
 UPPER_HELP = {
-    "attained": "Attained: the highest ELBO that the attack reached with a change of at most eps. "
-    "It is a fact: the attacked image is shown. Below it: the change from clean.",
-    "proved": "Proved: a certificate shows that no image within eps has an ELBO above this, whatever the "
-    "attack. It is the best bound that has come in yet; the method below it found it.",
+    "attained": HELP["attained"].replace("the lowest", "the highest"),
+    "proved": HELP["proved"].replace("below this", "above this"),
     "vacuous": "Vacuous: the proof fails to say anything. The bound is above what any image can score.",
     "open": "Open gap: proved minus attained. The true best case lies somewhere in between; a stronger "
     "attack or a tighter proof would narrow it.",
-    "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
-    "not there yet, or not to be had here. The open gap is proved minus attained.",
+    "methods": HELP["methods"].replace("attained minus proved", "proved minus attained"),
     "states": "These draws: the proof is about the mean over the very draws shown, exactly. Proofs about "
     "all noise are only there for an adversary that lowers the ELBO.",
-    "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
-    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test digits, about 5 % "
-    "lie below it. The question is then whether an attack can lift an abnormal image over it.",
+    "threshold": HELP["threshold"].replace("push this digit under", "lift an abnormal image over"),
     "target": "Likelihood of the attacked image: the adversary raises the score of the image it hands in, "
     "so that an outlier looks normal. Reconstruction of the clean image: the score asks how well the clean "
     "image is recovered from the attacked one.",
@@ -237,12 +230,8 @@ METHOD_NAMES = {
     "quadratic": "quadratic",
     "bab": "branch and bound",
 }
-BARS = "Bars: 95 % interval of the mean."
 CONSTANT = "Constant decoder"
-TARGET_NAMES = {
-    "likelihood": "likelihood of the attacked image",
-    "reconstruction": "reconstruction of the clean image",
-}
+TARGET_NAMES = {name: label[0].lower() + label[1:] for name, label in TARGET_LABELS.items()}
 CLICK = "Click a point for its numbers and the way to the explorer, or take them from the table below."
 AS_TABLE = "The same as a table, with links to the explorer"
 TO_EXPLORER = "To the explorer"
@@ -286,15 +275,10 @@ EPS_AXIS = {
     "linf": "eps: the most each pixel may change",
     "l2": "eps: the most the image may change in total",
 }
-
-
 RECIPES = {
-    "ibp": "Robust",
-    "crown-ibp": "Robust",
-    "sabr": "Robust",
-    "mtl-ibp": "Robust",
-    "adversarial": "Adversarial",
-    "noise": "Noise",
+    recipe: label.split(":")[0]
+    for recipe, label in RECIPE_LABELS.items()
+    if recipe not in ("standard", "beta")
 }
 """What a model is called that was trained for an eps, by recipe; those with a bound are all robust."""
 
@@ -392,8 +376,12 @@ def over(
         said.append("**Different images: do not compare the two point by point.**")
     if constant not in (None, attack[1], proof[1]):
         said.append(f"{CONSTANT} on {of_images(constant or 0, everything)}.")
-    each = "1 noise draw" if draws == 1 else f"{draws} noise draws"
-    return " ".join([*said, f"{each} (seed {seed}), the same for all values. {BARS}"])
+    each = f"{noise_draws(draws)} (seed {seed}), the same for all values. Bars: 95 % interval of the mean."
+    return " ".join([*said, each])
+
+
+def noise_draws(count: int) -> str:
+    return "1 noise draw" if count == 1 else f"{count} noise draws"
 
 
 def other_weights(models: Sequence[str]) -> str:
@@ -402,10 +390,6 @@ def other_weights(models: Sequence[str]) -> str:
         f"These results are of other weights than those shipped now: {', '.join(models)}. The explorer "
         "shows the shipped ones; compute the results again with the command below."
     )
-
-
-def open_in_explorer(name: str, eps: float) -> str:
-    return f"Open {name} at eps {eps:g} in the explorer"
 
 
 def signed(value: float, digits: int = 0) -> str:

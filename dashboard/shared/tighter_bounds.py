@@ -16,7 +16,7 @@ from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import FAST, ProofSettings
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
-from dashboard.shared.compute import ALPHA, DELTA, SAMPLE, model, question
+from dashboard.shared.compute import ALPHA, DELTA, SAMPLE, question
 
 SECONDS = {"crown": 10.0, "alpha-crown": 10.0, "quadratic": 20.0, "bab": 40.0}
 """Time for one radius, of the thread that computes: what is proved, and kept for all visitors, does not
@@ -50,8 +50,7 @@ def grid(
     """What a fast method proves at each radius."""
     if (found := first_view.proofs(name, digit, settings, method, radii)) is not None:
         return found
-    vae = model(name)
-    x, noise = question(vae, digit, settings)
+    vae, x, noise = question(name, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         threat = settings.threat(torch.tensor(radii, dtype=torch.float64, device="cpu"))
@@ -72,8 +71,7 @@ def point(
     """What each method up to this one proves at one radius; `_show` gets them as they arrive."""
     if (kept := first_view.proofs(name, digit, settings, method, (eps,))) is not None:
         return kept
-    vae = model(name)
-    x, noise = question(vae, digit, settings)
+    vae, x, noise = question(name, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         start, found = time.thread_time(), dict[str, Proof]()
@@ -104,8 +102,7 @@ def statement(
     name: str, digit: Digit, settings: ProofSettings, method: str, states: str, eps: float, _show: Show
 ) -> tuple[Proof, ...]:
     """What is proved of the noise at large, by draws of its own."""
-    vae = model(name)
-    x, noise = question(vae, digit, settings)
+    vae, x, noise = question(name, digit, settings)
 
     def work(tell: Tell) -> tuple[Proof, ...]:
         guarantee = Guarantee(states, ALPHA, DELTA, SAMPLE, settings.seed)

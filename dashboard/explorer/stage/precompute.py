@@ -8,36 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import core
-from core.evaluation.curve import Curve, Proof
+from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import default_state
 from dashboard.explorer import proof_schedule
 from dashboard.server.background import Now
 from dashboard.shared import compute, first_view
+from dashboard.shared.result import Known
 
 COMMAND = "python -m dashboard.explorer.stage.precompute"
-
-
-@dataclass
-class Sheet:
-    """What is known of one model."""
-
-    model: str
-    curve: Curve
-    threshold: float
 
 
 def compute_view() -> first_view.View:
     """What the page computes by default, to the end."""
     state = default_state(core.list_models())
     view = first_view.View(state.index, state.settings, {}, {})
-    sheets: list[Sheet] = []
+    sheets: list[Known] = []
     for model in (state.left, state.right):
-        found = compute.explore(model, state.digit, state.settings, state.grid, _say)
-        view.results[model] = found
-        sheets.append(Sheet(model, found.curve, compute.usual_threshold(model)))
+        sheets.append(compute.known(model, "", "", state, _say))
+        view.results[model] = sheets[-1].result
     for step in proof_schedule.steps(sheets, state, math.inf):
         print(f"{step.card.model}: {step.method}, {len(step.radii)} radii, from {step.radii[0]:g}")
         proofs: Sequence[Proof] = step.compute(_say)

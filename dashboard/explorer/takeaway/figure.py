@@ -11,7 +11,14 @@ from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import text
 from dashboard.shared import figures
-from dashboard.shared.text import ATTACK_LABELS, EPS_AXIS, STATES_LABELS, TARGET_LABELS
+from dashboard.shared.text import (
+    ATTACK_LABELS,
+    EPS_AXIS,
+    METHOD_NAMES,
+    STATES_LABELS,
+    TARGET_LABELS,
+    noise_draws,
+)
 
 CHART = "Line chart of the ELBO"
 """How the chart's description begins; by it the chart is found on the page."""
@@ -30,14 +37,16 @@ _figure = component(
 def title(state: State, names: Sequence[str], label: str) -> str:
     """Digit and models."""
     what = "an image of one's own" if state.own else f"test image {state.index}, a {label}"
-    return text.figure_title(what, names)
+    return f"ELBO under attack: {what}. {' and '.join(names)}"
 
 
 def question(state: State) -> str:
+    """What the figure is about, as its second line."""
     s = state.settings
-    attack = ATTACK_LABELS[s.attack].split(":")[0]
-    asked = f"{TARGET_LABELS[s.target]}; {EPS_AXIS[s.norm]}"
-    return text.question(asked, s.side, attack, state.method, s.draws, s.seed)
+    attack, proofs = ATTACK_LABELS[s.attack].split(":")[0], METHOD_NAMES[state.method]
+    mean = f"{'mean over ' if s.draws > 1 else ''}{noise_draws(s.draws)} (seed {s.seed})"
+    asked = f"{TARGET_LABELS[s.target]}; {EPS_AXIS[s.norm]}. {text.ADVERSARY[s.side]}"
+    return f"{asked} Attack: {attack}; proofs up to {proofs}; {mean}."
 
 
 def legend(state: State) -> str:

@@ -10,25 +10,13 @@ from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from typing import Any
 
-from core.evaluation.curve import Curve, Proof, stays
+from core.evaluation.curve import stays
 from core.vae.checkpoint import model_digest
 from core.vae.threat import SIGN
 from dashboard.addresses import models
 from dashboard.addresses.explorer import State
 from dashboard.shared.compute import SAMPLE
-from dashboard.shared.result import Result
-
-
-@dataclass(frozen=True)
-class Side:
-    """What is known of one model: its folder's name, all proofs that are in, its threshold in nats, and
-    what is proved of the noise at large at eps."""
-
-    model: str
-    curve: Curve
-    result: Result
-    threshold: float
-    sampled: Proof | None = None
+from dashboard.shared.result import Known
 
 
 @dataclass(frozen=True)
@@ -73,7 +61,7 @@ class Row:
     verdict: str
 
 
-def rows(sides: Sequence[Side], state: State, label: str) -> list[Row]:
+def rows(sides: Sequence[Known], state: State, label: str) -> list[Row]:
     """Every model at every radius of the page; then what is proved of the noise at large."""
     found = [_row(side, state, label, i) for side in sides for i in range(len(side.curve.eps))]
     return found + [_sampled(side, state, label) for side in sides if side.sampled is not None]
@@ -96,7 +84,7 @@ def _cell(value: float | str) -> str:
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
 
 
-def _row(side: Side, state: State, label: str, i: int) -> Row:
+def _row(side: Known, state: State, label: str, i: int) -> Row:
     curve, terms = side.curve, side.result.terms
     eps, attained = curve.eps[i].item(), curve.attained[i].item()
     best = curve.best(eps)
@@ -133,7 +121,7 @@ def _row(side: Side, state: State, label: str, i: int) -> Row:
     )
 
 
-def _sampled(side: Side, state: State, label: str) -> Row:
+def _sampled(side: Known, state: State, label: str) -> Row:
     """What is proved of the noise at large has draws of its own, which nothing was attained with."""
     proof = side.sampled
     assert proof is not None
@@ -153,7 +141,7 @@ def _sampled(side: Side, state: State, label: str) -> Row:
     )
 
 
-def _asked(side: Side, state: State, label: str) -> dict[str, Any]:
+def _asked(side: Known, state: State, label: str) -> dict[str, Any]:
     question = asdict(state.settings)
     return question | {
         "model": side.model,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dashboard.shared.text import METHOD_NAMES, STATES_LABELS
-
 TITLE = "Take it away"
 HELP = (
     "The figure is the chart as it stands, with digit, models and question. The rows are all numbers "
@@ -23,19 +19,3 @@ NO_CHART = "There is no chart to save yet."
 SAVED = "Saved as"
 ADVERSARY = {"lower": "The adversary lowers the ELBO.", "upper": "The adversary raises the ELBO."}
 COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
-
-
-def certificate(states: str, name: str) -> str:
-    """Label of the file with what is proved of the noise at large."""
-    return f"{STATES_LABELS[states]}, {name} (JSON)"
-
-
-def figure_title(digit: str, models: Sequence[str]) -> str:
-    return f"ELBO under attack: {digit}. {' and '.join(models)}"
-
-
-def question(asked: str, side: str, attack: str, method: str, draws: int, seed: int) -> str:
-    """What the figure is about, as its second line."""
-    mean = "1 noise draw" if draws == 1 else f"mean over {draws} noise draws"
-    how = f"Attack: {attack}; proofs up to {METHOD_NAMES[method]}; {mean} (seed {seed})."
-    return f"{asked}. {ADVERSARY[side]} {how}"

@@ -10,12 +10,13 @@ from functools import partial
 import streamlit as st
 
 from dashboard.addresses.explorer import State
-from dashboard.explorer.card import Card
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.shared import compute
+from dashboard.shared.result import Known
+from dashboard.shared.text import STATES_LABELS
 
 
-def offer(cards: Sequence[Card], state: State, params: Mapping[str, str]) -> Callable[[], None]:
+def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Callable[[], None]:
     """Show what there is; what is returned shows the certificates that have come in since.
 
     params  the state as the address has it.
@@ -50,19 +51,18 @@ def offer(cards: Sequence[Card], state: State, params: Mapping[str, str]) -> Cal
     return show
 
 
-def _rows(cards: Sequence[Card], state: State, label: str) -> str:
+def _rows(cards: Sequence[Known], state: State, label: str) -> str:
     """Made when it is asked for, from the proofs that are in by then."""
-    sides = [rows.Side(card.model, card.curve, card.result, card.threshold, card.sampled) for card in cards]
-    return rows.as_csv(rows.rows(sides, state, label))
+    return rows.as_csv(rows.rows(cards, state, label))
 
 
-def _certificate(card: Card, state: State, version: int) -> None:
+def _certificate(card: Known, state: State, version: int) -> None:
     """What is proved of the noise at large as a file. Drawn again in the same run it needs another key."""
     proof = card.sampled
     assert proof is not None
     make = partial(compute.claim, card.model, state.digit, state.settings.proof, proof, states=state.states)
     st.download_button(
-        text.certificate(state.states, card.name),
+        f"{STATES_LABELS[state.states]}, {card.name} (JSON)",
         make,
         f"{card.model}-{state.digit.name}-{state.states}-eps-{proof.eps:g}.json",
         "application/json",

@@ -22,14 +22,13 @@ from dashboard.addresses.compare import (
     address,
     alike,
     explorer_address,
-    parse,
-    to_url,
     usual,
 )
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import ATTACKS, SCALES
 from dashboard.addresses.results import MOST_MODELS
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS
+from tests.dashboard.addressed import compare_url, parse_compare, parse_explorer
 
 STANDARD, ROBUST = "mnist-mlp-standard", "mnist-mlp-robust-0.1"
 GAUSSIAN = ("gauss-a", "gauss-b")
@@ -69,20 +68,20 @@ HOSTILE = [
 
 
 def test_the_page_opens_with_usual_models_that_can_be_compared():
-    found, messages = parse({}, KINDS)
+    found, messages = parse_compare({}, KINDS)
     assert messages == []
     assert found.models == usual(KINDS) == (STANDARD, ROBUST)
     assert (found.part, found.pin, found.against, found.of) == ("digit", "", None, ROBUST)
     assert (found.asked.eps, found.asked.upto, found.asked.method) == (0.04, "0.05", PROOF)
     assert (found.count, found.classes, found.page) == (50, (), 1)
-    assert to_url(found, KINDS) == {}
+    assert compare_url(found, KINDS) == {}
 
 
 def test_there_is_a_page_for_any_models():
     assert usual({"a": "x", "b": "y", "c": "x"}) == ("a", "c")
     assert usual(dict.fromkeys("abcdefgh", "x")) == tuple("abcdef")
     assert usual({"a": "x", STANDARD: "x", "b": "x"}) == ("a", STANDARD, "b")
-    found, messages = parse({}, {"only": "x"})
+    found, messages = parse_compare({}, {"only": "x"})
     assert (found.models, found.of, messages) == (("only",), "only", [])
 
 
@@ -99,18 +98,18 @@ def test_what_opens_is_on_the_grid_and_in_the_chart():
 
 @pytest.mark.parametrize(("field", "value"), HOSTILE)
 def test_a_bad_value_is_refused_in_words_and_the_rest_counts(field: str, value: str):
-    found, messages = parse({"seed": "7", "sort": "class", field: value}, KINDS)
+    found, messages = parse_compare({"seed": "7", "sort": "class", field: value}, KINDS)
     assert [m.field for m in messages] == [field]
     assert f"`{field}` in the address is" in messages[0].text
     assert len(messages[0].text) < 500
     assert "<script>alert(1)</script>" not in messages[0].text.replace("`<script>alert(1)</script>`", "")
     assert found.asked.settings.seed == 7
-    again, none = parse(to_url(found, KINDS), KINDS)
+    again, none = parse_compare(compare_url(found, KINDS), KINDS)
     assert (again, none) == (found, [])
 
 
 def test_models_of_another_likelihood_are_left_out():
-    found, _ = parse({"models": f"{GAUSSIAN[1]},{STANDARD},{GAUSSIAN[0]}"}, KINDS)
+    found, _ = parse_compare({"models": f"{GAUSSIAN[1]},{STANDARD},{GAUSSIAN[0]}"}, KINDS)
     assert found.models == (GAUSSIAN[1], GAUSSIAN[0])
     assert alike(KINDS, found.models) == GAUSSIAN
     assert alike(KINDS, ()) == tuple(KINDS)
@@ -144,10 +143,10 @@ def test_models_of_another_likelihood_are_left_out():
     )
 )
 def test_an_address_is_read_back_exactly(params: dict[str, str]):
-    found, _ = parse(params, KINDS)
-    url = to_url(found, KINDS)
-    assert parse(url, KINDS) == (found, [])
-    assert to_url(found, KINDS) == url
+    found, _ = parse_compare(params, KINDS)
+    url = compare_url(found, KINDS)
+    assert parse_compare(url, KINDS) == (found, [])
+    assert compare_url(found, KINDS) == url
     assert len({KINDS[model] for model in found.models}) <= 1
     assert found.pin in ("", *found.models)
     assert set(found.judged) <= set(found.models)
@@ -157,7 +156,7 @@ def test_an_address_is_read_back_exactly(params: dict[str, str]):
 
 def test_one_own_image_and_a_pinned_digit():
     own = {"mine": b"\x00" * 4}
-    found, messages = parse({"own": "mine", "against": "3"}, KINDS, own)
+    found, messages = parse_compare({"own": "mine", "against": "3"}, KINDS, own)
     assert messages == []
     assert found.digits == (Digit(3), Digit(0, own["mine"]))
     assert replace(found, asked=replace(found.asked, index=3, own=b"")).digits == (Digit(3),)
@@ -167,20 +166,20 @@ def test_one_own_image_and_a_pinned_digit():
 def test_links_to_the_explorer_keep_the_question():
     models = tuple(KINDS)
     params = {"models": f"a,{ROBUST},c", "target": "reconstruction", "norm": "l2", "draws": "2"}
-    found, _ = parse(params | {"eps": "0.3", "threshold": "-200", "own": ""}, KINDS)
-    state, messages = explorer.parse(explorer_address(found, "c", Digit(17), models), models)
+    found, _ = parse_compare(params | {"eps": "0.3", "threshold": "-200", "own": ""}, KINDS)
+    state, messages = parse_explorer(explorer_address(found, "c", Digit(17), models), models)
     assert messages == []
     assert (state.left, state.right, state.index, state.eps) == ("a", "c", 17, 0.3)
     assert (state.threshold, state.settings) == (-200, found.asked.settings)
     assert state.method == explorer.default_state(models).method
     pinned = replace(found, pin=ROBUST)
-    assert explorer.parse(explorer_address(pinned, "c", Digit(17), models), models)[0].left == ROBUST
-    first = explorer.parse(explorer_address(found, "a", Digit(0), models), models)[0]
+    assert parse_explorer(explorer_address(pinned, "c", Digit(17), models), models)[0].left == ROBUST
+    first = parse_explorer(explorer_address(found, "a", Digit(0), models), models)[0]
     assert (first.left, first.right) == (ROBUST, "a")
     assert first.eps == 0.3
     # Where it is the explorer's default that differs.
-    plain, _ = parse({}, KINDS)
-    assert explorer.parse(explorer_address(plain, ROBUST, Digit(0), models), models)[0].eps == 0.04
+    plain, _ = parse_compare({}, KINDS)
+    assert parse_explorer(explorer_address(plain, ROBUST, Digit(0), models), models)[0].eps == 0.04
 
 
 def test_the_explorer_leads_here_with_its_question():
@@ -188,11 +187,11 @@ def test_the_explorer_leads_here_with_its_question():
     state = replace(
         explorer.default_state(models), left="a", right="c", index=9, eps=0.1, states="coverage"
     )
-    found, messages = parse(address(state, KINDS), KINDS)
+    found, messages = parse_compare(address(state, KINDS), KINDS)
     assert messages == []
     assert found.models == ("a", "c", STANDARD, ROBUST)
     assert (found.asked.index, found.asked.eps, found.of) == (9, 0.1, ROBUST)
-    mixed, messages = parse(address(replace(state, right=GAUSSIAN[0]), KINDS), KINDS)
+    mixed, messages = parse_compare(address(replace(state, right=GAUSSIAN[0]), KINDS), KINDS)
     assert (mixed.models, messages) == (("a", STANDARD, ROBUST), [])
     gauss = replace(state, left=GAUSSIAN[1], right=GAUSSIAN[1])
-    assert parse(address(gauss, KINDS), KINDS)[0].models == (GAUSSIAN[1], GAUSSIAN[0])
+    assert parse_compare(address(gauss, KINDS), KINDS)[0].models == (GAUSSIAN[1], GAUSSIAN[0])

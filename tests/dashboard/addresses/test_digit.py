@@ -6,7 +6,8 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from dashboard.addresses.digit import Digit, own_name
-from dashboard.addresses.explorer import default_state, parse, to_params
+from dashboard.addresses.explorer import default_state, to_params
+from tests.dashboard.addressed import parse_explorer
 from tests.dashboard.page_parts import NAMES
 
 PIXELS = np.linspace(0, 1, 784, dtype=np.float32).tobytes()
@@ -73,9 +74,9 @@ def test_an_own_image_is_attacked_and_certified():
 
 def test_the_address_names_an_own_image_and_finds_it_in_the_session_only():
     own = {own_name(PIXELS): PIXELS}
-    state, messages = parse({"own": own_name(PIXELS)}, NAMES, own)
+    state, messages = parse_explorer({"own": own_name(PIXELS)}, NAMES, own)
     assert (state.digit, messages) == (Digit(0, PIXELS), [])
     assert to_params(state, NAMES) == {"own": own_name(PIXELS)}
-    lost, messages = parse({"own": own_name(PIXELS)}, NAMES)
+    lost, messages = parse_explorer({"own": own_name(PIXELS)}, NAMES)
     assert lost == default_state(NAMES)
     assert "kept only in the browser session" in messages[0].text

@@ -11,7 +11,8 @@ from core.certificates.certificate import STATES
 from core.certificates.methods import METHODS
 from core.vae.validate import TARGETS
 from dashboard.addresses import explorer as state
-from dashboard.addresses.explorer import SCALES, Settings, State, default_state, parse, to_params
+from dashboard.addresses.explorer import SCALES, Settings, State, default_state, to_params
+from tests.dashboard.addressed import parse_explorer
 from tests.dashboard.page_parts import HOSTILE
 
 GRID = SCALES["linf"].grid
@@ -20,7 +21,7 @@ MODELS = ["mnist-conv-standard", "mnist-mlp-robust-0.1", "mnist-mlp-standard"]
 
 
 def test_nothing_in_the_address_is_the_default_without_a_message():
-    assert parse({}, MODELS) == (State("mnist-mlp-standard", "mnist-mlp-robust-0.1"), [])
+    assert parse_explorer({}, MODELS) == (State("mnist-mlp-standard", "mnist-mlp-robust-0.1"), [])
 
 
 def test_default_models_fall_back_to_those_there_are():
@@ -30,7 +31,7 @@ def test_default_models_fall_back_to_those_there_are():
 
 @pytest.mark.parametrize(("field", "value"), HOSTILE)
 def test_a_bad_value_gets_one_message_and_the_default(field: str, value: str):
-    found, messages = parse({field: value}, MODELS)
+    found, messages = parse_explorer({field: value}, MODELS)
     assert found == default_state(MODELS)
     assert [m.field for m in messages] == [field]
     assert "instead" in messages[0].text
@@ -38,13 +39,13 @@ def test_a_bad_value_gets_one_message_and_the_default(field: str, value: str):
 
 
 def test_a_message_quotes_the_value_as_code_so_that_no_markup_acts():
-    _, messages = parse({"left": "`<b>![x](http://h/x.png)\n"}, MODELS)
+    _, messages = parse_explorer({"left": "`<b>![x](http://h/x.png)\n"}, MODELS)
     assert "`<b>![x](http://h/x.png)`" in messages[0].text
 
 
 @given(some.dictionaries(some.sampled_from([name for name, _ in HOSTILE]), some.text(max_size=60)))
 def test_any_text_gives_a_state_within_the_limits(params: dict[str, str]):
-    found, _ = parse(params, MODELS)
+    found, _ = parse_explorer(params, MODELS)
     s = found.settings
     assert found.left in MODELS
     assert found.right in MODELS
@@ -83,7 +84,7 @@ def states(draw: some.DrawFn) -> State:
 
 @given(states())
 def test_the_address_gives_the_state_back(shown: State):
-    assert parse(to_params(shown, MODELS), MODELS) == (shown, [])
+    assert parse_explorer(to_params(shown, MODELS), MODELS) == (shown, [])
 
 
 def test_the_address_of_the_default_is_empty():
@@ -105,32 +106,32 @@ def test_too_much_work_is_cut_down_with_a_message(
     attack: str, draws: int, steps: int, restarts: int, left: tuple[int, int]
 ):
     wanted = {"attack": attack, "draws": str(draws), "steps": str(steps), "restarts": str(restarts)}
-    found, messages = parse(wanted | {"method": "ibp"}, MODELS)
+    found, messages = parse_explorer(wanted | {"method": "ibp"}, MODELS)
     assert (found.settings.steps, found.settings.restarts) == left
     assert [m.field for m in messages] == ["restarts"] * (left != (steps, restarts))
 
 
 def test_many_draws_are_not_proved_by_a_slow_method():
-    assert parse({"draws": "16"}, MODELS)[0].method == "alpha-crown"
-    found, messages = parse({"draws": "17"}, MODELS)
+    assert parse_explorer({"draws": "16"}, MODELS)[0].method == "alpha-crown"
+    found, messages = parse_explorer({"draws": "17"}, MODELS)
     assert found.method == "crown-ibp"
     assert found.settings.draws == 17
     assert [m.field for m in messages] == ["method"]
-    assert parse({"draws": "64", "method": "ibp"}, MODELS)[1] == []
+    assert parse_explorer({"draws": "64", "method": "ibp"}, MODELS)[1] == []
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_only_some_methods_are_spread_over_radii(method: str):
-    spread = parse({"method": method}, MODELS)[0].spread
+    spread = parse_explorer({"method": method}, MODELS)[0].spread
     assert spread == (method if method in ("ibp", "crown-ibp", "crown", "alpha-crown") else "alpha-crown")
 
 
 def test_eps_is_judged_by_the_scale_of_its_norm():
     assert default_state(MODELS, "l2").eps == 0.2
-    found, messages = parse({"norm": "l2", "eps": "20"}, MODELS)
+    found, messages = parse_explorer({"norm": "l2", "eps": "20"}, MODELS)
     assert (found.eps, found.most, messages) == (20, 20, [])
-    assert parse({"norm": "l2"}, MODELS)[0] == default_state(MODELS, "l2")
-    found, messages = parse({"norm": "l2", "eps": "29", "upto": "0.15"}, MODELS)
+    assert parse_explorer({"norm": "l2"}, MODELS)[0] == default_state(MODELS, "l2")
+    found, messages = parse_explorer({"norm": "l2", "eps": "29", "upto": "0.15"}, MODELS)
     assert found == default_state(MODELS, "l2")
     assert [m.field for m in messages] == ["eps", "upto"]
 

@@ -9,19 +9,9 @@ from hypothesis import strategies as some
 from core.evaluation.results import Results
 from core.evaluation.results_files import read_results
 from core.vae.validate import TARGETS
-from dashboard.addresses import explorer as state
-from dashboard.addresses.results import (
-    AXES,
-    MOST_MODELS,
-    Choice,
-    explorer_address,
-    offered,
-    parse,
-    radii,
-    to_url,
-    usual,
-)
+from dashboard.addresses.results import AXES, MOST_MODELS, Choice, explorer_address, offered, radii, usual
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS
+from tests.dashboard.addressed import parse_explorer, parse_results, results_url
 from tests.evaluation.results_files import MODELS, write_results
 
 NAMES = [model.name for model in MODELS]
@@ -55,7 +45,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_the_page_opens_with_one_model_of_each_kind(results: Results):
-    found, messages = parse({}, results)
+    found, messages = parse_results({}, results)
     assert messages == []
     assert found.models == (STANDARD, ROBUST, REC, ADVERSARIAL)
     assert (found.likelihood, found.arch, found.recipes) == ("bernoulli", "all", ())
@@ -80,26 +70,26 @@ def test_filters_leave_what_passes_them(results: Results):
     assert offered(results, "bernoulli", "all", ()) == (STANDARD, ROBUST, REC, ADVERSARIAL, BETA)
     assert offered(results, "bernoulli", "mlp", ("ibp", "beta")) == (ROBUST, REC)
     assert offered(results, "gaussian", "all", ()) == (GAUSSIAN,)
-    found, messages = parse({"likelihood": "gaussian"}, results)
+    found, messages = parse_results({"likelihood": "gaussian"}, results)
     assert (found.models, found.sample, messages) == ((GAUSSIAN,), GAUSSIAN, [])
 
 
 def test_filters_that_nothing_passes_are_a_page_without_models(results: Results):
-    found, messages = parse({"arch": "mlp", "recipes": "beta"}, results)
+    found, messages = parse_results({"arch": "mlp", "recipes": "beta"}, results)
     assert (found.models, found.sample, messages) == ((), "", [])
 
 
 def test_no_curves_can_be_asked_for(results: Results):
-    found, messages = parse({"models": ""}, results)
+    found, messages = parse_results({"models": ""}, results)
     assert (found.models, messages) == ((), [])
-    assert to_url(found, results) == {"models": ""}
+    assert results_url(found, results) == {"models": ""}
 
 
 @pytest.mark.parametrize(("field", "value"), HOSTILE)
 def test_a_bad_value_gets_one_message_and_what_is_left_of_it(results: Results, field: str, value: str):
-    found, messages = parse({field: value}, results)
+    found, messages = parse_results({field: value}, results)
     kept = {"recipes": {"ibp,alchemy": ("ibp",)}, "models": {f"{ROBUST},no-such-model": (ROBUST,)}}
-    usual_ = getattr(parse({}, results)[0], field)
+    usual_ = getattr(parse_results({}, results)[0], field)
     assert getattr(found, field) == kept.get(field, {}).get(value, usual_)
     assert [m.field for m in messages] == [field]
     assert "instead" in messages[0].text
@@ -112,7 +102,7 @@ def test_only_so_many_curves_as_there_are_colours(results: Results):
     entry = results.entry(BETA)
     many = replace(results, entries=tuple(replace(entry, model=f"m-{i}") for i in range(9)))
     asked = [f"m-{i}" for i in range(8, 0, -1)]
-    found, messages = parse({"models": ",".join(asked)}, many)
+    found, messages = parse_results({"models": ",".join(asked)}, many)
     assert found.models == tuple(asked[:MOST_MODELS])
     assert [m.field for m in messages] == ["models"]
 
@@ -122,7 +112,7 @@ FIELDS = ["likelihood", "target", "arch", "recipes", "models", "eps", "upto", "a
 
 @given(some.dictionaries(some.sampled_from(FIELDS), some.text(max_size=60)))
 def test_any_text_gives_a_choice_that_can_be_shown(results: Results, params: dict[str, str]):
-    found, _ = parse(params, results)
+    found, _ = parse_results(params, results)
     assert set(found.models) <= set(offered(results, found.likelihood, found.arch, found.recipes))
     assert found.target in TARGETS
     assert {found.eps, found.upto} <= set(radii(results))
@@ -145,17 +135,17 @@ def choices(draw: some.DrawFn) -> dict[str, str]:
 
 @given(choices())
 def test_the_address_gives_the_choice_back(results: Results, params: dict[str, str]):
-    shown, messages = parse(params, results)
+    shown, messages = parse_results(params, results)
     assert messages == []
-    assert parse(to_url(shown, results), results) == (shown, [])
+    assert parse_results(results_url(shown, results), results) == (shown, [])
 
 
 def test_the_address_holds_only_what_differs(results: Results):
-    assert to_url(parse({}, results)[0], results) == {}
+    assert results_url(parse_results({}, results)[0], results) == {}
     params = {"arch": "conv", "recipes": "beta,adversarial", "eps": "0.20"}
-    shown: Choice = parse(params, results)[0]
+    shown: Choice = parse_results(params, results)[0]
     assert shown.models == (ADVERSARIAL,)
-    assert to_url(shown, results) == params | {"eps": "0.2"}
+    assert results_url(shown, results) == params | {"eps": "0.2"}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +161,7 @@ def test_a_point_leads_to_the_explorer(results: Results, model: str, left: str, 
     url = explorer_address(results, NAMES, model, 0.05, "reconstruction")
     assert url is not None
     assert url == {"left": left, "right": right, "eps": "0.05", "target": "reconstruction"}
-    found, messages = state.parse(url, NAMES)
+    found, messages = parse_explorer(url, NAMES)
     assert messages == []
     assert (found.left, found.right, found.eps) == (left, right, 0.05)
     assert found.settings.target == "reconstruction"

@@ -18,7 +18,7 @@ import core
 from core.errors import Cancelled
 from core.evaluation.curve import Curve, Proof, Verdict
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
-from dashboard.addresses.compare import EVERY, PROOF, Comparison, parse
+from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.addresses.digit import Digit
 from dashboard.compare import compute, figures, rows, text
 from dashboard.compare.compute import Entry
@@ -28,6 +28,7 @@ from dashboard.server.background import Now
 from dashboard.shared import compute as explorer
 from dashboard.shared import tighter_bounds
 from dashboard.shared.curves import PALETTE, SYMBOLS
+from tests.dashboard.addressed import parse_compare
 from tests.dashboard.page_parts import NAMES
 
 LABELS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
@@ -41,7 +42,7 @@ def quiet(now: Now) -> None:
 
 def asked(**params: str) -> Comparison:
     kinds = explorer.kinds(core.list_models())
-    found, messages = parse(CHEAP | params, kinds)
+    found, messages = parse_compare(CHEAP | params, kinds)
     assert messages == []
     return found
 

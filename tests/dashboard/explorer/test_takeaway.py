@@ -19,8 +19,9 @@ from core.vae.checkpoint import find_model, model_digest
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State
 from dashboard.explorer.takeaway import figure, rows, share, text
-from dashboard.explorer.takeaway.rows import Row, Side
+from dashboard.explorer.takeaway.rows import Row
 from dashboard.shared import compute, tighter_bounds
+from dashboard.shared.result import Known
 from tests.dashboard.page_parts import NAMES
 
 STATE = State(NAMES[1], NAMES[0], index=3, eps=0.02, settings=Settings(steps=2, draws=2, seed=7))
@@ -32,15 +33,15 @@ def quiet(now: object) -> None:
 
 
 @pytest.fixture
-def sides() -> list[Side]:
+def sides() -> list[Known]:
     found = []
     for name in (STATE.left, STATE.right):
         result = compute.explore(name, STATE.digit, STATE.settings, GRID, quiet)
-        found.append(Side(name, result.curve, result, -540.0))
+        found.append(Known(name, result.curve, result, -540.0))
     return found
 
 
-def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Side]):
+def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Known]):
     found = rows.rows(sides, STATE, "0")
     assert [(row.model, row.eps) for row in found] == [(s.model, eps) for s in sides for eps in GRID]
     for side in sides:
@@ -66,7 +67,7 @@ def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Side]
     assert {"vacuous"} < {row.proved for row in found}
 
 
-def test_what_is_proved_of_the_noise_is_a_row_of_its_own(sides: list[Side]):
+def test_what_is_proved_of_the_noise_is_a_row_of_its_own(sides: list[Known]):
     state = replace(STATE, states="coverage")
     proof = Proof(0.02, "ibp", -600.0, -590.0, 10.0, "said", 0.0)
     vacuous = replace(proof, bound=-math.inf)
@@ -81,7 +82,7 @@ def test_what_is_proved_of_the_noise_is_a_row_of_its_own(sides: list[Side]):
     }
 
 
-def test_the_file_keeps_every_digit(sides: list[Side]):
+def test_the_file_keeps_every_digit(sides: list[Known]):
     found = rows.rows(sides, STATE, "0")
     read = list(csv.DictReader(io.StringIO(rows.as_csv(found))))
     assert list(read[0]) == [field.name for field in fields(Row)]

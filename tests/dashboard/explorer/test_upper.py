@@ -16,15 +16,16 @@ from core.errors import InputError
 from core.evaluation.curve import Proof
 from dashboard.addresses.compare import address
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import Settings, State, parse, to_params
+from dashboard.addresses.explorer import Settings, State, to_params
 from dashboard.explorer import loss_bars, seen_proofs
 from dashboard.explorer.loss_bars import Loss
 from dashboard.explorer.stage.picture_strip import reading
 from dashboard.explorer.takeaway import figure, rows
-from dashboard.explorer.takeaway.rows import Side
 from dashboard.shared import compute, figures, tighter_bounds
 from dashboard.shared.figures import Line
+from dashboard.shared.result import Known
 from dashboard.shared.text import nats, proved_nats, safe
+from tests.dashboard.addressed import parse_explorer
 from tests.dashboard.page_parts import NAMES, metric, note, stage
 
 UPPER = Settings(steps=3, draws=2, side="upper")
@@ -87,13 +88,13 @@ def test_the_control_changes_the_side_and_what_there_is_for_it(app: AppTest):
 
 def test_the_address_is_read_back_and_what_cannot_be_is_said():
     wanted = {"side": "upper", "attack": "spg", "eps": "0.05"}
-    state, messages = parse(wanted, NAMES)
+    state, messages = parse_explorer(wanted, NAMES)
     assert (state.settings.side, messages) == ("upper", [])
     assert to_params(state, NAMES) == wanted
-    state, messages = parse({"side": "upper", "attack": "damage", "states": "coverage"}, NAMES)
+    state, messages = parse_explorer({"side": "upper", "attack": "damage", "states": "coverage"}, NAMES)
     assert (state.settings.attack, state.states) == ("pgd", "draws")
     assert [message.field for message in messages] == ["attack", "states"]
-    state, messages = parse({"side": "sideways"}, NAMES)
+    state, messages = parse_explorer({"side": "sideways"}, NAMES)
     assert (state.settings.side, len(messages)) == ("lower", 1)
 
 
@@ -116,7 +117,7 @@ def test_curves_and_rows_and_readings_go_up():
     assert verdict.certified in (0.0, 0.02)
     assert f"proved below {threshold:.12g} nats" in verdict.sentence()
     state = State(NAMES[0], NAMES[0], index=3, settings=UPPER)
-    found = rows.rows([Side(NAMES[0], curve, result, threshold)], state, "0")
+    found = rows.rows([Known(NAMES[0], curve, result, threshold)], state, "0")
     assert [row.side for row in found] == ["upper"] * 3
     assert [row.verdict for row in found][::2] == ["proved", "broken"]
     for i, row in enumerate(found):

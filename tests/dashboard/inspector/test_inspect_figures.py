@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.inspection import METHODS, Terms, Units
-from dashboard.addresses.inspect import Layout, Look, Question, default_look, parse, to_params
+from dashboard.addresses.inspect import Layout, Look, Question
 from dashboard.inspector import lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Lost, Posteriors, Seen, View
+from tests.dashboard.addressed import inspect_url, parse_inspect
 
 NAMES = {"mu": "mu", "encoder 1 ReLU": "Encoder 1 ReLU"}
 
@@ -265,17 +266,18 @@ looks = st.builds(
 
 @given(look=looks)
 def test_the_address_of_a_state_is_read_back(look: Look):
-    assert parse(to_params(look, MODELS), MODELS, layout) == (look, [])
+    assert parse_inspect(inspect_url(look, MODELS), MODELS, layout) == (look, [])
 
 
 @given(
-    params=st.dictionaries(st.sampled_from([*to_params(Look("x", 1), MODELS), "eps", "layer"]), st.text())
+    params=st.dictionaries(st.sampled_from([*inspect_url(Look("x", 1), MODELS), "eps", "layer"]), st.text())
 )
 def test_any_address_gives_a_state(params: dict[str, str]):
-    look, _ = parse(params, MODELS, layout)
-    assert parse(to_params(look, MODELS), MODELS, layout) == (look, [])
+    look, _ = parse_inspect(params, MODELS, layout)
+    assert parse_inspect(inspect_url(look, MODELS), MODELS, layout) == (look, [])
 
 
 def test_the_default_needs_no_address():
-    assert to_params(default_look(MODELS), MODELS) == {}
-    assert parse({}, MODELS, layout) == (default_look(MODELS), [])
+    look, messages = parse_inspect({}, MODELS, layout)
+    assert inspect_url(look, MODELS) == {}
+    assert messages == []

@@ -17,13 +17,13 @@ from streamlit.testing.v1 import AppTest
 import core
 from core.evaluation import results_files
 from core.inspection import lessons
-from dashboard.addresses import explorer
-from dashboard.addresses.lessons import EPS, PLANS, ROBUST, STANDARD, Place, parse, to_params
+from dashboard.addresses.lessons import EPS, PLANS, ROBUST, STANDARD, Place
 from dashboard.lessons import text
 from dashboard.lessons.board import filled, tex
 from dashboard.lessons.page import BOARDS
 from dashboard.shared import destinations
 from dashboard.shared.text import nats, proved_nats
+from tests.dashboard.addressed import lessons_url, parse_explorer, parse_lessons
 from tests.dashboard.page_parts import NAMES
 from tests.evaluation.results_files import write_results
 
@@ -183,7 +183,7 @@ def test_a_lesson_opens_in_the_explorer_with_its_question(page: AppTest):
     page.run()
     (link,) = [link for link in page.get("page_link") if link.proto.label == text.OPEN]
     query = {key: value[0] for key, value in parse_qs(link.proto.query_string).items()}
-    found, messages = explorer.parse(query, core.list_models())
+    found, messages = parse_explorer(query, core.list_models())
     assert messages == []
     assert (found.left, found.right, found.index, found.eps) == (STANDARD, ROBUST, 9, 0.05)
     assert found.method == "crown"
@@ -250,10 +250,10 @@ def test_a_damaged_model_is_a_sentence(page: AppTest, models: Path):
     )
 )
 def test_any_address_is_a_place_that_its_own_address_gives_back(params: dict[str, str]):
-    place, _ = parse(params)
+    place, _ = parse_lessons(params)
     assert 1 <= place.lesson <= len(PLANS)
     assert place.eps in EPS
-    assert parse(to_params(place)) == (place, [])
+    assert parse_lessons(lessons_url(place)) == (place, [])
 
 
 def test_a_turn_stays_within_the_lessons():

@@ -12,10 +12,10 @@ from core.evaluation import results_files
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import as_csv
 from core.evaluation.results_files import read_results
-from dashboard.addresses.results import parse
 from dashboard.results import picking
 from dashboard.shared import result_rows, text
 from dashboard.shared.curves import Lines
+from tests.dashboard.addressed import parse_results
 from tests.dashboard.page_parts import NAMES
 from tests.evaluation.results_files import IMAGES, MODELS, SUBSET, write_results
 
@@ -206,7 +206,7 @@ def test_files_hold_the_rows_shown_and_all_rows(page: AppTest, paper: Path):
     page.query_params["recipes"] = "ibp"
     page.run()
     results = read_results(paper)
-    choice, _ = parse({"target": "reconstruction", "recipes": "ibp"}, results)
+    choice, _ = parse_results({"target": "reconstruction", "recipes": "ibp"}, results)
     rows = result_rows.rows(results, choice)
     # Two models and the constant decoder: clean at five eps, attacked and certified at four.
     assert len(rows) == 3 * (5 + 2 * 4)
@@ -300,7 +300,7 @@ def test_an_address_in_other_words_stays_as_it_is(app: AppTest):
 def lines(paper: Path) -> list[Lines]:
     results = read_results(paper)
     names = {entry.model: entry.model for entry in results.entries} | {CONSTANT: "Constant decoder"}
-    return result_rows.points(results, parse({}, results)[0], names)
+    return result_rows.points(results, parse_results({}, results)[0], names)
 
 
 def test_a_click_is_a_model_and_an_eps(lines: list[Lines]):

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from dashboard.addresses.digit import own_name
-from dashboard.present import text
+from dashboard.explorer import presenter
 from dashboard.shared import destinations
 from dashboard.shared.display_size import DESK, ROOM, enlarged
 from dashboard.shared.text import nats
@@ -76,16 +76,16 @@ def test_few_controls_change_the_question_and_its_address(page: AppTest):
     page.run()
     assert len(page.slider) == 1
     assert len(page.selectbox) == 2
-    next(b for b in page.button if b.label == text.AFTER).click().run()
+    next(b for b in page.button if b.label == presenter.AFTER).click().run()
     assert address(page) == {"method": "ibp", "index": "1"}
-    next(b for b in page.button if b.label == text.BEFORE).click().run()
-    next(b for b in page.button if b.label == text.BEFORE).click().run()
+    next(b for b in page.button if b.label == presenter.BEFORE).click().run()
+    next(b for b in page.button if b.label == presenter.BEFORE).click().run()
     assert address(page) == {"method": "ibp", "index": "499"}
     page.slider(key="present-slider").set_value(0.2).run()
     page.selectbox(key="present-right").set_value(NAMES[2]).run()
     assert not page.exception
     assert address(page) == {"method": "ibp", "index": "499", "eps": "0.2", "right": NAMES[2]}
-    assert link(page, text.LEAVE) == address(page)
+    assert link(page, presenter.LEAVE) == address(page)
 
 
 def test_an_image_of_ones_own_stays_until_the_next_digit(page: AppTest):
@@ -100,7 +100,7 @@ def test_an_image_of_ones_own_stays_until_the_next_digit(page: AppTest):
     assert headings(page)[0] == nats(clean)
     page.slider(key="present-slider").set_value(0.2).run()
     assert address(page) == {"method": "ibp", "own": own_name(pixels), "eps": "0.2"}
-    next(b for b in page.button if b.label == text.AFTER).click().run()
+    next(b for b in page.button if b.label == presenter.AFTER).click().run()
     assert address(page) == {"method": "ibp", "index": "1", "eps": "0.2"}
 
 

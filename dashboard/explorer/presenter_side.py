@@ -7,49 +7,30 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.evaluation.curve import Curve, Proof
-from dashboard.addresses.explorer import State
-from dashboard.present.text import DRAWS
-from dashboard.shared import figures, images, large_type, text
-from dashboard.shared.compute import Result
+from dashboard.shared import images, large_type
 from dashboard.shared.display_size import ROOM
-from dashboard.shared.lines import line_of
+from dashboard.shared.result import Known, Result
 from dashboard.shared.text import METHOD_NAMES, nats, proved_nats, signed
 
 
-class Side:
+class Side(Known):
     """Drawn in the container that is current when it is made; again when a better proof is in."""
 
-    def __init__(
-        self, model: str, name: str, colour: str, state: State, result: Result, threshold: float
-    ) -> None:
-        self.model, self.name, self.colour, self.threshold = model, name, colour, threshold
-        self.curve: Curve = result.curve
-        self._state, self._at = state, result.at(state.eps)
+    def __init__(self, known: Known, eps: float) -> None:
+        super().__init__(**vars(known))
+        self._at = known.result.at(eps)
         self._verdict = st.empty()
-        _pictures(result, self._at)
+        _pictures(known.result, self._at)
         self._numbers = st.empty()
         self.add(())
 
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs, and say what they change."""
         self.curve = self.curve.add(proofs)
-        hue, verdict = text.HUES[self.colour], self.curve.verdict(self.threshold).sentence()
         with self._verdict:
-            large_type.say(f":{hue}[{self.name}]: {text.minus(verdict)}")
+            large_type.say(self.verdict(self.curve))
         with self._numbers.container(horizontal=True, gap="large"):
             _numbers(self.curve, self._at)
-
-    @property
-    def statement(self) -> str:
-        """What the best certificate says, or why there is none."""
-        best = self.curve.best(self._state.eps)
-        tried = [proof for proof in self.curve.proofs if proof.eps == self._state.eps]
-        return text.minus((best or tried[-1]).statement)
-
-    @property
-    def line(self) -> figures.Line:
-        """Which method gave which bound is for the explorer: here the best of them is enough."""
-        return line_of(self.curve, self.name, self.colour, self.threshold)
 
 
 def _pictures(result: Result, i: int) -> None:
@@ -72,5 +53,5 @@ def _numbers(curve: Curve, i: int) -> None:
     if best is None:
         large_type.number("Proved", "vacuous", "nothing is proved")
     else:
-        by = f"{DRAWS}, by {METHOD_NAMES[best.method]}"
+        by = f"of these draws, by {METHOD_NAMES[best.method]}"
         large_type.number("Proved", proved_nats(best.bound, side=curve.side), by)
