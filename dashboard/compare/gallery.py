@@ -22,7 +22,7 @@ from dashboard.compare.rows import Item
 from dashboard.server.background import Now
 from dashboard.shared import compute, destinations, images
 from dashboard.shared.curves import GLYPHS
-from dashboard.shared.skeleton import chart
+from dashboard.shared.skeleton import Bar, chart
 from dashboard.shared.text import EPS_AXIS, QUANTITY_NAMES
 
 SECONDS = 120.0
@@ -179,9 +179,11 @@ def _fill(gallery: _Gallery, comparison: Comparison, status: DeltaGenerator) -> 
     whole, done = gallery.whole * len(comparison.judged), 0
     end, drawn = time.monotonic() + SECONDS, time.monotonic()
 
+    bar = Bar(status)
+
     def progress(now: Now) -> None:
         what = f"{done} of {whole} verdicts are in; {now.what}"
-        status.progress(done / whole, f"{what}. Any control cancels it; what is done is kept.")
+        bar.say(done / whole, f"{what}. Any control cancels it; what is done is kept.")
 
     for chunk in chunks(comparison):
         for name in gallery.judged:

@@ -16,6 +16,7 @@ from dashboard.explorer.card import Card
 from dashboard.explorer.proof_schedule import Step
 from dashboard.server.background import Now
 from dashboard.shared import text
+from dashboard.shared.skeleton import Bar
 
 SECONDS = 120.0
 """After so long no other radius is begun, so that one visitor does not occupy the server."""
@@ -33,6 +34,7 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
         chart()
         drawn, old = time.monotonic(), False
 
+    bar = Bar(status)
     for done, step in enumerate(proof_schedule.steps(cards, state, end)):
         card, share = step.card, min(1.0, done / total)
         seen: tuple[Proof, ...] = ()
@@ -42,7 +44,7 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
             if drawn == -math.inf:
                 draw()
             what = f"{step.card.name}: {text.METHOD_NAMES[step.method]}, {now.what}"
-            status.progress(share, f"{what}. Any control cancels it.")
+            bar.say(share, f"{what}. Any control cancels it.")
             if step.live and now.proofs != seen:
                 seen = now.proofs
                 step.card.draw(step.card.curve.add(seen))

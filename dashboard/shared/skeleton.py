@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +18,9 @@ from dashboard.addresses.reader import Message
 from dashboard.server.background import Now, Show
 from dashboard.shared import compute
 from dashboard.shared.text import MODELS_MISSING
+
+# Seconds between two messages of a progress bar; a key that may be there or not.
+_EVERY, _ANY = 1.0, "progress"
 
 
 def models() -> list[str]:
@@ -46,11 +51,34 @@ def progress(status: DeltaGenerator, name: str = "", done: float = 0, whole: flo
     """Shows how far a computation is, which comes after `done` others of `whole`, and that it can be
     cancelled."""
 
+    bar = Bar(status)
+
     def show(now: Now) -> None:
         what = f"{name}: {now.what}" if name else now.what
-        status.progress((done + now.share) / whole, f"{what}. Any control cancels it.")
+        bar.say((done + now.share) / whole, f"{what}. Any control cancels it.")
 
     return show
+
+
+class Bar:
+    """A progress bar that may be told as often as one likes, and says something at most once a second.
+
+    Each message makes the browser draw the page again: ten a second starve the controls of a page that is
+    still being drawn, and nothing can be cancelled by what is not there. Every call is a place where a
+    control interrupts the page, whether it says something or not.
+    """
+
+    def __init__(self, status: DeltaGenerator) -> None:
+        self._status, self._said = status, -math.inf
+
+    def say(self, share: float, what: str) -> None:
+        """Say how far it is, a share in [0, 1], and what is being done."""
+        now = time.monotonic()
+        if now - self._said < _EVERY:
+            _ = _ANY in st.session_state  # Streamlit interrupts a page where it looks there
+            return
+        self._said = now
+        self._status.progress(share, what)
 
 
 def chart(figure: go.Figure, key: str, alt: str, place: Any = st, **more: Any) -> Any:
