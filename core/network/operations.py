@@ -264,14 +264,14 @@ class Multiply(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The larger of two values."""
+    """The larger of two values, which broadcast."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.maximum(a, b)
 
 
 class Minimum(nn.Module):
-    """The smaller of two values."""
+    """The smaller of two values, which broadcast."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.minimum(a, b)
