@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.bounds.interval import Interval, propagate
 from core.bounds.linear import Share, inner, prepare, pull, roundoff
-from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
 from core.network.functions import CONVEX, Function
 from core.network.operations import Elementwise
 
@@ -140,8 +140,12 @@ def _propagate(layer: Elementwise, x: Interval, arithmetic: Arithmetic = EXACT) 
 
 def _forward(function: Function, x: Interval, found: Interval, arithmetic: Arithmetic) -> Tensor:
     """How far the network's own evaluation may be from f, and that of the ends in float64."""
-    size = found.magnitude + steepness(function, x) * x.magnitude
-    margin = arithmetic.gamma(2 * ELEMENTARY) * size + function.apart + UNDERFLOW
+    steep = steepness(function, x)
+    size = found.magnitude + steep * x.magnitude
+    margin = arithmetic.gamma(2 * ELEMENTARY) * size + steep * FLUSHED + function.apart + UNDERFLOW
+    if any(0.0 in domain for domain in function.domains):  # where what is flushed to 0 has no value
+        closest = torch.minimum(x.lower.abs(), x.upper.abs())
+        margin = torch.where(closest < FLUSHED, torch.inf, margin)
     return arithmetic.unless_overflow(margin, found.magnitude)
 
 

@@ -79,7 +79,7 @@ def _maximum_pull(layer: Maximum, rows: Tensor, x: Two, share: Any) -> tuple[tup
     below = torch.where((d.lower < 0) & (d.upper > 0), relu_share(d), above)
     negative = rows.clamp(max=0)
     on_a = rows.clamp(min=0) * below + negative * above
-    return (on_a, rows - on_a), inner(negative, intercept)
+    return (_summed(on_a, x[0]), _summed(rows - on_a, x[1])), inner(negative, intercept)
 
 
 @pull.register(Minimum)

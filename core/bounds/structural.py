@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from core.bounds.interval import Interval, per_row, propagate
 from core.bounds.linear import inner, pull, roundoff
-from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
 from core.network import operations
 from core.network.operations import BatchNorm, Center, Divide, Known, Monotone, Scale, Subtract
 
@@ -63,8 +64,19 @@ def _monotone(layer: Monotone, x: Inputs, arithmetic: Arithmetic = EXACT) -> Int
     return found.widened(_forward(layer, xs, arithmetic)).guarded()
 
 
+def _sizes(layer: Monotone, xs: tuple[Interval, ...]) -> tuple[Tensor, int]:
+    """How large the sum of an output's products can be, and how many units of rounding each can be off."""
+    sizes = [v.magnitude for v in xs]
+    if not isinstance(layer, operations.Upsample) or layer.mode == "nearest":
+        return layer(*sizes), layer.terms + 4
+    # The place between two pixels is rounded, relative to the whole edge, and may fall to the next pair.
+    around = F.max_pool2d(sizes[0], 3, stride=1, padding=1)
+    return layer(around), layer.terms + 8 * (sum(around.shape[2:]) + 3)
+
+
 def _forward(layer: Monotone, xs: tuple[Interval, ...], arithmetic: Arithmetic) -> Tensor:
-    margin = arithmetic.gamma(layer.terms + 4) * layer(*(v.magnitude for v in xs)) + UNDERFLOW
+    size, units = _sizes(layer, xs)
+    margin = arithmetic.gamma(units) * size + UNDERFLOW
     largest = sum(v.magnitude.flatten(1).amax(1) for v in xs) * layer.terms
     return arithmetic.unless_overflow(margin, per_row(torch.as_tensor(largest), margin))
 
@@ -79,8 +91,9 @@ def _monotone_pull(layer: Monotone, a: Tensor, x: Inputs, share: Any) -> tuple[A
 
 def _monotone_roundoff(layer: Monotone, x: Inputs, arithmetic: Arithmetic) -> Tensor:
     xs = several(x)
-    size = layer(*(v.magnitude for v in xs))
-    own = FLOAT64.gamma(size[0].numel() + max(v.lower[0].numel() for v in xs) + 2 * ELEMENTARY) * size
+    size, units = _sizes(layer, xs)
+    count = size[0].numel() + max(v.lower[0].numel() for v in xs)
+    own = FLOAT64.gamma(count + units + 2 * ELEMENTARY) * size
     return own if layer.terms == 1 else own + _forward(layer, xs, arithmetic)
 
 
@@ -128,7 +141,19 @@ def _scale_forward(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: A
     factor, _, shift_size = _constants(layer, x)
     size = x.magnitude * factor.abs() + shift_size
     margin = arithmetic.gamma(2 * ELEMENTARY) * size + UNDERFLOW * (1 + factor.abs() + x.magnitude)
-    return arithmetic.unless_overflow(margin, size)
+    return arithmetic.unless_overflow(margin, torch.maximum(size, _largest(layer, x, factor)))
+
+
+def _largest(layer: Scale | Divide | BatchNorm, x: Interval, factor: Tensor) -> Tensor:
+    """No number on the way is larger, but for the output; inf where a rounded divisor may be 0."""
+    if isinstance(layer, Divide):
+        return torch.where(layer.divisor.abs() < FLUSHED, torch.inf, factor.abs())
+    if isinstance(layer, Scale):
+        return factor.abs()
+    shape = factor.shape
+    root = torch.minimum(layer.var, layer.var + layer.eps).view(shape)  # a var below 0 cancels eps
+    found = torch.maximum(x.magnitude + layer.mean.abs().view(shape), factor.abs())
+    return torch.where((root < 0) | ((layer.var + layer.eps).view(shape) < FLUSHED), torch.inf, found)
 
 
 @pull.register(Scale)
@@ -138,7 +163,8 @@ def _scale_pull(
     layer: Scale | Divide | BatchNorm, a: Tensor, x: Interval, share: Any
 ) -> tuple[Tensor, Tensor]:
     factor, shift, _ = _constants(layer, x)
-    return a * factor, (a * shift).flatten(2).sum(2)
+    back = (a * factor).sum_to_size(*a.shape[:2], *x.lower.shape[1:])
+    return back, (a * shift).flatten(2).sum(2)
 
 
 @roundoff.register(Scale)

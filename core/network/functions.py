@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from core.errors import UnsupportedLayerError
+
 CONVEX, CONCAVE, LINEAR = 1, -1, 0
 
 
@@ -43,6 +45,12 @@ class Function:
 
 def _none(v: Tensor) -> Tensor:
     return torch.zeros_like(v)
+
+
+def _positive(name: str, option: str, value: float) -> None:
+    """Raises UnsupportedLayerError for an option that would bend the function another way."""
+    if not value > 0:
+        raise UnsupportedLayerError(f"{name} has a rule for {option} > 0, not for {value}.")
 
 
 def piecewise_linear(
@@ -111,11 +119,12 @@ def softsign() -> Function:
 
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> Function:
     """torch gives v itself where beta v > threshold: up to exp(-threshold) / beta too low."""
+    _positive("softplus", "beta", beta)
 
     def value(v: Tensor) -> Tensor:
         return F.softplus(v, beta, threshold)
 
-    apart = math.exp(-threshold) / beta
+    apart = math.exp(min(-threshold, 700.0)) / beta
     return Function(value, lambda v: torch.sigmoid(beta * v), (), (CONVEX,), 1.0, rising=True, apart=apart)
 
 
@@ -141,6 +150,7 @@ def elu(alpha: float = 1.0) -> Function:
 
 
 def celu(alpha: float = 1.0) -> Function:
+    _positive("celu", "alpha", alpha)
     return _exponential_below(lambda v: F.celu(v, alpha), 1.0, alpha, 1.0)
 
 

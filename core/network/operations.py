@@ -86,7 +86,9 @@ class Pad(Monotone):
 
     def __init__(self, amounts: Sequence[int], mode: str = "constant", value: float = 0.0) -> None:
         super().__init__()
-        self.amounts, self.mode, self.value = tuple(amounts), mode, value
+        self.amounts, self.mode = tuple(amounts), mode
+        # As float32 holds it: the same number in every arithmetic.
+        self.value = torch.tensor(value, dtype=torch.float32, device="cpu").item()
 
     def forward(self, v: Tensor) -> Tensor:
         constant = self.value if self.mode == "constant" else None
@@ -262,14 +264,14 @@ class Multiply(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The larger of two values."""
+    """The larger of two values, which broadcast."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.maximum(a, b)
 
 
 class Minimum(nn.Module):
-    """The smaller of two values."""
+    """The smaller of two values, which broadcast."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.minimum(a, b)
@@ -293,6 +295,8 @@ class Elementwise(nn.Module):
         super().__init__()
         self.name, self.options = name, options
         self.weight = None if weight is None else nn.Parameter(weight, requires_grad=False)
+        if weight is None:
+            FUNCTIONS[name](**options)  # which looks at its options
 
     @property
     def function(self) -> Function:
