@@ -62,3 +62,8 @@ def is_reshape(layer: nn.Module | None) -> bool:
 def bends(layer: nn.Module) -> bool:
     """Whether a layer is not linear: better bounds on what it takes make its own better."""
     return is_relu(layer) or type(layer) in (Elementwise, Multiply, Maximum, Minimum)
+
+
+def name_of(layer: nn.Module) -> str:
+    """What a layer is called in a sentence: its class, or the function of each value that it is."""
+    return layer.name if isinstance(layer, Elementwise) else type(layer).__name__

@@ -11,7 +11,7 @@ from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate
 from core.bounds.linear import pull, roundoff
 from core.bounds.rounding import ARITHMETICS, Arithmetic
-from core.bounds.rule_table import ByKind
+from core.bounds.rule_table import ByKind, name_of
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.certificates.methods import FORMS, Effort
 from core.certificates.semidefinite.zonotope import has_exact_form
@@ -85,7 +85,7 @@ def check_layers(vae: VAE, method: str) -> None:
     for layer in (*vae.encoder, *vae.decoder):
         if method in FORMS and not has_exact_form(layer):
             raise UnsupportedLayerError(
-                f"Method {method!r} needs an exact affine form of each layer, and {type(layer).__name__} "
+                f"Method {method!r} needs an exact affine form of each layer, and {name_of(layer)} "
                 "has linear bounds only; use 'alpha-crown'."
             )
 

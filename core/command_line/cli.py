@@ -1,4 +1,4 @@
-"""python -m core train | evaluate | certify | verify | radius | attack."""
+"""python -m core train | import | evaluate | certify | verify | radius | attack."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from core.claims.claim import MOST_BYTES, read_claim
 from core.claims.making import make_claim
 from core.claims.opinion import UNREADABLE, second_opinion
 from core.claims.verify import verify_claim
+from core.command_line.importing import import_model
 from core.command_line.options import parser, settings_of
 from core.command_line.terminal import lenient_printing
 from core.data.files import check_file, is_stdout, read_bytes, streams, write_bytes
@@ -46,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for Ctrl-C, 141 where nobody reads on what `--out -` writes. Results are written before they are
     printed."""
     with lenient_printing():
-        options = parser(_train, _evaluate, _certify, _verify, _radius, _attack).parse_args(argv)
+        options = parser(_train, import_model, _evaluate, _certify, _verify, _radius, _attack).parse_args(
+            argv
+        )
         try:
             status = options.run(options) or 0
             sys.stdout.flush()

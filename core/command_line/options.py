@@ -21,9 +21,10 @@ from core.evaluation.suite.plan import SUITES
 from core.scalars import whole
 from core.training.settings import TrainSettings
 from core.vae.checkpoint import list_models
-from core.vae.config import VAEConfig
+from core.vae.config import LIKELIHOODS, VAEConfig
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
+from core.vae.wrap import HEADS, OUTPUTS, SCALES
 
 # As float reads them; argparse on its own takes -1e3 for an option.
 _NEGATIVE = re.compile(
@@ -44,7 +45,7 @@ Described = TypeVar("Described", VAEConfig, TrainSettings)
 
 
 def parser(
-    train: Run, evaluate: Run, certify: Run, verify: Run, radius: Run, attack: Run
+    train: Run, bring: Run, evaluate: Run, certify: Run, verify: Run, radius: Run, attack: Run
 ) -> argparse.ArgumentParser:
     """The parser; `run` of the parsed options is the function of the chosen command."""
     parser = _Parser(
@@ -54,6 +55,7 @@ def parser(
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, text, fill, run in (
         ("train", "train a VAE, plainly or provably robust", _add_train, train),
+        ("import", "take in a VAE that is not ours", _add_import, bring),
         ("evaluate", "clean, attacked and certified ELBO as CSV", _add_evaluate, evaluate),
         ("certify", "certify one image", _add_certify, certify),
         ("verify", "compute a certificate that was written to a file again", _add_verify, verify),
@@ -76,6 +78,26 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser, TrainSettings)
     add("--device", choices=DEVICES, default="cpu", help="where to train; under torchrun a GPU a process")
     add("--resume", action="store_true", help="go on with an interrupted training in --out")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    usual: dict[str, Any] = {"default": argparse.SUPPRESS}
+    text = "FILE.py:NAME, your own code, run in this process: a function without arguments that gives "
+    add("source", nargs="?", help=f"{text}(encoder, decoder), or a module that has them", **usual)
+    add("--pythae", help="instead: a folder that pythae saved; needs pythae", **usual)
+    add("--weights", type=Path, help="state_dict, .pt or .safetensors; nothing is unpickled", **usual)
+    add("--shape", type=int, nargs=3, metavar=("C", "H", "W"), help="of one image", **usual)
+    add("--likelihood", choices=LIKELIHOODS, help="of a pixel; bernoulli, unless given", **usual)
+    add("--output", choices=OUTPUTS, help="what the decoder gives; logits, of a Gaussian mean", **usual)
+    add("--heads", choices=HEADS, help="how mu and its scale come; two outputs, unless given", **usual)
+    add("--scale", choices=SCALES, help="what comes beside mu; logvar, unless given", **usual)
+    add("--sigma", type=float, help="of a Gaussian, on the model's own scale of pixels", **usual)
+    text = "the model's own values of black and white; 0 1, unless given"
+    add("--pixels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text, **usual)
+    add("--out", required=True, help="folder for the model", **usual)
+    add("--force", action="store_true", help="replace a model that is there")
+    parser.set_defaults(source=None, pythae=None, weights=None)
 
 
 def _add_settings(parser: argparse.ArgumentParser, kind: type[VAEConfig | TrainSettings]) -> None:

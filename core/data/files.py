@@ -145,6 +145,25 @@ def write_bytes(path: Path | str, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(folder: Path | str) -> Iterator[None]:
+    """Makes a folder, and waits until nobody else writes files there that go together; where the system has
+    no such locks it does not wait. Raises OutputError if it cannot be made or written to."""
+    check_folder(folder)
+    with writing(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if fcntl is None:
+            yield
+            return
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(number, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(number)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """The first `most` bytes of a file. Raises DataError with a sentence if it cannot be read."""
     try:

@@ -1,4 +1,6 @@
-"""Checkpoints: a folder with weights.safetensors and config.json. Nothing is ever unpickled."""
+"""Checkpoints: a folder with weights.safetensors, config.json and, of a wrapped model, graph.json.
+
+Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.data.files import write_bytes
+from core.data.files import alone, write_bytes
 from core.data.samples import ASSETS
 from core.errors import CheckpointError, ConfigError, ModelNotFoundError
 from core.isolation import isolated
@@ -83,19 +85,36 @@ def load_model(name: str | Path) -> VAE:
     (1, 28, 28)
     """
     folder = find_model(name)
-    vae = _empty(model_config(load_config(folder), folder), folder)
-    _fill(vae, read_tensors(_weights_of(folder)), folder)
+    known = load_config(folder)
+    config = model_config(known, folder)
+    if isinstance(config, VAEConfig):
+        with torch.device("meta"):
+            vae = VAE(config)
+        _fill(vae, read_tensors(_weights_of(folder)), folder)
+    else:
+        assert isinstance(config, WrappedConfig)
+        graph = _same_save(known, folder / GRAPH, _MOST_GRAPH_BYTES)
+        vae = _empty(config, _parsed(folder / GRAPH, graph), folder)
+        _fill(vae, _tensors(_weights_of(folder), _same_save(known, _weights_of(folder))), folder)
     return vae.eval().requires_grad_(False)
 
 
-def _empty(config: ModelConfig, folder: Path) -> VAE:
+def _same_save(known: dict[str, Any], path: Path, most: int = _MOST_WEIGHT_BYTES) -> bytes:
+    """A file of a wrapped model. Raises CheckpointError unless it was saved with its config.json: of two
+    saves at once, or of one that was stopped, there may be parts, which fit each other."""
+    content = _content(path, most)
+    digests = known.get("digests")
+    if not isinstance(digests, dict) or digests.get(path.name) != hashlib.sha256(content).hexdigest():
+        raise CheckpointError(
+            f"{path} was not saved with the {CONFIG} beside it, or was changed since; import the model "
+            "again."
+        )
+    return content
+
+
+def _empty(config: WrappedConfig, graph: Any, folder: Path) -> VAE:
     """The model of a configuration without values (device meta): sizes alone, no memory is taken on its
     word."""
-    if isinstance(config, VAEConfig):
-        with torch.device("meta"):
-            return VAE(config)
-    assert isinstance(config, WrappedConfig)
-    graph = _read_json(folder / GRAPH, _MOST_GRAPH_BYTES)
     if not isinstance(graph, dict) or set(graph) != {"encoder", "decoder"}:
         raise CheckpointError(f"{folder / GRAPH} has not the entries encoder and decoder, and no others.")
     encoder = files.build(graph["encoder"], config.shape, f"{folder / GRAPH}: encoder")
@@ -128,13 +147,24 @@ def load_config(name: str | Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path, most_bytes: int) -> Any:
+    return _parsed(path, _content(path, most_bytes))
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
     if not os.path.isfile(path):
         raise CheckpointError(f"{path.parent} has no {path.name}; it is not a complete checkpoint.")
     try:
         if path.stat().st_size > most_bytes:
             raise CheckpointError(f"{path} is over {most_bytes // 1_000_000} MB, which none of ours is.")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON ({error}).") from error
 
 
@@ -175,8 +205,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file. Raises CheckpointError if it is missing or damaged."""
     if not path.is_file():
         raise CheckpointError(f"{path.parent} has no {path.name}; the checkpoint is incomplete.")
+    return _tensors(path)
+
+
+def _tensors(path: Path, content: bytes | None = None) -> dict[str, Tensor]:
+    """The tensors of a file, or of what was read of it."""
     try:
-        return safetensors.torch.load_file(path)
+        if content is None:
+            return safetensors.torch.load_file(path)
+        return safetensors.torch.load(content)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged or truncated ({error}); copy or train it again."
@@ -207,8 +244,8 @@ def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = 
 
     record  kept in config.json beside the model's own configuration.
 
-    Each file is replaced whole, so a kill leaves the old or the new one. Raises OutputError if the
-    folder cannot be written.
+    Each file is replaced whole, so a kill leaves the old or the new one; two saves into one folder wait for
+    each other. Raises OutputError if the folder cannot be written.
     """
     config = {
         "format": FORMAT,
@@ -221,11 +258,16 @@ def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = 
             "safetensors": safetensors.__version__,
         },
     }
+    contents = {WEIGHTS: _as_bytes(dict(vae.state_dict()))}
     if isinstance(vae.config, WrappedConfig):
         graph = {"encoder": files.describe(vae.encoder), "decoder": files.describe(vae.decoder)}
-        write_bytes(Path(folder) / GRAPH, (json.dumps(graph) + "\n").encode())
-    write_tensors(Path(folder) / WEIGHTS, dict(vae.state_dict()))
-    write_bytes(Path(folder) / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+        contents[GRAPH] = (json.dumps(graph) + "\n").encode()
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        config["digests"] = digests
+    contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
+    with alone(folder):
+        for name, content in contents.items():
+            write_bytes(Path(folder) / name, content)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -236,5 +278,9 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a .safetensors file, whole or not at all."""
+    write_bytes(path, _as_bytes(tensors, metadata))
+
+
+def _as_bytes(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
     ready = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_bytes(path, safetensors.torch.save(ready, metadata))
+    return safetensors.torch.save(ready, metadata)

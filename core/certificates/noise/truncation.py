@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from core.bounds.interval import Interval, affine
 from core.bounds.rounding import Arithmetic, proved
-from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.rule_table import is_relu, is_reshape, name_of
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
 from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
 from core.certificates.noise.statistics import floor_price
 from core.errors import UnsupportedLayerError
-from core.network.graph import Network
+from core.network.graph import Graph, Network
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -104,19 +104,31 @@ def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
     return 4 * vae.likelihood.magnitude(t, Interval(-reach, reach))
 
 
+def check_growth(decoder: Network) -> None:
+    """Raises UnsupportedLayerError for a decoder of which nothing is known for noise of any size."""
+    for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
+        if affine(layer) is None and not is_relu(layer) and not is_reshape(layer):
+            what = (
+                "values that go more than one way"
+                if isinstance(layer, Graph)
+                else f"layer {name_of(layer)}"
+            )
+            raise UnsupportedLayerError(
+                f"Certificates on the expectation and on coverage have no growth rule for {what}: "
+                "they are of decoders that are a chain of linear layers and ReLUs; ask for states='draws'."
+            )
+
+
 def _reach(network: Network, size: Tensor, biases: bool) -> Tensor:
     """Bound on |network(v)|, |v| <= size >= 0, by absolute weights; without biases: on differences."""
-    for layer in network if isinstance(network, nn.Sequential) else [network]:
+    check_growth(network)
+    for layer in network:
         known = affine(layer)
-        if known is not None:
+        if known is None:
+            size = layer(size)  # of a ReLU, or the same values in another shape
+        else:
             bias = known.bias.abs() if biases and known.bias is not None else None
             size = known.op(size, known.weight.abs(), bias)
-        elif is_relu(layer) or is_reshape(layer):
-            size = layer(size)
-        else:
-            raise UnsupportedLayerError(
-                f"Certificates on the expectation have no growth rule for layer {type(layer).__name__}."
-            )
     return size
 
 

@@ -18,7 +18,7 @@ from core.bounds.interval import Interval, affine
 from core.bounds.linear import pull, rows_roundoff
 from core.bounds.relaxations import relu_form
 from core.bounds.rounding import Arithmetic
-from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.rule_table import is_relu, is_reshape, name_of
 from core.errors import UnsupportedLayerError
 from core.network.graph import Network
 
@@ -47,7 +47,7 @@ def exact_pull(layer: nn.Module, rows: Tensor, x: Interval) -> tuple[Tensor, Ten
     """`pull` where it is an equality. Raises UnsupportedLayerError for a layer without an exact form."""
     if not has_exact_form(layer):
         raise UnsupportedLayerError(
-            f"Layer {type(layer).__name__} has linear bounds but no exact affine form, which methods "
+            f"Layer {name_of(layer)} has linear bounds but no exact affine form, which methods "
             "'quadratic' and 'bab' need; use 'alpha-crown'."
         )
     return pull(layer, rows, x, None)

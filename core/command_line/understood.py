@@ -1,0 +1,188 @@
+"""What was understood of somebody's VAE, beside what his own module gives, and what can be proved of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from core.bounds.rule_table import name_of
+from core.certificates.methods import METHODS
+from core.certificates.noise.truncation import check_growth
+from core.certificates.question import check_layers
+from core.command_line.foreign import Foreign
+from core.data.samples import SHAPES, load_samples
+from core.errors import DataError, UnsupportedLayerError
+from core.network.graph import Network
+from core.network.operations import Elementwise, Known, Maximum, Minimum, Multiply
+from core.vae.elbo import elbo, sample_noise
+from core.vae.model import VAE
+
+_IMAGES = 4
+_LINES = "between two lines"
+_HOW: dict[type[nn.Module], str] = {
+    nn.ReLU: _LINES,
+    Elementwise: _LINES,
+    Multiply: "products, between planes",
+    Maximum: "as a + relu(b - a)",
+    Minimum: "as a - relu(a - b)",
+    Known: "of a size that is known",
+}
+"""How an operation is bounded; those that are not here are linear, and taken as they are."""
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What the module itself gives for some images, in float32: mu and logvar (N, k), the output for
+    codes z (N, k); and the ELBO from these, in float64."""
+
+    mu: Tensor
+    logvar: Tensor
+    z: Tensor
+    output: Tensor
+    elbo: Tensor
+
+
+class Understood:
+    """A foreign VAE, what core.wrap made of it, and with which arguments."""
+
+    def __init__(self, found: Foreign, vae: VAE, settings: dict[str, Any]) -> None:
+        self._found, self._vae, self._settings = found, vae, settings
+
+    def lines(self) -> list[str]:
+        """The report, a line for each thing that is said."""
+        said = {**self._found.said, **dict(self._model()), **dict(self._scores()), **dict(self._proofs())}
+        return [f"{name:<13} {text}" for name, text in said.items()]
+
+    def _model(self) -> Iterator[tuple[str, str]]:
+        config, asked = self._vae.config, self._settings
+        low, high = asked["pixels"]
+        size = " x ".join(map(str, config.shape))
+        yield "images", f"{size}, black and white are {low:g} and {high:g} for the model"
+        yield "latent", f"{config.latent} dimensions; heads {asked['heads']}, scale {asked['scale']}"
+        sigma = f", sigma {asked['sigma']:g}" if asked["likelihood"] == "gaussian" else ""
+        yield "likelihood", f"{asked['likelihood']}{sigma}; the decoder gives {asked['output']}"
+        yield "encoder", operations(self._vae.encoder)
+        yield "decoder", operations(self._vae.decoder)
+
+    @torch.no_grad()
+    def _scores(self) -> Iterator[tuple[str, str]]:
+        x, what = _images(self._vae.config.shape)
+        noise = sample_noise(self._vae, 1)
+        own, found = self._own(x, noise), elbo(self._vae, x, noise).total
+        yield "clean ELBO", f"{found.mean().item():.2f} nats, mean of {what}, one draw"
+        mu, logvar = self._vae.encode(x)
+        pairs = {"mu": (mu, own.mu), "logvar": (logvar, own.logvar)}
+        pairs["output"] = (self._output(own.z).flatten(1), own.output)
+        apart = [_apart(name, *pair) for name, pair in pairs.items()]
+        yield "the module", f"{own.elbo.mean().item():.2f} nats from its own outputs; {', '.join(apart)}"
+
+    def _output(self, z: Tensor) -> Tensor:
+        """The decoder's output as the module gives it."""
+        found, (low, high) = self._vae.decode(z), self._settings["pixels"]
+        if self._settings["output"] == "probabilities":
+            return found.sigmoid()
+        moved = self._settings["output"] == "mean" and (low, high) != (0, 1)
+        return low + (high - low) * found if moved else found
+
+    def _own(self, x: Tensor, noise: Tensor) -> _Own:
+        low, high = self._settings["pixels"]
+        own = low + (high - low) * x
+        mu, spread, code = _heads(self._found.encoder(own), self._settings["heads"])
+        scale = self._settings["scale"]
+        logvar = {
+            "logvar": lambda: spread,
+            "logsigma": lambda: 2 * spread,
+            "sigma": lambda: 2 * spread.log(),
+        }
+        logvar = logvar[scale]()
+        posterior = Normal(mu.double(), (logvar.double() / 2).exp())
+        z = (posterior.loc + posterior.scale * noise.double()).float()
+        output = torch.as_tensor(_first(self._found.decoder(z.reshape(len(z), *code)))).flatten(1)
+        kl = kl_divergence(posterior, Normal(torch.zeros_like(posterior.loc), 1.0)).sum(1)
+        t = own if self._settings["likelihood"] == "gaussian" else x
+        log_prob = self._distribution(output.double()).log_prob(t.flatten(1).double()).sum(1)
+        return _Own(mu, logvar, z, output, log_prob - kl)
+
+    def _distribution(self, output: Tensor) -> Bernoulli | Normal:
+        if self._settings["output"] == "mean":
+            return Normal(output, self._settings["sigma"])
+        kind = "probs" if self._settings["output"] == "probabilities" else "logits"
+        return Bernoulli(**{kind: output}, validate_args=False)  # grey values are scored, too
+
+    def _proofs(self) -> Iterator[tuple[str, str]]:
+        refused = dict[str, str]()
+        for method in METHODS:
+            if reason := _refusal(check_layers, self._vae, method):
+                refused[method] = reason
+        yield "certificates", ", ".join(method for method in METHODS if method not in refused) or "none"
+        if refused:
+            yield "refused", f"{', '.join(refused)}: {next(iter(refused.values()))}"
+        reason = _refusal(check_growth, self._vae.decoder)
+        yield "on all noise", reason or "expectation and coverage, as well as given draws"
+
+
+def operations(network: Network) -> str:
+    """The operations of a network, counted by kind, and how each is bounded."""
+    groups = dict[str, Counter[str]]()
+    for layer in network:
+        how = _HOW.get(type(layer), "linear")
+        groups.setdefault(how, Counter())[name_of(layer)] += 1
+    counted = [
+        f"{how}: {', '.join(f'{count} {name}' for name, count in names.items())}"
+        for how, names in groups.items()
+    ]
+    return "; ".join(counted)
+
+
+def _refusal(check: Any, *arguments: Any) -> str:
+    try:
+        check(*arguments)
+    except UnsupportedLayerError as error:
+        return str(error)
+    return ""
+
+
+def _images(shape: tuple[int, int, int]) -> tuple[Tensor, str]:
+    """Shipped images, where some have that shape, else images of noise."""
+    for name, (channels, side) in SHAPES.items():
+        if (channels, side, side) == shape:
+            try:
+                return load_samples(name)[0][:_IMAGES], f"the first {_IMAGES} test images of {name}"
+            except DataError:
+                continue  # none are shipped
+    generator = torch.Generator("cpu").manual_seed(0)
+    x = torch.rand(_IMAGES, *shape, generator=generator, dtype=torch.float32, device="cpu")
+    return (
+        x,
+        f"{_IMAGES} images of noise (none of that shape is shipped; pixels uniform, seed 0)",
+    )
+
+
+def _first(found: Any) -> Any:
+    return found if isinstance(found, Tensor) else found[0]
+
+
+def _heads(found: Any, heads: str) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+    """mu and its scale (N, k), and the shape that the decoder takes a code in; as core.wrap reads them."""
+    if heads == "two":
+        mu, spread = found
+        return mu.flatten(1), spread.flatten(1), tuple(mu.shape[1:])
+    whole = _first(found)
+    flat = whole.flatten(1)
+    if heads == "interleaved":
+        return flat[:, ::2], flat[:, 1::2], (flat.shape[1] // 2,)
+    mu, spread = flat.chunk(2, 1)
+    spatial = whole.ndim > 2 and whole.shape[1] % 2 == 0
+    return mu, spread, (whole.shape[1] // 2, *whole.shape[2:]) if spatial else (mu.shape[1],)
+
+
+def _apart(name: str, found: Tensor, own: Tensor) -> str:
+    if torch.equal(found, own):
+        return f"{name} equal to the bit"
+    return f"{name} up to {(found - own).abs().max().item():.1e}"
