@@ -75,7 +75,7 @@ def steepness(function: Function, x: Interval) -> Tensor:
     """No slope of f between two values of the interval is larger in size."""
     if function.steepest is None:
         return torch.maximum(function.slope(x.lower).abs(), function.slope(x.upper).abs())
-    return torch.as_tensor(function.steepest).to(x.lower).expand_as(x.lower)
+    return (x.lower.new_zeros(()) + function.steepest).expand_as(x.lower)
 
 
 def lines(function: Function, x: Interval) -> Lines:

@@ -77,8 +77,8 @@ def _sizes(layer: Monotone, xs: tuple[Interval, ...]) -> tuple[Tensor, int]:
 def _forward(layer: Monotone, xs: tuple[Interval, ...], arithmetic: Arithmetic) -> Tensor:
     size, units = _sizes(layer, xs)
     margin = arithmetic.gamma(units) * size + UNDERFLOW
-    largest = sum(v.magnitude.flatten(1).amax(1) for v in xs) * layer.terms
-    return arithmetic.unless_overflow(margin, per_row(torch.as_tensor(largest), margin))
+    largest = torch.stack([v.magnitude.flatten(1).amax(1) for v in xs]).sum(0) * layer.terms
+    return arithmetic.unless_overflow(margin, per_row(largest, margin))
 
 
 def _monotone_pull(layer: Monotone, a: Tensor, x: Inputs, share: Any) -> tuple[Any, Tensor]:

@@ -174,7 +174,7 @@ def _linear_on_rows(
     plain = True
     shapes = list[list[tuple[int, ...]]]()
     for batch in (2, 3):
-        values = [torch.empty(batch, *row, device="meta")]
+        values = [torch.empty(batch, *row, device="meta", dtype=torch.float32)]
         for index, (operation, taken) in enumerate(zip(operations, sources, strict=True)):
             try:
                 value = operation(*(values[source] for source in taken))

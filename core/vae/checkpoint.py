@@ -122,7 +122,9 @@ def _empty(config: WrappedConfig, graph: Any, folder: Path) -> VAE:
     vae = VAE.of_networks(config, encoder, decoder, config.stretch)
     if sum(weight.numel() for weight in vae.parameters()) > MOST_WEIGHTS:
         raise CheckpointError(f"{folder / GRAPH} has more than {MOST_WEIGHTS:,} weights.")
-    x, z = torch.empty(2, *config.shape, device="meta"), torch.empty(2, config.latent, device="meta")
+    x, z = (
+        torch.empty(2, *row, device="meta", dtype=torch.float32) for row in (config.shape, (config.latent,))
+    )
     found = [tuple(part.shape) for part in (vae.encoder(x), vae.decoder(z))]
     if found != (wanted := [(2, 2 * config.latent), (2, *config.shape)]):
         raise CheckpointError(
@@ -242,10 +244,15 @@ def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
 def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = None) -> None:
     """Write a checkpoint, which `load_model` reads without running anybody's code.
 
-    record  kept in config.json beside the model's own configuration.
+    record  kept in config.json beside the model's own configuration; what is not said is left out.
 
     Each file is replaced whole, so a kill leaves the old or the new one; two saves into one folder wait for
     each other. Raises OutputError if the folder cannot be written.
+
+    >>> vae = core.load_model("mnist-mlp-robust-0.1")
+    >>> core.save_model(vae, folder)
+    >>> core.load_model(folder).config == vae.config
+    True
     """
     config = {
         "format": FORMAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,21 +29,23 @@ class VAE(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        self.config: ModelConfig = config
+        self.config = config
         self.likelihood: Likelihood = make_likelihood(config.likelihood, config.sigma)
         build = _mlp if config.arch == "mlp" else _conv
-        self.encoder: Network
-        self.decoder: Network
         self.encoder, self.decoder = build(config)
 
     @classmethod
     def of_networks(cls, config: ModelConfig, encoder: Network, decoder: Network, stretch: float) -> VAE:
-        """A VAE of networks that somebody else made (core.vae.wrap)."""
+        """A VAE of networks that somebody else made (core.vae.wrap).
+
+        Its configuration is a ModelConfig and its networks may be graphs; to a type checker a VAE is one of
+        ours, so that whoever asks more of it than that has to look.
+        """
         vae = cls.__new__(cls)
         nn.Module.__init__(vae)
-        vae.config = config
+        vae.config = cast(VAEConfig, config)
         vae.likelihood = make_likelihood(config.likelihood, config.sigma, stretch)
-        vae.encoder, vae.decoder = encoder, decoder
+        vae.encoder, vae.decoder = (cast(nn.Sequential, network) for network in (encoder, decoder))
         return vae
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,10 +79,10 @@ def wrap(
         for module in modules_of(part):
             check_part(module, name)
     generator = torch.Generator("cpu").manual_seed(0)
-    x = torch.rand(_EXAMPLES, *config.shape, generator=generator)
+    x = torch.rand(_EXAMPLES, *config.shape, generator=generator, dtype=torch.float32, device="cpu")
     network, code = _encoder(encoder, x, config, heads, scale)
     k = network(x).shape[1] // 2
-    z = torch.randn(_EXAMPLES, k, generator=generator)
+    z = torch.randn(_EXAMPLES, k, generator=generator, dtype=torch.float32, device="cpu")
     back = _decoder(decoder, z, code, config, output)
     config = _config(shape, k, likelihood, sigma, pixels)
     return VAE.of_networks(config, network, back, config.stretch).eval().requires_grad_(False)
@@ -147,7 +147,7 @@ def _config(
 
 def _called(part: Part, v: Tensor, name: str) -> list[Tensor]:
     """What a module gives, twice the same."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad():
         try:
             found, again = (_tensors(part(v)) for _ in range(2))
         except Exception as error:
@@ -194,10 +194,10 @@ def _encoder(
     for value, found in zip(rows, wanted, strict=True):
         _compare("encoder", build.network(value)(x), found.flatten(1))
     if scale == "logsigma":
-        spread = build.add(Scale(Tensor([2.0]), None), spread.layout, spread)
+        spread = build.add(Scale(_constants(2.0, 0.0)[0], None), spread.layout, spread)
     elif scale == "sigma":
         spread = build.add(Elementwise("log"), spread.layout, spread)
-        spread = build.add(Scale(Tensor([2.0]), None), spread.layout, spread)
+        spread = build.add(Scale(_constants(2.0, 0.0)[0], None), spread.layout, spread)
     plain = heads == "chunk" and scale == "logvar"
     whole = rows[0] if plain else _merged(build, mu, spread, x)
     return build.network(whole), code
@@ -235,7 +235,7 @@ def _merged(build: Builder, mu: Value, spread: Value, x: Tensor) -> Value:
     if first is None or second is None or first[2] != second[2]:
         return both
     weight, bias = torch.cat([first[0], second[0]]), torch.cat([first[1], second[1]])
-    layer = nn.Linear(weight.shape[1], 2 * k, device="meta")
+    layer = nn.Linear(weight.shape[1], 2 * k, device="meta", dtype=torch.float32)
     layer.weight, layer.bias = (nn.Parameter(v, requires_grad=False) for v in (weight, bias))
     joined = build.add(layer, layout, first[2])
     same = torch.equal(build.network(joined)(x), build.network(both)(x))
@@ -255,7 +255,7 @@ def _linear_part(build: Builder, value: Value) -> tuple[Tensor, Tensor, Value] |
             return None
         value = build.before(value)
     weight = operation.weight.detach()
-    bias = torch.zeros(len(weight)) if operation.bias is None else operation.bias.detach()
+    bias = weight.new_zeros(len(weight)) if operation.bias is None else operation.bias.detach()
     both = torch.cat([weight, bias[:, None]], 1).T
     for pick in picks:
         both = pick(both)
@@ -321,4 +321,5 @@ def _size(value: Value) -> int:
 
 
 def _constants(factor: float, shift: float) -> tuple[Tensor, Tensor]:
-    return torch.tensor([factor]), torch.tensor([shift])
+    both = torch.tensor([[factor], [shift]], dtype=torch.float32, device="cpu")
+    return both[0], both[1]
