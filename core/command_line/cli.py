@@ -65,10 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
 
 
-def _train(options: argparse.Namespace) -> None:
+def _new_model(options: argparse.Namespace) -> VAEConfig:
     channels, size = SHAPES[options.dataset]
     widths = tuple(options.widths or DEFAULT_WIDTHS[options.arch])
-    model = settings_of(VAEConfig, options, channels=channels, size=size, widths=widths)
+    return settings_of(VAEConfig, options, channels=channels, size=size, widths=widths)
+
+
+def _train(options: argparse.Namespace) -> None:
+    model = load_model(options.start).config if options.start else _new_model(options)
     settings = settings_of(TrainSettings, options, model=model)
     with tqdm(unit="step", disable=None) as bar:
 

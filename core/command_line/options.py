@@ -107,7 +107,7 @@ def _add_settings(parser: argparse.ArgumentParser, kind: type[VAEConfig | TrainS
             limits, choices = known.metadata["limits"], known.metadata["choices"]
             number = None if limits is None else int if limits[0] is whole else float
             name = f"--{known.name.replace('_', '-')}"
-            takes: dict[str, Any] = {"choices": choices} if number is None else {"type": number}
+            takes: dict[str, Any] = {"type": number} if number else {"choices": choices} if choices else {}
             parser.add_argument(name, default=known.default, help=text, **takes)
 
 

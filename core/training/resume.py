@@ -76,7 +76,7 @@ def _load_state(
         if key.startswith("adam."):
             _, index, name = key.split(".")
             adam.setdefault(int(index), {})[name] = value
-    epoch, shapes = int(metadata["epoch"]), [p.shape for p in vae.parameters()]
+    epoch, shapes = int(metadata["epoch"]), [p.shape for p in vae.parameters() if p.requires_grad]
     if not 0 <= epoch <= epochs:
         raise ValueError(f"epoch {epoch} of {epochs}")
     for index, shape in enumerate(shapes if epoch > 0 else []):
@@ -84,7 +84,7 @@ def _load_state(
             if adam[index][name].shape != shape:
                 raise ValueError(f"adam.{index}.{name} is {tuple(adam[index][name].shape)}")
     optimiser.load_state_dict(optimiser.state_dict() | {"state": adam})
-    for weight in vae.parameters() if epoch > 0 else ():
+    for weight in (p for p in vae.parameters() if p.requires_grad and epoch > 0):
         state = optimiser.state[weight]
         for name in ("exp_avg", "exp_avg_sq"):
             # In the weight's own memory format, which Adam's fused steps take for granted.

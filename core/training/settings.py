@@ -8,7 +8,7 @@ from core.data.samples import SHAPES
 from core.errors import ConfigError
 from core.scalars import check_settings, real, setting, whole
 from core.training.recipes import RECIPES
-from core.vae.config import VAEConfig
+from core.vae.config import ModelConfig, VAEConfig
 from core.vae.validate import TARGETS
 
 INITS = ("default", "ibp")
@@ -17,7 +17,8 @@ INITS = ("default", "ibp")
 @dataclass(frozen=True)
 class TrainSettings:
     """Everything that decides what a training produces, on one kind of machine: `model`, what is trained,
-    and what each field's help says.
+    and what each field's help says. Where `start` names a model its weights are the first ones, and `model`
+    has to be its configuration; images of another size are made as large as its own.
 
     Fields that are `rare` are left out of the command where they have their default; those that are
     `robust` only robust training has.
@@ -26,7 +27,10 @@ class TrainSettings:
     """
 
     dataset: str = setting("mnist", "images to train on", tuple(SHAPES))
-    model: VAEConfig = field(default_factory=VAEConfig)
+    model: ModelConfig = field(default_factory=VAEConfig)
+    start: str = setting(
+        "", "model to go on from, a shipped name or a folder; it says what the model is", rare=True
+    )
     eps: float = setting(0.0, "radius to be provably robust against; 0 trains plainly", limits=(real, 0, 1))
     target: str = setting("likelihood", "what the robust term scores", TARGETS, robust=True)
     recipe: str = setting("ibp", "how the robust term is computed", tuple(RECIPES), robust=True)
@@ -61,11 +65,14 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if (self.model.channels, self.model.size) != SHAPES[self.dataset]:
+        channels, size = SHAPES[self.dataset]
+        if self.model.shape[0] != channels or (not self.start and self.model.shape[1:] != (size, size)):
             raise ConfigError(
-                f"{self.dataset} has {SHAPES[self.dataset][0]} channels of size "
-                f"{SHAPES[self.dataset][1]}, but the model is built for {self.model.shape}."
+                f"{self.dataset} has {channels} channels of size {size}, but the model is built for "
+                f"{self.model.shape}."
             )
+        if self.start and self.init != "default":
+            raise ConfigError("A training that goes on from a model has its weights; leave out init.")
         if self.recipe == "crown-ibp" and self.eps > 0 and (self.beta != 1 or self.kl_warmup > 0):
             raise ConfigError(
                 "recipe crown-ibp bounds the ELBO as a whole: leave beta at 1 and kl_warmup at 0."
@@ -78,16 +85,12 @@ class TrainSettings:
 
     def command(self) -> str:
         """The command line that trains this again (add --out DIR, and --data DIR for a copy)."""
-        model = self.model
-        options = {
-            "dataset": self.dataset,
-            "arch": model.arch,
-            "widths": " ".join(map(str, model.widths)),
-            "latent": model.latent,
-            "likelihood": model.likelihood,
-        }
-        if model.likelihood == "gaussian":
-            options["sigma"] = model.sigma
+        options: dict[str, object] = {"dataset": self.dataset}
+        if isinstance(self.model, VAEConfig) and not self.start:
+            model = self.model
+            options |= {"arch": model.arch, "widths": " ".join(map(str, model.widths))}
+            options |= {"latent": model.latent, "likelihood": model.likelihood}
+            options |= {"sigma": model.sigma} if model.likelihood == "gaussian" else {}
         options["eps"] = self.eps
         if self.eps > 0:
             options |= {f.name: getattr(self, f.name) for f in fields(self) if "robust" in f.metadata}

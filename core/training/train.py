@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from core.data.files import check_folder
 from core.data.samples import load_dataset
-from core.errors import CoreError, OutputError
+from core.errors import ConfigError, CoreError, OutputError
 from core.isolation import isolated
+from core.network.operations import BatchNorm, Elementwise
 from core.training import schedule
 from core.training.distributed import Workers, restarts, workers
 from core.training.fast_ibp import initialise
@@ -22,7 +24,8 @@ from core.training.metrics import model_metrics
 from core.training.objective import BatchShare, ScheduleStep, TrainingObjective
 from core.training.resume import RESUME, record, restore_state, save_state
 from core.training.settings import TrainSettings
-from core.vae.checkpoint import CONFIG, save_model
+from core.vae.checkpoint import CONFIG, load_model, save_model
+from core.vae.config import VAEConfig
 from core.vae.model import VAE, fresh_vae
 
 
@@ -39,6 +42,11 @@ class EpochReport:
     eps: float
 
 
+_TRAINED: dict[type[nn.Module], tuple[str, ...]] = {
+    **dict.fromkeys((nn.Linear, nn.Conv2d, nn.ConvTranspose2d, BatchNorm), ("weight", "bias")),
+    Elementwise: ("weight",),
+}
+"""What is trained of a model that a training goes on from."""
 Report = Callable[[EpochReport], None]
 Tick = Callable[[int, int], None]
 
@@ -87,7 +95,8 @@ def train(
         x_train, x_test = _images(settings, data, group)
         # Convolutions are faster with channels last; nothing else notices.
         vae = _fresh(settings).to(group.device).to(memory_format=torch.channels_last)
-        optimiser = torch.optim.Adam(vae.parameters(), lr=settings.lr, fused=True)
+        trained = [weight for weight in vae.parameters() if weight.requires_grad]
+        optimiser = torch.optim.Adam(trained, lr=settings.lr, fused=True)
         first = restore_state(vae, optimiser, settings, out) if resume else 0
         group.wait()  # all have read what the first one is about to write
         if first == 0 and group.first:
@@ -120,13 +129,37 @@ def _images(settings: TrainSettings, data: Path | str, group: Workers) -> tuple[
     finally:
         if group.first:
             group.wait()
-    return parts[0].to(group.device), parts[1]
+    train, test = (resized(part, settings.model.shape) for part in parts)
+    return train.to(group.device), test
+
+
+def resized(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images (N, C, H, W) as large as a model's, bilinear where they are not; still in [0, 1]."""
+    if tuple(x.shape[1:]) == shape:
+        return x
+    parts = [F.interpolate(part, shape[1:], mode="bilinear", antialias=True) for part in x.split(1000)]
+    return torch.cat(parts).clamp(0, 1)
 
 
 def _fresh(settings: TrainSettings) -> VAE:
+    """The model before its training."""
+    if settings.start:
+        return _going_on(load_model(settings.start), settings)
+    assert isinstance(settings.model, VAEConfig)
     vae = fresh_vae(settings.model, settings.seed)
     if settings.init == "ibp":
         initialise(vae, torch.Generator("cpu").manual_seed(settings.seed))
+    return vae
+
+
+def _going_on(vae: VAE, settings: TrainSettings) -> VAE:
+    """A model that is there, its weights to be trained. What a traced network has as constants, scales of
+    pixels and what a normalisation has seen, stays."""
+    if vae.config != settings.model:
+        raise ConfigError(f"settings.model is not the configuration of {settings.start}; give that.")
+    for module in vae.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            weight.requires_grad_(name in _TRAINED.get(type(module), ()))
     return vae
 
 
