@@ -103,7 +103,7 @@ class Understood:
         logvar = logvar[scale]()
         posterior = Normal(mu.double(), (logvar.double() / 2).exp())
         z = (posterior.loc + posterior.scale * noise.double()).float()
-        output = torch.as_tensor(_first(self._found.decoder(z.reshape(len(z), *code)))).flatten(1)
+        output = _first(self._found.decoder(z.reshape(len(z), *code))).flatten(1)
         kl = kl_divergence(posterior, Normal(torch.zeros_like(posterior.loc), 1.0)).sum(1)
         t = own if self._settings["likelihood"] == "gaussian" else x
         log_prob = self._distribution(output.double()).log_prob(t.flatten(1).double()).sum(1)

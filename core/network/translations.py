@@ -96,7 +96,7 @@ def _linear(build: Builder, asked: Any) -> Value:
     value, weight, bias = _traced(asked["input"]), _constant(asked["weight"], "weight"), asked["bias"]
     value.place(-1)
     outputs, inputs = weight.shape
-    layer = nn.Linear(inputs, outputs, bias is not None, device="meta")
+    layer = nn.Linear(inputs, outputs, bias is not None, device="meta", dtype=torch.float32)
     layout = (*value.layout[:-1], (outputs,))
     return build.add(_copied(layer, weight=weight, bias=_constant(bias, "bias")), layout, value)
 
@@ -129,6 +129,7 @@ def _conv(build: Builder, asked: Any) -> Value:
         *(weight.shape[1] * groups, len(weight), kernel, stride, padding, dilation, groups),
         bias=asked["bias"] is not None,
         device="meta",
+        dtype=torch.float32,
     )
     return build.add(_copied(layer, weight=weight, bias=asked["bias"]), asked.layout, value)
 
@@ -146,6 +147,7 @@ def _conv_transpose(build: Builder, asked: Any) -> Value:
         groups=groups,
         bias=asked["bias"] is not None,
         device="meta",
+        dtype=torch.float32,
     )
     return build.add(_copied(layer, weight=weight, bias=asked["bias"]), asked.layout, value)
 
@@ -484,7 +486,7 @@ def _binary(
 
 
 def _scaled(build: Builder, value: Value, factor: float) -> Value:
-    return build.add(Scale(torch.tensor([float(factor)]), None), value.layout, value)
+    return build.add(Scale(Tensor([float(factor)]), None), value.layout, value)
 
 
 def _broadcast(build: Builder, a: Value, b: Value) -> tuple[Value, Value]:
@@ -503,7 +505,7 @@ def _broadcast(build: Builder, a: Value, b: Value) -> tuple[Value, Value]:
 def _with_constant(
     build: Builder, value: Value, constant: Tensor | float, make: Callable[[Tensor], nn.Module]
 ) -> Value:
-    c = torch.as_tensor(constant, dtype=torch.float32).detach().clone()
+    c = torch.as_tensor(constant, dtype=torch.float32, device="cpu").detach().clone()
     if c.numel() == 1:
         return build.add(make(c.reshape(1)), value.layout, value)
     if c.ndim > len(value.layout):
@@ -532,7 +534,7 @@ def _times(c: Any, first: bool) -> Scale:
 
 
 def _minus(c: Any, first: bool) -> Scale:
-    return Scale(None, -c) if first else Scale(torch.tensor([-1.0]), c)
+    return Scale(None, -c) if first else Scale(Tensor([-1.0]), c)
 
 
 TRANSLATIONS |= {

@@ -122,7 +122,9 @@ def _empty(config: WrappedConfig, graph: Any, folder: Path) -> VAE:
     vae = VAE.of_networks(config, encoder, decoder, config.stretch)
     if sum(weight.numel() for weight in vae.parameters()) > MOST_WEIGHTS:
         raise CheckpointError(f"{folder / GRAPH} has more than {MOST_WEIGHTS:,} weights.")
-    x, z = torch.empty(2, *config.shape, device="meta"), torch.empty(2, config.latent, device="meta")
+    x, z = (
+        torch.empty(2, *row, device="meta", dtype=torch.float32) for row in (config.shape, (config.latent,))
+    )
     found = [tuple(part.shape) for part in (vae.encoder(x), vae.decoder(z))]
     if found != (wanted := [(2, 2 * config.latent), (2, *config.shape)]):
         raise CheckpointError(

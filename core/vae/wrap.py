@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,10 +80,11 @@ def wrap(
         for module in modules_of(part):
             check_part(module, name)
     generator = torch.Generator("cpu").manual_seed(0)
-    x = torch.rand(_EXAMPLES, *config.shape, generator=generator)
+    like: dict[str, Any] = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+    x = torch.rand(_EXAMPLES, *config.shape, **like)
     network, code = _encoder(encoder, x, config, heads, scale)
     k = network(x).shape[1] // 2
-    z = torch.randn(_EXAMPLES, k, generator=generator)
+    z = torch.randn(_EXAMPLES, k, **like)
     back = _decoder(decoder, z, code, config, output)
     config = _config(shape, k, likelihood, sigma, pixels)
     return VAE.of_networks(config, network, back, config.stretch).eval().requires_grad_(False)
@@ -147,7 +149,7 @@ def _config(
 
 def _called(part: Part, v: Tensor, name: str) -> list[Tensor]:
     """What a module gives, twice the same."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad():
         try:
             found, again = (_tensors(part(v)) for _ in range(2))
         except Exception as error:
@@ -156,6 +158,8 @@ def _called(part: Part, v: Tensor, name: str) -> list[Tensor]:
                 f"The {name} does not take shape {tuple(v.shape)}: "
                 f"{reason[0] if reason else type(error).__name__}"
             ) from error
+    if not all(bool(v.isfinite().all()) for v in found):
+        raise InputError(f"The {name} gives NaN or infinite values; nothing can be proved of it.")
     if len(found) != len(again) or any(not torch.equal(a, b) for a, b in zip(found, again, strict=True)):
         raise UnsupportedModelError(
             f"The {name} gives another result each time; give the part that ends before noise is drawn: "
@@ -235,7 +239,7 @@ def _merged(build: Builder, mu: Value, spread: Value, x: Tensor) -> Value:
     if first is None or second is None or first[2] != second[2]:
         return both
     weight, bias = torch.cat([first[0], second[0]]), torch.cat([first[1], second[1]])
-    layer = nn.Linear(weight.shape[1], 2 * k, device="meta")
+    layer = nn.Linear(weight.shape[1], 2 * k, device="meta", dtype=torch.float32)
     layer.weight, layer.bias = (nn.Parameter(v, requires_grad=False) for v in (weight, bias))
     joined = build.add(layer, layout, first[2])
     same = torch.equal(build.network(joined)(x), build.network(both)(x))
@@ -255,7 +259,7 @@ def _linear_part(build: Builder, value: Value) -> tuple[Tensor, Tensor, Value] |
             return None
         value = build.before(value)
     weight = operation.weight.detach()
-    bias = torch.zeros(len(weight)) if operation.bias is None else operation.bias.detach()
+    bias = weight.new_zeros(len(weight)) if operation.bias is None else operation.bias.detach()
     both = torch.cat([weight, bias[:, None]], 1).T
     for pick in picks:
         both = pick(both)
@@ -321,4 +325,4 @@ def _size(value: Value) -> int:
 
 
 def _constants(factor: float, shift: float) -> tuple[Tensor, Tensor]:
-    return torch.tensor([factor]), torch.tensor([shift])
+    return Tensor([factor]), Tensor([shift])
