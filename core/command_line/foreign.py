@@ -255,18 +255,19 @@ def from_pythae(folder: Path) -> Foreign:
     Raises InputError where pythae is not installed, or the model is another kind, CheckpointError for a
     folder that is none of pythae's.
     """
+    values = _pythae_config(folder)
+    name = str(values.pop("name", None))
+    if (kind := PYTHAE.get(name)) is None:
+        raise InputError(
+            f"{folder} is a {name[:40]}; those of pythae's models are taken in that have a Gaussian "
+            f"posterior and the prior N(0, I): {', '.join(PYTHAE.values())}."
+        )
     try:
         models: Any = importlib.import_module("pythae.models")
     except Exception as error:
-        raise InputError(
-            f"--pythae needs the package pythae, which cannot be imported: {error}."
-        ) from error
-    values = _pythae_config(folder)
-    kind = PYTHAE.get(str(values.pop("name", None)))
-    if kind is None:
-        raise InputError(f"{folder} is no model with an N(0, I) prior; of pythae's: {', '.join(PYTHAE)}.")
-    config = _run(lambda: getattr(models, f"{kind}Config", None) or getattr(models, f"{kind}_Config"), kind)
-    model = _run(lambda: getattr(models, kind)(config(**values)), f"pythae's {kind}")
+        reason = f"which cannot be imported: {error}."
+        raise InputError(f"--pythae needs the package pythae, {reason}") from error
+    model = _run(lambda: getattr(models, kind)(getattr(models, name)(**values)), f"pythae's {kind}")
     said = {"code": f"pythae's {kind}", "weights": _load(model, folder / "model.pt")}
     model.eval()
     encoder, decoder = model.encoder, model.decoder

@@ -137,7 +137,7 @@ def _made(name: str, options: dict[str, Any], tensors: dict[str, Tensor]) -> nn.
     sizes = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     if name == "Unflatten":
         return nn.Unflatten(1, sizes["unflattened_size"])
-    more = {"bias": "bias" in tensors, "device": "meta"} if tensors else {}
+    more = {"bias": "bias" in tensors, "device": "meta", "dtype": torch.float32} if tensors else {}
     return kind(**sizes, **more)
 
 

@@ -5,9 +5,12 @@ Weights are copied as they are. What depends on weights alone (weight_norm, spec
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -65,7 +68,7 @@ def trace(part: Part, example: Tensor, name: str, build: Builder, start: Value) 
 def _exported(module: nn.Module, example: Tensor, name: str) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1, max=1 << 20)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _silent("torch.fx.experimental.symbolic_shapes"):
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
             return program.run_decompositions({})
@@ -74,8 +77,21 @@ def _exported(module: nn.Module, example: Tensor, name: str) -> torch.export.Exp
         raise UnsupportedModelError(
             f"The {name} cannot be traced by torch.export: {reason[0] if reason else type(error).__name__} "
             "Bounds are of one computation for all images: no branches on values, no sizes that depend on "
-            "them, no mixing of the images of a batch."
+            "them, no mixing of the images of a batch, of which there may be any number (x.shape[0], not "
+            "len(x))."
         ) from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """A logger, and standard error, say nothing meanwhile: what torch.export finds becomes one sentence."""
+    logger = logging.getLogger(name)
+    before, logger.disabled = logger.disabled, True
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logger.disabled = before
 
 
 def _constants(program: torch.export.ExportedProgram) -> dict[str, Tensor]:
@@ -114,6 +130,8 @@ def _translate(build: Builder, node: torch.fx.Node, given: tuple[Any, Any], part
     target, result = node.target, node.meta.get("val")
     if isinstance(result, torch.SymInt):
         return result
+    if target is torch.ops.aten._assert_tensor_metadata.default:
+        return None  # that a tensor has its dtype, which to() leaves beside it
     if target is operator.getitem:
         return args[0][args[1]]
     found = list[Value]()

@@ -156,6 +156,8 @@ def _called(part: Part, v: Tensor, name: str) -> list[Tensor]:
                 f"The {name} does not take shape {tuple(v.shape)}: "
                 f"{reason[0] if reason else type(error).__name__}"
             ) from error
+    if not all(bool(v.isfinite().all()) for v in found):
+        raise InputError(f"The {name} gives NaN or infinite values; nothing can be proved of it.")
     if len(found) != len(again) or any(not torch.equal(a, b) for a, b in zip(found, again, strict=True)):
         raise UnsupportedModelError(
             f"The {name} gives another result each time; give the part that ends before noise is drawn: "

@@ -91,7 +91,7 @@ def test_train_evaluate_resume(mnist: Path, tmp_path: Path, capsys: Capture) -> 
     text = capsys.readouterr().out
     assert re.search(r"epoch 2/2  ELBO -\d+\.\d\d nats  ibp -\d+\.\d\d, eps up to 0\.1", text)
     assert f"Trained model in {out}" in text
-    assert core.load_model(out).config.widths == (12, 8)
+    assert core.load_model(out).config.to_dict()["widths"] == [12, 8]
     assert load_config(out)["training"]["epochs_done"] == 2
     again = {"no interrupted training": [*argv, "--resume"], "already holds a model": argv}
     for sentence, words in again.items():
