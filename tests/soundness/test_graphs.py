@@ -76,7 +76,8 @@ class Asked:
 
 
 def project(ball: Ball, points: Tensor) -> Tensor:
-    return torch.cat([ball.project(point[None]) for point in points])
+    center = ball.center.expand_as(points)
+    return Ball(center, ball.eps.expand(len(points)), ball.norm).project(points)
 
 
 def images(asked: Asked) -> Tensor:
@@ -375,7 +376,8 @@ def seen(name: str, arithmetic: str) -> list[str]:
         try:
             found += broken(asked, 1)
         except UnsupportedModelError as error:  # it gives values that are outside of its bounds
-            assert "computes something else" in str(error)
+            if "computes something else" not in str(error):
+                raise
             found.append(str(error))
         if found:
             return found
