@@ -110,17 +110,19 @@ def _lowest_chord(
     function: Function, middle: Tensor, left: Sequence[Tensor], right: Sequence[Tensor], sign: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The ends and the slope of the chord that is lowest at `middle`."""
-    starts, stops = ([(v, sign * function.value(v)) for v in points] for points in (left, right))
-    best = (starts[0][0], stops[0][0], torch.zeros_like(middle))
+    stops = torch.stack([*right])
+    others = sign * function.value(stops)
+    best = (left[0], right[0], torch.zeros_like(middle))
     level = torch.full_like(middle, math.inf)
-    for start, value in starts:
-        for stop, other in stops:
-            chord = (other - value) / (stop - start)
-            height = value + chord * (middle - start)
-            lower = height < level
-            level = torch.where(lower, height, level)
-            found = (start, stop, chord)
-            best = tuple(torch.where(lower, new, old) for new, old in zip(found, best, strict=True))
+    for start in left:
+        value = sign * function.value(start)
+        chords = (others - value) / (stops - start)
+        heights = (value + chords * (middle - start)).nan_to_num(math.inf, math.inf, -math.inf)
+        height, which = heights.min(0, keepdim=True)
+        lower = height[0] < level
+        level = torch.where(lower, height[0], level)
+        found = (start, stops.gather(0, which)[0], chords.gather(0, which)[0])
+        best = tuple(torch.where(lower, new, old) for new, old in zip(found, best, strict=True))
     return best[0], best[1], best[2]
 
 

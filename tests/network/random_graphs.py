@@ -297,7 +297,7 @@ def random_network(examples: Tensor, sizes: tuple[int, ...], names: list[str], s
     """A network with steps of these names, and linear layers between, that gives rows of a shape."""
     d = Draft(examples, seed)
     for name in names:
-        d.tame(STEPS[name](d, d.any()))
+        d.tame(STEPS[name](d, d.tame(d.any())))
     last = d.flat(len(d.operations))
     count = sizes[0] if len(sizes) == 1 else sizes[0] * sizes[1] * sizes[2]
     last = d.affine(nn.Linear(d.row(last)[0], count), last)
@@ -312,14 +312,19 @@ def random_network(examples: Tensor, sizes: tuple[int, ...], names: list[str], s
 
 def random_vae(seed: int, likelihood: str = "bernoulli", length: int = 4) -> VAE:
     """A VAE of two random graphs. Seeds that follow each other take turns with the operations."""
-    names, generator = list(STEPS), torch.Generator().manual_seed(seed)
+    names = list(STEPS)
     turns = [names[(seed * 2 * length + i * 7) % len(names)] for i in range(2 * length)]
+    return vae_of_steps(turns[::2], turns[1::2], seed, likelihood)
+
+
+def vae_of_steps(encoder: list[str], decoder: list[str], seed: int, likelihood: str = "bernoulli") -> VAE:
+    """A VAE whose networks have steps of these names."""
+    generator = torch.Generator().manual_seed(seed)
+    examples = torch.rand(4, *SHAPE, generator=generator), torch.randn(4, LATENT, generator=generator)
     with torch.no_grad():
-        encoder = random_network(
-            torch.rand(4, *SHAPE, generator=generator), (2 * LATENT,), turns[::2], 2 * seed
-        )
-        decoder = random_network(
-            torch.randn(4, LATENT, generator=generator), SHAPE, turns[1::2], 2 * seed + 1
+        networks = (
+            random_network(examples[0], (2 * LATENT,), encoder, 2 * seed),
+            random_network(examples[1], SHAPE, decoder, 2 * seed + 1),
         )
     config = WrappedConfig(likelihood, SHAPE, LATENT, 0.3)
-    return VAE.of_networks(config, encoder, decoder, 1.0).eval().requires_grad_(False)
+    return VAE.of_networks(config, *networks, 1.0).eval().requires_grad_(False)
