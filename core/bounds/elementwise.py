@@ -17,7 +17,7 @@ from core.network.functions import CONVEX, Function
 from core.network.operations import Elementwise
 
 # Halvings of an interval in which a bent piece has its extreme, and points that chords are tried between.
-_HALVINGS, _POINTS, _ROUNDS = 26, 6, 2
+_HALVINGS, _POINTS, _ROUNDS = 16, 4, 2
 # Below this width a chord's slope is mostly rounding; a constant takes its place.
 _NARROW = 1e-9
 

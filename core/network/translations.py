@@ -341,6 +341,17 @@ def _cat(build: Builder, asked: Any) -> Value:
     return build.add(Concatenate(place), layout, *values)
 
 
+@translates("repeat")
+def _repeat(build: Builder, asked: Any) -> Value:
+    value, repeats = _traced(asked["self"]), list(asked["repeats"])
+    if len(repeats) != len(value.layout):
+        raise _refuse("It adds dimensions; reshape first.")
+    for dim, count in enumerate(repeats):
+        if count != 1:
+            value = _cat(build, {"tensors": [value] * count, "dim": dim})
+    return value
+
+
 @translates("stack")
 def _stack(build: Builder, asked: Any) -> Value:
     values = [_traced(value, "Each of its inputs") for value in asked["tensors"]]
