@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import math
 import statistics
 import sys
 import time
@@ -156,7 +157,7 @@ def measured(
                 seconds.append(time.perf_counter() - began)
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0][:90]}", file=sys.stderr)
-        return (float("nan"),) * 3
+        return math.nan, math.nan, math.nan
     return interval.width.mean().item(), found.width.mean().item(), statistics.median(seconds)
 
 
