@@ -268,6 +268,21 @@ def test_nothing_is_proved_of_what_may_be_infinite(name: str) -> None:
     assert bool(((found.lower <= values) & (values <= found.upper))[bounded].all()) or name == "Known"
 
 
+@pytest.mark.parametrize("clamp", [ops.Minimum, ops.Maximum])
+def test_what_is_no_number_stays_unknown(clamp: type[nn.Module]) -> None:
+    """inf - inf is none, and the smaller or larger of that and a number is none either."""
+    scales = [ops.Scale(torch.tensor([1e30]), None) for _ in range(2)]
+    others = {ops.Minimum: ops.Maximum, ops.Maximum: ops.Minimum}
+    network = Graph(
+        [*scales, ops.Subtract(), clamp(), others[clamp](), Elementwise("clamp", low=0.0, high=1.0)],
+        [(0,), (1,), (2, 2), (3, 0), (4, 0), (5,)],
+    )
+    x = Interval(torch.full((1, 1), 0.5).double(), torch.full((1, 1), 0.6).double())
+    assert network(torch.full((1, 1), 0.5)).isnan().all()
+    for found in propagate_through(network.double(), x, FLOAT32)[2:]:
+        assert found.width.item() == torch.inf
+
+
 @every
 def test_huge_inputs(name: str) -> None:
     layer = CASES[name][0]().requires_grad_(False)
