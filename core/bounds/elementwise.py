@@ -148,7 +148,7 @@ def _forward(function: Function, x: Interval, found: Interval, arithmetic: Arith
     if any(0.0 in domain for domain in function.domains):  # where what is flushed to 0 has no value
         closest = torch.minimum(x.lower.abs(), x.upper.abs())
         margin = torch.where(closest < FLUSHED, torch.inf, margin)
-    return arithmetic.unless_overflow(margin, found.magnitude)
+    return arithmetic.unless_overflow(margin, 8 * found.magnitude)  # v relu6(v + 3) is divided by 6
 
 
 @prepare.register(Elementwise)

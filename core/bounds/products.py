@@ -62,7 +62,10 @@ def _multiply_roundoff(layer: Multiply, x: Two, arithmetic: Arithmetic) -> Tenso
 @propagate.register(Minimum)
 def _maximum(layer: Maximum | Minimum, x: Two, arithmetic: Arithmetic = EXACT) -> Interval:
     a, b = x
-    return Interval(layer(a.lower, b.lower), layer(a.upper, b.upper), points=min(a.points, b.points))
+    finite = a.width.isfinite() & b.width.isfinite()  # what may overflow may be no number, and so are these
+    lower = torch.where(finite, layer(a.lower, b.lower), -torch.inf)
+    upper = torch.where(finite, layer(a.upper, b.upper), torch.inf)
+    return Interval(lower, upper, points=min(a.points, b.points))
 
 
 def _difference(x: Two) -> Interval:

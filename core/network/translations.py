@@ -409,6 +409,13 @@ def _same(build: Builder, asked: Any) -> Value:
     return value
 
 
+@translates("_assert_tensor_metadata")
+def _checked(build: Builder, asked: Any) -> None:
+    """What torch.export writes before each `.to(...)`; it computes nothing."""
+    if asked["dtype"] not in (None, torch.float32):
+        raise _refuse(f"It is of {asked['dtype']}; bounds are of float32 networks.")
+
+
 # Pooling and sizes
 
 
