@@ -12,9 +12,9 @@ def ramp(epoch: float, warmup: float, length: float) -> float:
     return 1.0 if length == 0 else min(1.0, (epoch - warmup) / length)
 
 
-def eps_at(epoch: float, eps: float, warmup: float, length: float) -> float:
-    """Training radius: ramped from 0 to eps."""
-    return eps * ramp(epoch, warmup, length)
+def eps_at(epoch: float, eps: float, warmup: float, length: float, power: float = 1.0) -> float:
+    """Training radius: ramped from 0 to eps, as this power of the ramp."""
+    return eps * ramp(epoch, warmup, length) ** power
 
 
 def kappa_at(epoch: float, kappa: float, warmup: float, length: float) -> float:

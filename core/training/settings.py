@@ -59,6 +59,18 @@ class TrainSettings:
     ramp: float = setting(
         10.0, "epochs over which eps and kappa reach their values", limits=(real, 0, 10_000), robust=True
     )
+    ramp_power: float = setting(
+        1.0,
+        "eps rises as this power of the ramp; 4 for a network whose intervals explode, as a stranger's do",
+        limits=(real, 0.1, 20),
+        rare=True,
+    )
+    clip: float = setting(
+        0.0,
+        "longest gradient of a step, longer ones are made as long; 0 for any",
+        limits=(real, 0, 1e9),
+        rare=True,
+    )
     batch: int = setting(256, "images a step, of all processes together", limits=(whole, 1, 100_000))
     lr: float = setting(1e-3, "peak learning rate of Adam", limits=(real, 1e-8, 1))
     seed: int = setting(0, "seed of weights, order and noise", limits=(whole, 0, 2**31))

@@ -193,6 +193,9 @@ def _epoch(
             )
         optimiser.zero_grad()
         (loss * group.size).backward()  # workers' gradients are averaged, their losses add up
+        if settings.clip > 0:
+            trained = [weight for weight in objective.parameters() if weight.requires_grad]
+            nn.utils.clip_grad_norm_(trained, settings.clip)
         optimiser.step()
         if on_step is not None and group.first:
             on_step(epoch * len(batches) + index + 1, settings.epochs * len(batches))
@@ -212,7 +215,7 @@ def _step(settings: TrainSettings, at: float) -> ScheduleStep:
     if settings.eps == 0:
         return ScheduleStep(0.0, 1.0, beta)
     when = settings.warmup, settings.ramp
-    eps = schedule.eps_at(at, settings.eps, *when)
+    eps = schedule.eps_at(at, settings.eps, *when, settings.ramp_power)
     return ScheduleStep(eps, schedule.kappa_at(at, settings.kappa, *when), beta)
 
 
