@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import isolated
-from core.network.builder import Builder, Layout, Value, plain_layout
+from core.network.builder import Builder, Layout, Value, number, plain_layout
 from core.network.graph import Network
 from core.network.operations import Concatenate, Elementwise, Gather, Permute, Reshape, Scale, Slice
 from core.network.trace import Part, modules_of, trace
@@ -80,11 +79,10 @@ def wrap(
         for module in modules_of(part):
             check_part(module, name)
     generator = torch.Generator("cpu").manual_seed(0)
-    like: dict[str, Any] = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
-    x = torch.rand(_EXAMPLES, *config.shape, **like)
+    x = torch.rand(_EXAMPLES, *config.shape, generator=generator, dtype=torch.float32, device="cpu")
     network, code = _encoder(encoder, x, config, heads, scale)
     k = network(x).shape[1] // 2
-    z = torch.randn(_EXAMPLES, k, **like)
+    z = torch.randn(_EXAMPLES, k, generator=generator, dtype=torch.float32, device="cpu")
     back = _decoder(decoder, z, code, config, output)
     config = _config(shape, k, likelihood, sigma, pixels)
     return VAE.of_networks(config, network, back, config.stretch).eval().requires_grad_(False)
@@ -198,10 +196,10 @@ def _encoder(
     for value, found in zip(rows, wanted, strict=True):
         _compare("encoder", build.network(value)(x), found.flatten(1))
     if scale == "logsigma":
-        spread = build.add(Scale(Tensor([2.0]), None), spread.layout, spread)
+        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
     elif scale == "sigma":
         spread = build.add(Elementwise("log"), spread.layout, spread)
-        spread = build.add(Scale(Tensor([2.0]), None), spread.layout, spread)
+        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
     plain = heads == "chunk" and scale == "logvar"
     whole = rows[0] if plain else _merged(build, mu, spread, x)
     return build.network(whole), code
@@ -325,4 +323,4 @@ def _size(value: Value) -> int:
 
 
 def _constants(factor: float, shift: float) -> tuple[Tensor, Tensor]:
-    return Tensor([factor]), Tensor([shift])
+    return number(factor), number(shift)
