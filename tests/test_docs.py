@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from core.command_line.foreign import NESTINGS, PREFIXES
+from core.network.translations import TRANSLATIONS
+from core.vae.wrap import HEADS, OUTPUTS, SCALES
+
 ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "assets" / "results"
 
@@ -130,3 +134,34 @@ def test_readme_notebook_cell_runs(capsys: pytest.CaptureFixture[str]) -> None:
     )
     exec(compile(cell, "README.md", "exec"), {})
     assert "ELBO" in capsys.readouterr().out
+
+
+def rows_of_own_models(heading: str) -> list[list[str]]:
+    """The cells of the table whose head starts with a word."""
+    (table,) = [table for table in tables("own-models.md") if table[0].startswith(f"| {heading}")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table[2:]]
+
+
+def test_operations_with_a_rule_are_those_that_are_translated() -> None:
+    named = [
+        name for row in rows_of_own_models("how it is bounded") for name in re.findall(r"`(\w+)`", row[1])
+    ]
+    assert sorted(named) == sorted(TRANSLATIONS)
+
+
+def test_what_has_to_be_said_is_what_can_be() -> None:
+    said = [(row[0].strip("`"), row[1].strip("`")) for row in rows_of_own_models("argument")]
+    choices = {"heads": HEADS, "scale": SCALES, "output": OUTPUTS}
+    assert said == [(name, value) for name, values in choices.items() for value in values]
+
+
+def test_prefixes_and_entries_of_weights_are_those_that_are_found() -> None:
+    text = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
+    for word in (*NESTINGS, *PREFIXES[:3]):
+        assert f"`{word}`" in text
+
+
+def test_the_cell_of_own_models_runs() -> None:
+    text = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
+    (cell,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(cell, "own-models.md", "exec"), {})

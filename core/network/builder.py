@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from core.errors import UnsupportedLayerError
 from core.network.graph import Network, as_network
@@ -18,6 +19,11 @@ Layout = tuple[tuple[int | None, ...], ...]
 def plain_layout(row: Sequence[int]) -> Layout:
     """The layout with the batch in front of rows of a shape."""
     return ((None,), *((size,) for size in row))
+
+
+def number(value: float) -> Tensor:
+    """A constant of a graph, in float32 whatever torch's default is."""
+    return torch.tensor([value], dtype=torch.float32, device="cpu")
 
 
 def factors(layout: Layout) -> list[int | None]:

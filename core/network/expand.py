@@ -6,9 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
-
-from core.network.builder import Builder, Value
+from core.network.builder import Builder, Value, number
 from core.network.operations import (
     Center,
     Elementwise,
@@ -43,7 +41,7 @@ def softmax(build: Builder, value: Value, dim: int) -> Value:
     apart = build.rows(Elementwise("clamp", high=60.0), apart.row, apart)
     ratios = build.rows(Elementwise("exp"), apart.row, apart)
     total = build.rows(Sum((along + 1,), False, False, n - 1), moved.row, ratios)
-    total = build.rows(Scale(None, torch.ones(1, dtype=torch.float32, device="cpu")), moved.row, total)
+    total = build.rows(Scale(None, number(1.0)), moved.row, total)
     found = build.add(Elementwise("reciprocal"), moved.layout, total)
     return build.permute(found, [order.index(d) for d in range(len(order))])
 
@@ -57,9 +55,7 @@ def normalise(build: Builder, value: Value, places: Sequence[int], eps: float) -
     centered = build.rows(Center(places, n), row, value)
     squares = build.rows(Elementwise("square"), row, centered)
     variance = build.rows(Sum(places, True, True, n), kept, squares)
-    variance = build.rows(
-        Scale(None, torch.full((1,), eps, dtype=torch.float32, device="cpu")), kept, variance
-    )
+    variance = build.rows(Scale(None, number(eps)), kept, variance)
     inverse = build.rows(Elementwise("rsqrt"), kept, variance)
     found = build.rows(Multiply(), row, centered, inverse)
     most = math.sqrt(n) * (1 + n * 2.0**-23)  # the sum of n squares is rounded

@@ -4,7 +4,8 @@ code, and takes no memory on its word."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,17 @@ from torch import Tensor, nn
 from core.errors import CheckpointError
 from core.network.functions import FUNCTIONS
 from core.network.graph import Network, as_network, sources_of
-from core.network.operations import OPERATIONS, Elementwise
+from core.network.operations import (
+    OPERATIONS,
+    AdaptiveAveragePool,
+    Center,
+    Elementwise,
+    Gather,
+    Known,
+    Multiply,
+    Scale,
+    Sum,
+)
 
 MOST_OPERATIONS, MOST_VALUES, MOST_DIMENSIONS = 5000, 1 << 26, 8
 """No network has more of them; no value of a row more numbers, or more dimensions."""
@@ -62,18 +73,24 @@ def _options(operation: nn.Module) -> dict[str, Any]:
         return {key: _plain(getattr(operation, key)) for key in _LAYERS[name][1]}
     if isinstance(operation, Elementwise):
         return {"name": operation.name, **operation.options}
-    tensors = dict(operation.named_parameters())
-    names = [key for key in inspect.signature(type(operation)).parameters if key not in tensors]
+    names = [key for key, kind in _kinds(type(operation)).items() if not kind.startswith("Tensor")]
     return {key: _plain(value) for key in names if (value := getattr(operation, key)) is not None}
+
+
+def _kinds(made_by: Callable[..., Any]) -> dict[str, str]:
+    """The options that a class or a function takes, and of what kind each is, as its signature says."""
+    named = inspect.signature(made_by).parameters.values()
+    return {one.name: str(one.annotation) for one in named if one.kind is one.POSITIONAL_OR_KEYWORD}
 
 
 def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, tuple | list | torch.Size) else value
 
 
-def build(entries: Any, row: Sequence[int], where: str) -> Network:
+def build(entries: Any, row: Sequence[int], where: str, gives: Sequence[int] | None = None) -> Network:
     """The network of a list that `describe` made, its tensors without values (device meta), for inputs with
-    rows of this shape. Raises CheckpointError for anything that `describe` would not have made."""
+    rows of this shape, and outputs with rows of shape `gives`. Raises CheckpointError for anything that
+    `describe` would not have made."""
     if not isinstance(entries, list) or not 0 < len(entries) <= MOST_OPERATIONS:
         raise CheckpointError(f"{where} is no list of 1 to {MOST_OPERATIONS:,} operations.")
     operations, sources = list[nn.Module](), list[tuple[int, ...]]()
@@ -82,7 +99,10 @@ def build(entries: Any, row: Sequence[int], where: str) -> Network:
         operation, taken = _operation(entry, index, place)
         operations.append(operation)
         sources.append(taken)
-    return as_network(operations, sources, _linear_on_rows(operations, sources, row, where))
+    plain, found = _linear_on_rows(operations, sources, row, where)
+    if gives is not None and found != tuple(gives):
+        raise CheckpointError(f"{where} gives {found} an image; its configuration says {tuple(gives)}.")
+    return as_network(operations, sources, plain)
 
 
 def _operation(entry: Any, index: int, where: str) -> tuple[nn.Module, tuple[int, ...]]:
@@ -111,6 +131,7 @@ def _operation(entry: Any, index: int, where: str) -> tuple[nn.Module, tuple[int
                 f"{where} works along dimension {dims}; those of a row are numbered from 1."
             )
     tensors = _tensors(entry.get("tensors", {}), where)
+    _check_kinds(name, options, where)
     try:
         operation = _made(name, options, tensors)
     except Exception as error:
@@ -123,22 +144,133 @@ def _operation(entry: Any, index: int, where: str) -> tuple[nn.Module, tuple[int
 
 def _made(name: str, options: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
     if name in _OWN:
-        if name == "Elementwise" and options.get("name") not in FUNCTIONS:
-            raise CheckpointError(f"there is no function {str(options.get('name'))[:40]!r}.")
         absent = {"Scale": ("factor", "shift"), "BatchNorm": ("weight", "bias")}.get(name, ())
         none = {key: None for key in absent if key not in tensors}
-        operation = _OWN[name](**options, **tensors, **none)
-        if isinstance(operation, Elementwise) and operation.weight is None:
-            operation.function  # noqa: B018  (its options are looked at)
-        return operation
+        if name == "Scale" and not tensors:
+            raise CheckpointError("it has neither factor nor shift.")
+        return _OWN[name](**options, **tensors, **none)
     kind, names = _LAYERS[name]
     if set(options) != set(names):
         raise CheckpointError(f"its options must be {', '.join(names)}.")
     sizes = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     if name == "Unflatten":
         return nn.Unflatten(1, sizes["unflattened_size"])
-    more = {"bias": "bias" in tensors, "device": "meta", "dtype": torch.float32} if tensors else {}
+    weighted = "Linear" in name or "Conv" in name
+    more = {"bias": "bias" in tensors, "device": "meta", "dtype": torch.float32} if weighted else {}
     return kind(**sizes, **more)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "int": lambda v: type(v) is int,
+    "bool": lambda v: type(v) is bool,
+    "str": lambda v: isinstance(v, str),
+    "float": lambda v: type(v) in (int, float) and math.isfinite(v),
+}
+_LISTS = {"Sequence[int]": "int", "Sequence[float] | None": "float"}
+_CHOICES = {
+    "mode": ("constant", "reflect", "replicate", "nearest", "bilinear"),
+    "approximate": ("none", "tanh"),
+}
+_POSITIVE = {
+    *("shape", "step", "stop", "size", "factor", "terms", "kernel", "stride", "scales", "beta", "most"),
+    *("unflattened_size", "kernel_size", "dilation", "groups", "in_channels", "out_channels"),
+    *("in_features", "out_features"),
+}
+_NOT_NEGATIVE = {"start", "places", "amounts", "padding", "output_padding", "eps"}
+"""Options by name that have to be among some words, above 0, not below 0."""
+
+
+def _check_kinds(name: str, options: Mapping[str, Any], where: str) -> None:
+    """Raises CheckpointError for an option that is not of its kind, or of a size that it never has."""
+    kinds = _kinds(_OWN[name]) if name in _OWN else dict.fromkeys(_LAYERS[name][1], "int or list")
+    if name == "Elementwise":
+        if not isinstance(function := options.get("name"), str) or function not in FUNCTIONS:
+            raise CheckpointError(f"{where}: there is no function {str(function)[:40]!r}.")
+        kinds |= _kinds(FUNCTIONS[function])
+    for key, value in options.items():
+        if not _fits(key, kinds.get(key, ""), value):
+            raise CheckpointError(f"{where} ({name}) has {key} {str(value)[:40]}, which it cannot have.")
+    if options.get("low", -math.inf) > options.get("high", math.inf):
+        raise CheckpointError(f"{where} ({name}) has its ends the wrong way round.")
+    if options.get("name") == "celu" and options.get("alpha", 1.0) <= 0:
+        raise CheckpointError(f"{where} (celu) has alpha {options['alpha']}, which it cannot have.")
+
+
+def _fits(key: str, kind: str, value: Any) -> bool:
+    if kind == "int or list":
+        pair = key == "unflattened_size" or (isinstance(value, list) and len(value) == 2)
+        values, kind = value if isinstance(value, list) else [value], "int"
+        if isinstance(value, list) and not pair:
+            return False
+    elif kind in _LISTS:
+        values, kind = value if isinstance(value, list) else [], _LISTS[kind]
+    else:
+        values = [value]
+    check = _CHECKS.get(kind)
+    if not values or check is None or not all(map(check, values)):
+        return False
+    if kind == "str":
+        return key not in _CHOICES or value in _CHOICES[key]
+    least = 1 if key in _POSITIVE else 0 if key in _NOT_NEGATIVE else -math.inf
+    return all(v > 0 if least == 1 else v >= least for v in values)
+
+
+def _untrue(operation: nn.Module, taken: Tensor) -> str:
+    """What an operation claims that is not so of the value that it takes: bounds rely on it."""
+    row = taken.shape[1:]
+    if isinstance(operation, Gather) and max(operation.places) >= taken.shape[operation.dim]:
+        return f"picks place {max(operation.places)} of {taken.shape[operation.dim]}"
+    needed = 0
+    if isinstance(operation, Sum | Center):
+        needed = math.prod(taken.shape[dim] for dim in operation.dims) if operation.dims else row.numel()
+    elif isinstance(operation, AdaptiveAveragePool):
+        needed = math.prod(
+            -(-whole // part) + 1 for whole, part in zip(row[-2:], operation.size, strict=True)
+        )
+    if needed > getattr(operation, "terms", needed):
+        return f"says that it adds {operation.terms} numbers, and adds up to {needed}"
+    return ""
+
+
+def check_claims(network: Network, where: str) -> None:
+    """Raises CheckpointError for a value that is said to be of limited size and is not the one that this is
+    known of, (v - mean) / sqrt(variance + eps) of core.network.expand. The tensors have values by now."""
+    for index, operation in enumerate(network):
+        if isinstance(operation, Known) and not _is_normalised(network, index, operation.most):
+            raise CheckpointError(
+                f"{where}, operation {index} (Known) is of a value that it is not known of."
+            )
+
+
+def _is_normalised(network: Network, index: int, most: float) -> bool:
+    """Whether the operations before one are Center, square, mean, + eps, rsqrt, Multiply, in this order."""
+
+    def before(at: int, place: int = 0) -> int:
+        """The index of the operation that gives a value which operation `at` takes; itself, before all."""
+        return max(sources_of(network, at)[place] - 1, 0)
+
+    product = before(index)
+    if type(network[product]) is not Multiply:
+        return False
+    inverse = before(product, 1)
+    shift = before(inverse)
+    mean = before(shift)
+    square = before(mean)
+    center, eps, total = network[before(product)], network[shift], network[mean]
+    if not (isinstance(center, Center) and isinstance(eps, Scale) and isinstance(total, Sum)):
+        return False
+    added = eps.shift if eps.factor is None else None
+    return (
+        (_is_function(network[inverse], "rsqrt") and _is_function(network[square], "square"))
+        and sources_of(network, square)[0] == sources_of(network, product)[0]
+        and (added is not None and added.numel() == 1 and added.item() >= 0)
+        and (total.mean and total.keepdim and total.dims == center.dims)
+        and most >= math.sqrt(max(center.terms - 1, 1))
+    )
+
+
+def _is_function(operation: nn.Module, name: str) -> bool:
+    return isinstance(operation, Elementwise) and operation.name == name
 
 
 def _is_plain(value: Any) -> bool:
@@ -168,32 +300,46 @@ def _tensors(shapes: Any, where: str) -> dict[str, Tensor]:
 
 def _linear_on_rows(
     operations: list[nn.Module], sources: list[tuple[int, ...]], row: Sequence[int], where: str
-) -> bool:
-    """Whether each linear layer takes rows of one dimension. Raises CheckpointError for operations that do
-    not go together, give too much, or mix the images of a batch."""
+) -> tuple[bool, tuple[int, ...]]:
+    """Whether each linear layer takes rows of one dimension, and the shape of a row of the last value.
+
+    Raises CheckpointError for operations that do not go together, give too much, claim of themselves
+    what is not so, or mix the images of a batch.
+    """
     plain = True
     shapes = list[list[tuple[int, ...]]]()
     for batch in (2, 3):
         values = [torch.empty(batch, *row, device="meta", dtype=torch.float32)]
         for index, (operation, taken) in enumerate(zip(operations, sources, strict=True)):
             try:
-                value = operation(*(values[source] for source in taken))
+                value = _result(operation, [values[source] for source in taken])
             except Exception as error:
                 raise CheckpointError(
                     f"{where}, operation {index} ({type(operation).__name__}) does not take what it gets: "
                     f"{_first_line(error)}"
                 ) from error
-            if len(value) != batch or value[0].numel() > MOST_VALUES or value.ndim > MOST_DIMENSIONS:
+            size = value[0].numel() if value.ndim and len(value) == batch else 0
+            if not 0 < size <= MOST_VALUES or value.ndim > MOST_DIMENSIONS:
                 raise CheckpointError(
                     f"{where}, operation {index} ({type(operation).__name__}) gives shape "
                     f"{tuple(value.shape)} for {batch} images."
                 )
+            if reason := _untrue(operation, values[taken[0]]):
+                place = f"{where}, operation {index} ({type(operation).__name__})"
+                raise CheckpointError(f"{place} {reason}.")
             plain = plain and not (isinstance(operation, nn.Linear) and values[taken[0]].ndim > 2)
             values.append(value)
         shapes.append([tuple(value.shape[1:]) for value in values])
     if shapes[0] != shapes[1]:
         raise CheckpointError(f"{where} gives other shapes for other numbers of images.")
-    return plain
+    return plain, shapes[0][-1]
+
+
+def _result(operation: nn.Module, taken: Sequence[Tensor]) -> Tensor:
+    """What an operation gives, but for its values."""
+    if isinstance(operation, Elementwise) and operation.weight is not None:
+        return taken[0] * operation.weight  # whose own function looks at the weight's values
+    return operation(*taken)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from core.errors import UnsupportedLayerError
 from core.network import expand
-from core.network.builder import Builder, Layout, Value, factors
+from core.network.builder import Builder, Layout, Value, factors, number
 from core.network.operations import (
     AdaptiveAveragePool,
     Add,
@@ -503,12 +503,8 @@ def _binary(
     return translate
 
 
-def _number(value: float) -> Tensor:
-    return torch.tensor([float(value)], dtype=torch.float32, device="cpu")
-
-
 def _scaled(build: Builder, value: Value, factor: float) -> Value:
-    return build.add(Scale(_number(factor), None), value.layout, value)
+    return build.add(Scale(number(float(factor)), None), value.layout, value)
 
 
 def _broadcast(build: Builder, a: Value, b: Value) -> tuple[Value, Value]:
@@ -556,7 +552,7 @@ def _times(c: Any, first: bool) -> Scale:
 
 
 def _minus(c: Any, first: bool) -> Scale:
-    return Scale(None, -c) if first else Scale(_number(-1.0), c)
+    return Scale(None, -c) if first else Scale(number(-1.0), c)
 
 
 TRANSLATIONS |= {
@@ -689,6 +685,8 @@ def _elementwise(name: str, *options: str) -> Translation:
     def translate(build: Builder, asked: Any) -> Value:
         value = _traced(asked["self"])
         chosen: dict[str, Any] = {option: _constant(asked[option], option) for option in options}
+        if name in ("softplus", "celu") and not chosen[options[0]] > 0:
+            raise _refuse(f"Its {options[0]} has to be above 0.")
         return build.add(Elementwise(name, **chosen), value.layout, value)
 
     return translate

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.errors import InputError, UnsupportedModelError
 from core.isolation import isolated
-from core.network.builder import Builder, Layout, Value, plain_layout
+from core.network.builder import Builder, Layout, Value, number, plain_layout
 from core.network.graph import Network
 from core.network.operations import Concatenate, Elementwise, Gather, Permute, Reshape, Scale, Slice
 from core.network.trace import Part, modules_of, trace
@@ -196,10 +196,10 @@ def _encoder(
     for value, found in zip(rows, wanted, strict=True):
         _compare("encoder", build.network(value)(x), found.flatten(1))
     if scale == "logsigma":
-        spread = build.add(Scale(_constants(2.0, 0.0)[0], None), spread.layout, spread)
+        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
     elif scale == "sigma":
         spread = build.add(Elementwise("log"), spread.layout, spread)
-        spread = build.add(Scale(_constants(2.0, 0.0)[0], None), spread.layout, spread)
+        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
     plain = heads == "chunk" and scale == "logvar"
     whole = rows[0] if plain else _merged(build, mu, spread, x)
     return build.network(whole), code
@@ -323,5 +323,4 @@ def _size(value: Value) -> int:
 
 
 def _constants(factor: float, shift: float) -> tuple[Tensor, Tensor]:
-    both = torch.tensor([[factor], [shift]], dtype=torch.float32, device="cpu")
-    return both[0], both[1]
+    return number(factor), number(shift)

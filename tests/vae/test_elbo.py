@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import core
+from core.network.graph import Network
 from core.vae.elbo import as_double
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae, zero_vae
 
 
-def plain(network: nn.Sequential, values: list[float]) -> list[float]:
+def plain(network: Network, values: list[float]) -> list[float]:
     """A fully connected network in Python floats."""
     for layer in network:
         if isinstance(layer, nn.Linear):

@@ -1,0 +1,315 @@
+"""core.wrap: the ELBO of what it makes is the one that the module's own outputs have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.nn import functional as F
+
+import core
+from core.errors import ConfigError, InputError, UnsupportedLayerError, UnsupportedModelError
+from core.vae.model import VAE
+from core.vae.wrap import HEADS, SCALES
+
+SHAPE, K = (1, 4, 4), 3
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Encoder(nn.Module):
+    """Two heads on one hidden layer, in any order and on any scale."""
+
+    def __init__(self, heads: str, scale: str) -> None:
+        super().__init__()
+        self.heads, self.scale = heads, scale
+        self.hidden, self.mu, self.spread = nn.Linear(16, 5), nn.Linear(5, K), nn.Linear(5, K)
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = torch.tanh(self.hidden(x.flatten(1)))
+        spread = self.spread(h)
+        return self.mu(h), F.softplus(spread) + 0.1 if self.scale == "sigma" else spread
+
+    def forward(self, x: Tensor) -> Any:
+        mu, spread = self.both(x)
+        if self.heads == "two":
+            return mu, spread
+        return (
+            torch.cat([mu, spread], 1) if self.heads == "chunk" else torch.stack([mu, spread], 2).flatten(1)
+        )
+
+
+class Decoder(nn.Module):
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.hidden, self.out, self.last = nn.Linear(K, 5), nn.Linear(5, 16), last
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.last(self.out(F.elu(self.hidden(z)))).view(-1, *SHAPE)
+
+
+LAST = {
+    "logits": nn.Identity(),
+    "probabilities": nn.Sigmoid(),
+    "mean": nn.Tanh(),
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def by_hand(encoder: Encoder, decoder: nn.Module, x: Tensor, noise: Tensor, **asked: Any) -> Tensor:
+    """The ELBO from a module's own outputs by torch.distributions, in float64."""
+    low, high = asked.get("pixels", (0.0, 1.0))
+    own = low + (high - low) * x.double()
+    encoder, decoder = encoder.double(), decoder.double()
+    mu, spread = encoder.both(own)
+    std = {"logvar": (spread / 2).exp(), "logsigma": spread.exp(), "sigma": spread}[encoder.scale]
+    posterior = Normal(mu, std)
+    kl = kl_divergence(posterior, Normal(torch.zeros_like(mu), 1.0)).sum(1)
+    found = []
+    for n in noise.double():
+        a = decoder(mu + std * n)
+        if asked["output"] == "mean":
+            score = Normal(a, asked["sigma"]).log_prob(own)
+        else:
+            kind = "probs" if asked["output"] == "probabilities" else "logits"
+            score = Bernoulli(**{kind: a}, validate_args=False).log_prob(x.double())
+        found.append(score.flatten(1).sum(1) - kl)
+    return torch.stack(found).mean(0)
+
+
+def check(encoder: Encoder, decoder: nn.Module, **asked: Any) -> VAE:
+    encoder, decoder = encoder.eval(), decoder.eval()
+    likelihood = "gaussian" if asked["output"] == "mean" else "bernoulli"
+    settings = {"heads": encoder.heads, "scale": encoder.scale, "likelihood": likelihood, **asked}
+    vae = core.wrap(encoder, decoder, shape=SHAPE, **settings)
+    x, noise = torch.rand(3, *SHAPE), core.sample_noise(vae, 4)
+    with torch.no_grad():
+        wanted = by_hand(encoder, decoder, x, noise, **asked)
+    torch.testing.assert_close(core.elbo(vae, x, noise).total, wanted, rtol=1e-9, atol=1e-9)
+    return vae
+
+
+@pytest.mark.parametrize(("heads", "scale"), list(product(HEADS, SCALES)))
+def test_heads_and_scales(heads: str, scale: str) -> None:
+    vae = check(Encoder(heads, scale), Decoder(nn.Identity()), output="logits")
+    assert vae.config.latent == K
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+@pytest.mark.parametrize("pixels", [(0.0, 1.0), (-1.0, 1.0), (-0.4, 2.8)])
+def test_outputs_of_a_bernoulli(output: str, pixels: tuple[float, float]) -> None:
+    check(Encoder("two", "logvar"), Decoder(LAST[output]), output=output, pixels=pixels)
+
+
+@pytest.mark.parametrize("pixels", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+@pytest.mark.parametrize("sigma", [1.0, 0.1, 3.0])
+def test_a_gaussian_scores_on_the_scale_of_the_model(sigma: float, pixels: tuple[float, float]) -> None:
+    check(Encoder("two", "logvar"), Decoder(nn.Tanh()), output="mean", sigma=sigma, pixels=pixels)
+
+
+def test_probabilities_without_a_sigmoid_get_their_logit() -> None:
+    last = nn.Hardsigmoid()
+    vae = check(Encoder("two", "logvar"), Decoder(last), output="probabilities")
+    assert [getattr(layer, "name", "") for layer in vae.decoder][-3:-1] == ["hardsigmoid", "logit"] or (
+        "logit" in [getattr(layer, "name", "") for layer in vae.decoder]
+    )
+
+
+def test_of_two_sigmoids_one_stays() -> None:
+    vae = check(
+        Encoder("two", "logvar"), Decoder(nn.Sequential(nn.Sigmoid(), nn.Sigmoid())), output="probabilities"
+    )
+    assert [getattr(layer, "name", "") for layer in vae.decoder].count("sigmoid") == 1
+
+
+def test_a_spatial_latent_is_flat_inside() -> None:
+    encoder = nn.Conv2d(1, 4, 3, 2, 1).eval()
+    decoder = nn.ConvTranspose2d(2, 1, 2, 2).eval()
+    vae = core.wrap(encoder, decoder, shape=SHAPE, heads="chunk")
+    x = torch.rand(2, *SHAPE)
+    mu, logvar = encoder(x).chunk(2, 1)
+    assert vae.config.latent == 8
+    assert torch.equal(torch.cat(vae.encode(x), 1), torch.cat([mu.flatten(1), logvar.flatten(1)], 1))
+    assert torch.equal(vae.decode(mu.flatten(1)), decoder(mu))
+
+
+@pytest.mark.parametrize("heads", HEADS)
+def test_heads_that_are_linear_layers_keep_their_bits(heads: str) -> None:
+    encoder = Encoder(heads, "logvar").eval()
+    vae = core.wrap(encoder, Decoder(nn.Identity()).eval(), shape=SHAPE, heads=heads)
+    x = torch.rand(5, *SHAPE)
+    mu, logvar = encoder.both(x)
+    assert torch.equal(vae.encode(x)[0], mu)
+    assert torch.equal(vae.encode(x)[1], logvar)
+
+
+@pytest.mark.parametrize(
+    ("loss", "wanted"),
+    [
+        ({"squares": "half-sum"}, 1.0),
+        ({"squares": "sum"}, 0.5**0.5),
+        ({"squares": "mean"}, 8.0**0.5),
+        ({"squares": "mean", "kl_weight": 0.5}, 4.0**0.5),
+        ({"squares": "mean", "kl": "mean", "latent": 4}, 2.0**0.5),
+    ],
+)
+def test_the_sigma_of_a_loss_makes_it_the_negative_elbo(loss: dict[str, Any], wanted: float) -> None:
+    """Of two models the losses are as far apart as the ELBOs, times the weight of the KL."""
+    sigma = core.sigma_of_loss(**loss, pixels=16)
+    assert sigma == pytest.approx(wanted)
+    t, g = torch.rand(2, 16, dtype=torch.float64), torch.rand(2, 16, dtype=torch.float64)
+    kl = torch.rand(2, 4, dtype=torch.float64)
+    factor = {"mean": 1 / 16, "sum": 1.0, "half-sum": 0.5}[loss["squares"]]
+    weight = loss.get("kl_weight", 1.0)
+    total = (kl.mean(1) if loss.get("kl") == "mean" else kl.sum(1)) * weight
+    found = factor * ((t - g) ** 2).sum(1) + total
+    elbo = Normal(g, sigma).log_prob(t).sum(1) - kl.sum(1)
+    scale = weight / (4 if loss.get("kl") == "mean" else 1)
+    torch.testing.assert_close((found[0] - found[1]), -scale * (elbo[0] - elbo[1]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "said"),
+    [
+        ({"likelihood": "poisson"}, InputError, "likelihood is 'poisson'"),
+        ({"output": "mean"}, InputError, "output is 'mean'"),
+        ({"heads": "three"}, InputError, "heads is 'three'"),
+        ({"scale": "precision"}, InputError, "scale is 'precision'"),
+        ({"likelihood": "gaussian", "output": "mean"}, InputError, "sigma_of_loss"),
+        ({"likelihood": "gaussian", "output": "mean", "sigma": -1.0}, ConfigError, "sigma"),
+    ],
+)
+def test_arguments_that_are_none(asked: dict[str, Any], kind: type[Exception], said: str) -> None:
+    parts = Encoder("two", "logvar").eval(), Decoder(nn.Identity()).eval()
+    with pytest.raises(kind, match=said):
+        core.wrap(*parts, shape=SHAPE, **asked)
+
+
+def test_a_module_that_is_trained_is_refused() -> None:
+    encoder, decoder = Encoder("two", "logvar").eval(), Decoder(nn.Identity()).eval()
+    encoder.hidden.train()
+    with pytest.raises(InputError, match=r"The encoder is in training mode \(at hidden\); call .eval\(\)"):
+        core.wrap(encoder, decoder, shape=SHAPE)
+
+
+def test_a_function_that_uses_a_module_in_training_is_refused() -> None:
+    layer, decoder = (
+        nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.Dropout(0.1)),
+        Decoder(nn.Identity()).eval(),
+    )
+    with pytest.raises(InputError, match="is in training mode"):
+        core.wrap(lambda x: layer(x).chunk(2, 1), decoder, shape=SHAPE)
+
+
+def test_weights_are_copied() -> None:
+    encoder, decoder = Encoder("two", "logvar").eval(), Decoder(nn.Identity()).eval()
+    vae = core.wrap(encoder, decoder, shape=SHAPE)
+    x = torch.rand(2, *SHAPE)
+    before = vae.encode(x)[0]
+    with torch.no_grad():
+        encoder.hidden.weight.zero_()
+        encoder.mu.weight.zero_()
+    assert torch.equal(vae.encode(x)[0], before)
+    assert not any(weight.requires_grad for weight in vae.parameters())
+
+
+def test_an_operation_without_a_rule_is_named_with_its_place() -> None:
+    class Odd(nn.Module):
+        def forward(self, z: Tensor) -> Tensor:
+            return torch.special.erf(z)
+
+    decoder = nn.Sequential(nn.Linear(K, 16), Odd()).eval()
+    with pytest.raises(
+        UnsupportedLayerError,
+        match=r"no rule for the operation aten.\w*erf in the decoder at 1\. .*docs/own-models.md",
+    ):
+        core.wrap(Encoder("two", "logvar").eval(), decoder, shape=SHAPE)
+
+
+def test_noise_in_a_part_is_refused() -> None:
+    encoder = Encoder("two", "logvar").eval()
+
+    def draws(x: Tensor) -> tuple[Tensor, Tensor]:
+        mu, spread = encoder(x)
+        return mu + torch.randn_like(mu), spread
+
+    with pytest.raises(UnsupportedModelError, match="another result each time"):
+        core.wrap(draws, Decoder(nn.Identity()).eval(), shape=SHAPE)
+
+
+def test_defaults_of_torch_reach_nothing() -> None:
+    encoder, decoder = Encoder("interleaved", "sigma").eval(), Decoder(nn.Tanh()).eval()
+    asked: dict[str, Any] = {
+        "heads": "interleaved",
+        "scale": "sigma",
+        "likelihood": "gaussian",
+        "output": "mean",
+    }
+    asked |= {"sigma": 0.5, "pixels": (-1.0, 1.0), "shape": SHAPE}
+    x = torch.rand(2, *SHAPE)
+    wanted = core.wrap(encoder, decoder, **asked)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found = core.wrap(encoder, decoder, **asked)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    noise = core.sample_noise(wanted)
+    assert torch.equal(core.elbo(found, x, noise).total, core.elbo(wanted, x, noise).total)
+
+
+SAVED = {
+    "chain": (Encoder("two", "logvar"), Decoder(nn.ReLU()), {}),
+    "graph": (Encoder("interleaved", "sigma"), Decoder(nn.Sigmoid()), {"output": "probabilities"}),
+    "gaussian": (
+        Encoder("chunk", "logsigma"),
+        Decoder(nn.Tanh()),
+        {"likelihood": "gaussian", "output": "mean", "sigma": 0.3, "pixels": (-1.0, 1.0)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAVED)
+def test_what_is_saved_comes_back_bit_by_bit(case: str, tmp_path: Path) -> None:
+    encoder, decoder, asked = SAVED[case]
+    settings = {"heads": encoder.heads, "scale": encoder.scale, "shape": SHAPE, **asked}
+    vae = core.wrap(encoder.eval(), decoder.eval(), **settings)
+    core.save_model(vae, tmp_path / "m", {"note": 1})
+    found = core.load_model(tmp_path / "m")
+    assert found.config == vae.config
+    assert [type(layer) for layer in found.encoder] == [type(layer) for layer in vae.encoder]
+    x, noise = torch.rand(3, *SHAPE), core.sample_noise(vae, 2)
+    assert all(torch.equal(a, b) for a, b in zip(found.encode(x), vae.encode(x), strict=True))
+    assert torch.equal(core.elbo(found, x, noise).total, core.elbo(vae, x, noise).total)
+    for method in ("ibp", "crown"):
+        proved = [core.certify(v, x, noise, eps=0.01, method=method).lower for v in (found, vae)]
+        assert torch.equal(*proved)
+
+
+@pytest.mark.slow
+def test_a_folder_is_loaded_without_torch_export_and_without_the_module(tmp_path: Path) -> None:
+    encoder, decoder, asked = SAVED["graph"]
+    settings = {"heads": encoder.heads, "scale": encoder.scale, "shape": SHAPE, **asked}
+    core.save_model(core.wrap(encoder.eval(), decoder.eval(), **settings), tmp_path / "m")
+    code = (
+        "import sys, torch, core\n"
+        "torch.export.export = None\n"
+        f"vae = core.load_model({str(tmp_path / 'm')!r})\n"
+        "print(vae.config.latent, 'tests' in sys.modules)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == [str(K), "False"]
