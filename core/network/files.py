@@ -4,6 +4,7 @@ code, and takes no memory on its word."""
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from core.errors import CheckpointError
 from core.network.functions import FUNCTIONS
 from core.network.graph import Network, as_network, sources_of
-from core.network.operations import OPERATIONS, Elementwise
+from core.network.operations import OPERATIONS, AdaptiveAveragePool, Center, Elementwise, Sum
 
 MOST_OPERATIONS, MOST_VALUES, MOST_DIMENSIONS = 5000, 1 << 26, 8
 """No network has more of them; no value of a row more numbers, or more dimensions."""
@@ -63,6 +64,8 @@ def _options(operation: nn.Module) -> dict[str, Any]:
     if isinstance(operation, Elementwise):
         return {"name": operation.name, **operation.options}
     tensors = dict(operation.named_parameters())
+    if type(operation).__init__ is nn.Module.__init__:
+        return {}
     names = [key for key in inspect.signature(type(operation)).parameters if key not in tensors]
     return {key: _plain(value) for key in names if (value := getattr(operation, key)) is not None}
 
@@ -188,12 +191,30 @@ def _linear_on_rows(
                     f"{where}, operation {index} ({type(operation).__name__}) gives shape "
                     f"{tuple(value.shape)} for {batch} images."
                 )
+            _check_terms(operation, values[taken[0]], f"{where}, operation {index}")
             plain = plain and not (isinstance(operation, nn.Linear) and values[taken[0]].ndim > 2)
             values.append(value)
         shapes.append([tuple(value.shape[1:]) for value in values])
     if shapes[0] != shapes[1]:
         raise CheckpointError(f"{where} gives other shapes for other numbers of images.")
     return plain
+
+
+def _check_terms(operation: nn.Module, value: Tensor, where: str) -> None:
+    """Raises CheckpointError where an operation sums over other values than it says: bounds rely on it."""
+    if isinstance(operation, Sum | Center):
+        terms = math.prod(value.shape[dim] for dim in operation.dims)
+        right = operation.terms == terms
+    elif isinstance(operation, AdaptiveAveragePool):
+        sizes = zip(value.shape[-2:], operation.size, strict=True)
+        terms = math.prod(-(-whole // part) + 1 for whole, part in sizes)
+        right = operation.terms >= terms
+    else:
+        return
+    if type(operation.terms) is not int or not right:
+        raise CheckpointError(
+            f"{where} ({type(operation).__name__}) sums over {terms} values and says {operation.terms!r}."
+        )
 
 
 def _first_line(error: Exception) -> str:
