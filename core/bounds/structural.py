@@ -12,7 +12,7 @@ from core.bounds.interval import Interval, per_row, propagate
 from core.bounds.linear import inner, pull, roundoff
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
 from core.network import operations
-from core.network.operations import BatchNorm, Center, Divide, Known, Monotone, Scale, Subtract
+from core.network.operations import BatchNorm, Center, Divide, Monotone, Scale, Subtract
 
 MOVES = (
     operations.Reshape,
@@ -32,8 +32,6 @@ SUMS = (
     operations.Upsample,
 )
 Inputs = Interval | tuple[Interval, ...]
-# What is known in real numbers holds for rounded ones but for this share of it.
-_SLACK = 1e-3
 
 
 def several(x: Inputs) -> tuple[Interval, ...]:
@@ -153,7 +151,8 @@ def _largest(layer: Scale | Divide | BatchNorm, x: Interval, factor: Tensor) -> 
     shape = factor.shape
     root = torch.minimum(layer.var, layer.var + layer.eps).view(shape)  # a var below 0 cancels eps
     found = torch.maximum(x.magnitude + layer.mean.abs().view(shape), factor.abs())
-    return torch.where((root < 0) | ((layer.var + layer.eps).view(shape) < FLUSHED), torch.inf, found)
+    unknown = (root < 0) | ((layer.var + layer.eps).view(shape) < FLUSHED) | (layer.eps < 0)
+    return torch.where(unknown, torch.inf, found)
 
 
 @pull.register(Scale)
@@ -200,24 +199,6 @@ def _subtract_pull(
 def _subtract_roundoff(layer: Subtract, x: tuple[Interval, Interval], arithmetic: Arithmetic) -> Tensor:
     size = x[0].magnitude + x[1].magnitude
     return FLOAT64.gamma(size[0].numel() + 2 * ELEMENTARY) * size + _difference(x, arithmetic)
-
-
-@propagate.register(Known)
-def _known(layer: Known, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
-    most = layer.most * (1 + _SLACK)
-    finite = x.width.isfinite()  # what may overflow may be no number
-    lower, upper = (torch.where(finite, v.clamp(-most, most), v) for v in (x.lower, x.upper))
-    return Interval(lower, upper, points=x.points)
-
-
-@pull.register(Known)
-def _known_pull(layer: Known, a: Tensor, x: Interval, share: Any) -> tuple[Tensor, Tensor]:
-    return a, a.new_zeros(a.shape[:2])
-
-
-@roundoff.register(Known)
-def _known_roundoff(layer: Known, x: Interval, arithmetic: Arithmetic) -> None:
-    return None
 
 
 @propagate.register(Center)

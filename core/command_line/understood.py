@@ -19,7 +19,7 @@ from core.command_line.foreign import Foreign
 from core.data.samples import SHAPES, load_samples
 from core.errors import DataError, UnsupportedLayerError
 from core.network.graph import Network
-from core.network.operations import Elementwise, Known, Maximum, Minimum, Multiply
+from core.network.operations import Elementwise, Maximum, Minimum, Multiply
 from core.vae.elbo import elbo, sample_noise
 from core.vae.model import VAE
 
@@ -31,7 +31,6 @@ _HOW: dict[type[nn.Module], str] = {
     Multiply: "products, between planes",
     Maximum: "as a + relu(b - a)",
     Minimum: "as a - relu(a - b)",
-    Known: "of a size that is known",
 }
 """How an operation is bounded; those that are not here are linear, and taken as they are."""
 

@@ -11,7 +11,6 @@ from core.network.operations import (
     Center,
     Elementwise,
     Gather,
-    Known,
     Maximum,
     Minimum,
     Multiply,
@@ -48,7 +47,8 @@ def softmax(build: Builder, value: Value, dim: int) -> Value:
 
 def normalise(build: Builder, value: Value, places: Sequence[int], eps: float) -> Value:
     """(x - mean) / sqrt(var + eps) over some dimensions of a row; no result of n values is above sqrt(n) in
-    size. In real numbers that is sqrt(n - 1), but centred values that are rounded need not sum to 0."""
+    size. In real numbers that is sqrt(n - 1), but centred values that are rounded need not sum to 0.
+    The clamp at the end changes no value; whoever reads a graph need not believe that."""
     row = value.row
     n = math.prod(row[place - 1] for place in places)
     kept = tuple(1 if place + 1 in places else size for place, size in enumerate(row))
@@ -58,8 +58,8 @@ def normalise(build: Builder, value: Value, places: Sequence[int], eps: float) -
     variance = build.rows(Scale(None, number(eps)), kept, variance)
     inverse = build.rows(Elementwise("rsqrt"), kept, variance)
     found = build.rows(Multiply(), row, centered, inverse)
-    most = math.sqrt(n) * (1 + n * 2.0**-23)  # the sum of n squares is rounded
-    return build.add(Known(most), value.layout, found)
+    most = math.sqrt(n) * (1.001 + n * 2.0**-23)  # the sum of n squares is rounded
+    return build.add(Elementwise("clamp", low=-most, high=most), value.layout, found)
 
 
 def matrix_product(build: Builder, a: Value, b: Value) -> Value:

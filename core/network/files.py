@@ -20,9 +20,6 @@ from core.network.operations import (
     Center,
     Elementwise,
     Gather,
-    Known,
-    Multiply,
-    Scale,
     Sum,
 )
 
@@ -230,43 +227,6 @@ def _untrue(operation: nn.Module, taken: Tensor) -> str:
     if needed > getattr(operation, "terms", needed):
         return f"says that it adds {operation.terms} numbers, and adds up to {needed}"
     return ""
-
-
-def check_claims(network: Network, where: str) -> None:
-    """Raises CheckpointError for a value that is said to be of limited size and is not the one that this is
-    known of, (v - mean) / sqrt(variance + eps) of core.network.expand. The tensors have values by now."""
-    for index, operation in enumerate(network):
-        if isinstance(operation, Known) and not _is_normalised(network, index, operation.most):
-            raise CheckpointError(
-                f"{where}, operation {index} (Known) is of a value that it is not known of."
-            )
-
-
-def _is_normalised(network: Network, index: int, most: float) -> bool:
-    """Whether the operations before one are Center, square, mean, + eps, rsqrt, Multiply, in this order."""
-
-    def before(at: int, place: int = 0) -> int:
-        """The index of the operation that gives a value which operation `at` takes; itself, before all."""
-        return max(sources_of(network, at)[place] - 1, 0)
-
-    product = before(index)
-    if type(network[product]) is not Multiply:
-        return False
-    inverse = before(product, 1)
-    shift = before(inverse)
-    mean = before(shift)
-    square = before(mean)
-    center, eps, total = network[before(product)], network[shift], network[mean]
-    if not (isinstance(center, Center) and isinstance(eps, Scale) and isinstance(total, Sum)):
-        return False
-    added = eps.shift if eps.factor is None else None
-    return (
-        (_is_function(network[inverse], "rsqrt") and _is_function(network[square], "square"))
-        and sources_of(network, square)[0] == sources_of(network, product)[0]
-        and (added is not None and added.numel() == 1 and added.item() >= 0)
-        and (total.mean and total.keepdim and total.dims == center.dims)
-        and most >= math.sqrt(max(center.terms - 1, 1))
-    )
 
 
 def _is_function(operation: nn.Module, name: str) -> bool:

@@ -81,8 +81,7 @@ def prelu(weight: Tensor) -> Function:
     def value(v: Tensor) -> Tensor:
         return torch.where(v > 0, v, weight.to(v) * v)
 
-    rising = bool((weight >= 0).all())
-    return piecewise_linear(value, 0.0, steepest=max(1.0, weight.abs().max().item()), rising=rising)
+    return piecewise_linear(value, 0.0, steepest=weight.abs().clamp(min=1))
 
 
 def clamp(low: float = -math.inf, high: float = math.inf) -> Function:

@@ -277,17 +277,6 @@ class Minimum(nn.Module):
         return torch.minimum(a, b)
 
 
-class Known(nn.Module):
-    """The value as it is, of which it is known that it is at most `most` in size, but for rounding."""
-
-    def __init__(self, most: float) -> None:
-        super().__init__()
-        self.most = most
-
-    def forward(self, v: Tensor) -> Tensor:
-        return v.view_as(v)
-
-
 class Elementwise(nn.Module):
     """A function of each value (core.network.functions), by name and with its options."""
 
@@ -321,7 +310,7 @@ class Center(nn.Module):
 OPERATIONS: tuple[type[nn.Module], ...] = (
     *(Reshape, Permute, Expand, Slice, Gather, Pad, Concatenate, Add, Sum),
     *(AveragePool, AdaptiveAveragePool, Upsample, PixelShuffle, PixelUnshuffle),
-    *(Scale, Divide, BatchNorm, Center, Known),
+    *(Scale, Divide, BatchNorm, Center),
     *(Subtract, Multiply, Maximum, Minimum, Elementwise),
 )
 """All of them; each has rules in core.bounds."""

@@ -227,14 +227,15 @@ def _Center(d: Draft, v: int) -> int:  # noqa: N802
 
 
 @step
-def _Known(d: Draft, v: int) -> int:  # noqa: N802
-    """A normalisation, of which it is known how large its results are."""
+def _normalised(d: Draft, v: int) -> int:
+    """A normalisation, its results clamped to what they can be."""
     v = d.flat(v)
     size = d.row(v)[0]
     centered = d.add(ops.Center((1,), size), v)
     variance = d.add(ops.Sum((1,), True, True, size), d.add(Elementwise("square"), centered))
     inverse = d.add(Elementwise("rsqrt"), d.add(ops.Scale(None, torch.tensor([0.05])), variance))
-    return d.add(ops.Known(size**0.5), d.add(ops.Multiply(), centered, inverse))
+    found, most = d.add(ops.Multiply(), centered, inverse), 1.001 * size**0.5
+    return d.add(Elementwise("clamp", low=-most, high=most), found)
 
 
 @step

@@ -222,9 +222,6 @@ def single(op: str, **options: Any) -> Entries:
         single("PixelShuffle", factor=0),
         single("PixelShuffle", factor=10**9),
         single("PixelUnshuffle", factor=3),
-        single("Known", most="all"),
-        single("Known", most=float("nan")),
-        single("Known", most=-1.0),
         single("Scale"),
         single("Divide"),
         single("BatchNorm", eps=1e-5),
@@ -383,13 +380,6 @@ def step(graph: dict[str, Any], op: str, name: str | None = None) -> dict[str, A
 
 
 CLAIMS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "less": lambda g: step(g, "Known")["options"].update(most=3.8),
-    "of the input": lambda g: step(g, "Known").update(sources=[1]),
-    "of another product": lambda g: step(g, "Multiply").update(sources=[2, 2]),
-    "without the root": lambda g: step(g, "Elementwise", "rsqrt")["options"].update(name="sqrt"),
-    "without squares": lambda g: step(g, "Elementwise", "square")["options"].update(name="absolute"),
-    "of other squares": lambda g: step(g, "Elementwise", "square").update(sources=[1]),
-    "of a sum": lambda g: step(g, "Sum")["options"].update(mean=False),
     "fewer terms": lambda g: step(g, "Center")["options"].update(terms=4),
     "fewer added": lambda g: step(g, "Sum")["options"].update(terms=4),
 }
@@ -399,5 +389,5 @@ CLAIMS: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_what_bounds_rely_on_is_looked_at(case: str, normalised: Any, tmp_path: Path) -> None:
     core.save_model(normalised, tmp_path / "good")
     core.load_model(tmp_path / "good")
-    with pytest.raises(CheckpointError, match=r"it is not known of|says that it adds 4 numbers"):
+    with pytest.raises(CheckpointError, match="says that it adds 4 numbers"):
         core.load_model(saved(normalised, tmp_path / "m", CLAIMS[case]))
