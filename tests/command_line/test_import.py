@@ -384,7 +384,7 @@ def test_a_folder_that_cannot_be_one(tmp_path: Path, capsys: Capture) -> None:
 
 
 def both_at_once(*calls: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=call) for call in calls]
+    threads = [threading.Thread(target=call, name=str(number)) for number, call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -398,6 +398,7 @@ def test_two_saves_into_one_folder_leave_one_whole_model(
     """Of the same sizes, so that files of two saves would fit each other."""
     pairs = [model_of(PAIR), model_of(PAIR.replace("ReLU", "Tanh"))]
     vaes = []
+    pairs[1][0].requires_grad_(False)[1].weight.mul_(2)
     for encoder, decoder in pairs:
         settings: dict[str, Any] = {"shape": (1, 4, 4), "heads": "chunk", "output": "probabilities"}
         vaes.append(core.wrap(encoder.eval(), decoder.eval(), **settings))
@@ -405,8 +406,11 @@ def test_two_saves_into_one_folder_leave_one_whole_model(
     wanted = [torch.cat(vae.encode(x), 1) for vae in vaes]
 
     def slowly(path: Path, content: bytes) -> None:
+        """Between two files of the first save is time for the whole second one, unless that waits."""
+        first = threading.current_thread().name == "0"
+        time.sleep(0.0 if first else 0.02)
         write_bytes(path, content)
-        time.sleep(0.02)  # the other one's turn, if it does not wait
+        time.sleep(0.1 if first else 0.0)
 
     monkeypatch.setattr("core.vae.checkpoint.write_bytes", slowly)
     for _ in range(3):
