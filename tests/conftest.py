@@ -58,6 +58,12 @@ def make_vae(
     return vae
 
 
+def own_config(vae: VAE) -> VAEConfig:
+    """The configuration of a VAE that is one of ours."""
+    assert isinstance(vae.config, VAEConfig)
+    return vae.config
+
+
 def zero_vae(widths: tuple[int, ...] = (1,), likelihood: str = "bernoulli") -> VAE:
     """A fully connected VAE with one latent dimension and all weights 0, to be set by hand."""
     return make_vae(widths=widths, latent=1, likelihood=likelihood, scale=0.0)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate
 from core.certificates.elbo_bounds.robust_elbo import robust_elbo
+from core.network.graph import Network
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
@@ -63,7 +64,7 @@ def signs(
     )
 
 
-def walk(network: nn.Sequential, x: Interval) -> Interval:
+def walk(network: Network, x: Interval) -> Interval:
     for layer in network:
         if isinstance(layer, nn.Linear):
             x = signs(F.linear, layer, x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 import core
 from core.command_line.cli import main
+from core.data.files import write_bytes
 from core.errors import CheckpointError
 from core.vae.checkpoint import load_config
 from tests.command_line.test_cli_errors import refused
@@ -382,7 +384,7 @@ def test_a_folder_that_cannot_be_one(tmp_path: Path, capsys: Capture) -> None:
 
 
 def both_at_once(*calls: Callable[[], None]) -> None:
-    threads = [threading.Thread(target=call) for call in calls]
+    threads = [threading.Thread(target=call, name=str(number)) for number, call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -390,16 +392,28 @@ def both_at_once(*calls: Callable[[], None]) -> None:
 
 
 @pytest.mark.slow
-def test_two_saves_into_one_folder_leave_one_whole_model(tmp_path: Path) -> None:
+def test_two_saves_into_one_folder_leave_one_whole_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the same sizes, so that files of two saves would fit each other."""
     pairs = [model_of(PAIR), model_of(PAIR.replace("ReLU", "Tanh"))]
     vaes = []
+    pairs[1][0].requires_grad_(False)[1].weight.mul_(2)
     for encoder, decoder in pairs:
         settings: dict[str, Any] = {"shape": (1, 4, 4), "heads": "chunk", "output": "probabilities"}
         vaes.append(core.wrap(encoder.eval(), decoder.eval(), **settings))
     x = torch.rand(2, 1, 4, 4)
     wanted = [torch.cat(vae.encode(x), 1) for vae in vaes]
-    for _ in range(10):
+
+    def slowly(path: Path, content: bytes) -> None:
+        """Between two files of the first save is time for the whole second one, unless that waits."""
+        first = threading.current_thread().name == "0"
+        time.sleep(0.0 if first else 0.02)
+        write_bytes(path, content)
+        time.sleep(0.1 if first else 0.0)
+
+    monkeypatch.setattr("core.vae.checkpoint.write_bytes", slowly)
+    for _ in range(3):
         both_at_once(*(lambda vae=vae: core.save_model(vae, tmp_path / "out") for vae in vaes))
         found = torch.cat(core.load_model(tmp_path / "out").encode(x), 1)
         assert sum(torch.equal(found, mine) for mine in wanted) == 1

@@ -20,7 +20,7 @@ from core.training.recipes import RECIPES, Batch, attacked
 from core.training.settings import TrainSettings
 from core.vae.elbo import elbo_terms
 from core.vae.model import VAE
-from tests.conftest import make_images, make_vae
+from tests.conftest import make_images, make_vae, own_config
 
 EPS = 0.05
 
@@ -50,7 +50,9 @@ def scores(recipe: str, vae: VAE, part: BatchShare, target: str, share: float = 
 def test_the_gradient_is_that_of_the_value(recipe: str, arch: str, likelihood: str, target: str) -> None:
     vae, part = problem(arch, likelihood)
     regularise = 10.0 if recipe == "ibp" else 0.0
-    settings = TrainSettings(model=vae.config, eps=0.1, recipe=recipe, target=target, regularise=regularise)
+    settings = TrainSettings(
+        model=own_config(vae), eps=0.1, recipe=recipe, target=target, regularise=regularise
+    )
     objective, step = TrainingObjective(vae, settings), ScheduleStep(EPS, kappa=0.4, beta=1.0)
     loss, _ = objective(part, step)
     loss.backward()
@@ -73,7 +75,7 @@ def test_the_gradient_is_that_of_the_value(recipe: str, arch: str, likelihood: s
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
 def test_the_mix_of_clean_and_robust(target: str) -> None:
     vae, part = problem(count=10)
-    objective = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1, target=target))
+    objective = TrainingObjective(vae, TrainSettings(model=own_config(vae), eps=0.1, target=target))
     loss, sums = objective(part, ScheduleStep(EPS, kappa=0.3, beta=1.0))
     clean = clean_rows(0, 10, 0.3)
     recon, kl = elbo_terms(vae, part.x, part.noise, part.x)
@@ -88,11 +90,15 @@ def test_the_mix_of_clean_and_robust(target: str) -> None:
 
 def test_without_a_robust_part_both_means_are_the_clean_one() -> None:
     vae, part = problem()
-    loss, sums = TrainingObjective(vae, TrainSettings(model=vae.config))(part, ScheduleStep(0.0, 1.0, 1.0))
+    loss, sums = TrainingObjective(vae, TrainSettings(model=own_config(vae)))(
+        part, ScheduleStep(0.0, 1.0, 1.0)
+    )
     recon, kl = elbo_terms(vae, part.x, part.noise, part.x)
     torch.testing.assert_close(loss, -(recon - kl).mean())
     assert sums[:2].tolist() == sums[2:].tolist()
-    heavy, _ = TrainingObjective(vae, TrainSettings(model=vae.config))(part, ScheduleStep(0.0, 1.0, 4.0))
+    heavy, _ = TrainingObjective(vae, TrainSettings(model=own_config(vae)))(
+        part, ScheduleStep(0.0, 1.0, 4.0)
+    )
     torch.testing.assert_close(heavy, -(recon - 4 * kl).mean())
 
 
@@ -154,8 +160,8 @@ def test_the_attack_stays_in_the_ball_and_goes_down() -> None:
 
 def test_regularisers_fade_with_the_ramp() -> None:
     vae, part = problem()
-    plain = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1))
-    strict = TrainingObjective(vae, TrainSettings(model=vae.config, eps=0.1, regularise=30.0))
+    plain = TrainingObjective(vae, TrainSettings(model=own_config(vae), eps=0.1))
+    strict = TrainingObjective(vae, TrainSettings(model=own_config(vae), eps=0.1, regularise=30.0))
 
     def extra(eps: float) -> float:
         step = ScheduleStep(eps, kappa=0.0, beta=1.0)

@@ -21,6 +21,7 @@ from core.certificates.semidefinite.build_quadratic import Choices, QuadraticBui
 from core.certificates.semidefinite.dual_ascent import DualAscent
 from core.certificates.semidefinite.elbo_quadratic import Quadratic
 from core.errors import Cancelled
+from core.network.graph import Network
 from core.vae.latent import kl_parabolas, kl_terms
 from core.vae.model import VAE
 from tests.certificates.semidefinite.test_arrowhead import dense
@@ -101,7 +102,7 @@ def start(vae: VAE, bounds: LayerBounds) -> Slopes:
 
 
 def errors(
-    network: nn.Sequential, value: Tensor, inputs: list[Interval], shares: dict[int, Tensor]
+    network: Network, value: Tensor, inputs: list[Interval], shares: dict[int, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The output for one input, and the e of every open unit, the last layer's first, (N, E)."""
     found = []
