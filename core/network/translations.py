@@ -409,13 +409,6 @@ def _same(build: Builder, asked: Any) -> Value:
     return value
 
 
-@translates("_assert_tensor_metadata")
-def _checked(build: Builder, asked: Any) -> None:
-    """What torch.export writes before each `.to(...)`; it computes nothing."""
-    if asked["dtype"] not in (None, torch.float32):
-        raise _refuse(f"It is of {asked['dtype']}; bounds are of float32 networks.")
-
-
 # Pooling and sizes
 
 
@@ -685,8 +678,6 @@ def _elementwise(name: str, *options: str) -> Translation:
     def translate(build: Builder, asked: Any) -> Value:
         value = _traced(asked["self"])
         chosen: dict[str, Any] = {option: _constant(asked[option], option) for option in options}
-        if name in ("softplus", "celu") and not chosen[options[0]] > 0:
-            raise _refuse(f"Its {options[0]} has to be above 0.")
         return build.add(Elementwise(name, **chosen), value.layout, value)
 
     return translate

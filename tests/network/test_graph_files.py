@@ -42,7 +42,7 @@ def test_counts_of_terms_are_checked(operation: nn.Module, row: tuple[int, ...],
     entries = files.describe(Graph([operation], [(0,)]))
     files.build(entries, row, "encoder")
     entries[0]["options"]["terms"] = terms
-    with pytest.raises(CheckpointError, match=r"sums over .* values and says"):
+    with pytest.raises(CheckpointError, match=r"says that it adds|which it cannot have"):
         files.build(entries, row, "encoder")
 
 
@@ -63,5 +63,5 @@ def test_no_operation_asserts_what_nobody_checks() -> None:
 @pytest.mark.parametrize(("name", "options"), [("softplus", {"beta": -1.0}), ("celu", {"alpha": -1.0})])
 def test_options_without_a_rule_are_refused(name: str, options: dict[str, float]) -> None:
     entries = [{"op": "Elementwise", "sources": [0], "options": {"name": name, **options}}]
-    with pytest.raises(CheckpointError, match="has a rule for"):
+    with pytest.raises(CheckpointError, match="which it cannot have"):
         files.build(entries, (3,), "encoder")

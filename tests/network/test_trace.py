@@ -92,6 +92,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "flip": lambda v: v.flip(1, 3),
     "cat": lambda v: torch.cat([v, 2 * v, v[:, :1]], 1),
     "stack": lambda v: torch.stack([v, v + 1], 2),
+    "repeat": lambda v: v.repeat(1, 2, 1, 3),
     "pad": lambda v: F.pad(v, (1, 2, 0, 1), value=0.1),
     "pad, reflected": lambda v: F.pad(v, (1, 1, 1, 1), mode="reflect"),
     "pad, replicated": lambda v: F.pad(v, (1, 1, 1, 1), mode="replicate"),
