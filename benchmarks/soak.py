@@ -65,6 +65,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8701)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.warm >= args.changes:
+        parser.error("--warm has to be below --changes: memory is compared from there on.")
     with serve(args.port) as server:
         return asyncio.run(soak(server, args))
 
