@@ -123,7 +123,10 @@ class Understood:
         if refused:
             yield "refused", f"{', '.join(refused)}: {next(iter(refused.values()))}"
         reason = _refusal(check_growth, self._vae.decoder)
-        yield "on all noise", reason or "expectation and coverage, as well as given draws"
+        yield (
+            "on all noise",
+            f"coverage; {reason}" if reason else "expectation and coverage, as well as given draws",
+        )
 
 
 def operations(network: Network) -> str:

@@ -114,8 +114,8 @@ def check_growth(decoder: Network) -> None:
                 else f"layer {name_of(layer)}"
             )
             raise UnsupportedLayerError(
-                f"Certificates on the expectation and on coverage have no growth rule for {what}: "
-                "they are of decoders that are a chain of linear layers and ReLUs; ask for states='draws'."
+                f"Certificates on the expectation have no growth rule for {what}: they are of decoders "
+                "that are a chain of linear layers and ReLUs; ask for states='coverage' or 'draws'."
             )
 
 
