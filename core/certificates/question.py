@@ -19,6 +19,7 @@ from core.errors import UnsupportedLayerError
 from core.network.graph import Graph
 from core.vae.consistency import check_agreement, check_structure
 from core.vae.elbo import as_double
+from core.vae.likelihood import OneParameter
 from core.vae.model import VAE
 from core.vae.threat import Threat
 from core.vae.validate import check_images, check_noise, check_weights
@@ -82,6 +83,11 @@ def check_layers(vae: VAE, method: str) -> None:
                 f"Method {method!r} is of networks whose layers are a chain, and in this one a value goes "
                 "more than one way; use 'alpha-crown'."
             )
+    if method in FORMS and not isinstance(vae.likelihood, OneParameter):
+        raise UnsupportedLayerError(
+            f"Method {method!r} bounds log p by parabolas in one natural parameter a pixel, and a learned "
+            "variance is a second one; use 'alpha-crown'."
+        )
     for layer in (*vae.encoder, *vae.decoder):
         if method in FORMS and not has_exact_form(layer):
             raise UnsupportedLayerError(

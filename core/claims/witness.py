@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping
+from math import prod
 
 import safetensors.torch
 import torch
@@ -69,7 +70,11 @@ def check_witness(witness: str, vae: VAE, draws: int) -> Tensor:
 def _slope_shapes(vae: VAE, draws: int) -> dict[str, tuple[int, ...]]:
     """Of all that `slopes_of` gives for a model."""
     k = vae.config.latent
-    shapes: dict[str, tuple[int, ...]] = {"mix": (draws, vae.config.pixels), "mu": (k,), "logvar": (k,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "mix": (draws, prod(vae.config.natural_shape)),
+        "mu": (k,),
+        "logvar": (k,),
+    }
     like = next(vae.parameters())
     for part, shape in {"encoder": vae.config.shape, "decoder": (k,)}.items():
         value, number = like.new_zeros(1, *shape), 0

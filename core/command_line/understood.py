@@ -64,7 +64,7 @@ class Understood:
         size = " x ".join(map(str, config.shape))
         yield "images", f"{size}, black and white are {low:g} and {high:g} for the model"
         yield "latent", f"{config.latent} dimensions; heads {asked['heads']}, scale {asked['scale']}"
-        sigma = f", sigma {asked['sigma']:g}" if asked["likelihood"] == "gaussian" else ""
+        sigma = f", sigma {asked['sigma']:g}" if asked["output"] == "mean" else ""
         yield "likelihood", f"{asked['likelihood']}{sigma}; the decoder gives {asked['output']}"
         yield "encoder", operations(self._vae.encoder)
         yield "decoder", operations(self._vae.decoder)
@@ -86,8 +86,12 @@ class Understood:
         found, (low, high) = self._vae.decode(z), self._settings["pixels"]
         if self._settings["output"] == "probabilities":
             return found.sigmoid()
-        moved = self._settings["output"] == "mean" and (low, high) != (0, 1)
-        return low + (high - low) * found if moved else found
+        if self._settings["likelihood"] == "bernoulli" or (low, high) == (0, 1):
+            return found
+        if self._settings["output"] == "mean":
+            return low + (high - low) * found
+        mean, logvar = found.chunk(2, 1)
+        return torch.cat([low + (high - low) * mean, logvar], 1)
 
     def _own(self, x: Tensor, noise: Tensor) -> _Own:
         low, high = self._settings["pixels"]
@@ -102,7 +106,7 @@ class Understood:
         logvar = logvar[scale]()
         posterior = Normal(mu.double(), (logvar.double() / 2).exp())
         z = (posterior.loc + posterior.scale * noise.double()).float()
-        output = _first(self._found.decoder(z.reshape(len(z), *code))).flatten(1)
+        output = _whole(self._found.decoder(z.reshape(len(z), *code)))
         kl = kl_divergence(posterior, Normal(torch.zeros_like(posterior.loc), 1.0)).sum(1)
         t = own if self._settings["likelihood"] == "gaussian" else x
         log_prob = self._distribution(output.double()).log_prob(t.flatten(1).double()).sum(1)
@@ -111,6 +115,9 @@ class Understood:
     def _distribution(self, output: Tensor) -> Bernoulli | Normal:
         if self._settings["output"] == "mean":
             return Normal(output, self._settings["sigma"])
+        if self._settings["output"] == "mean_logvar":
+            mean, logvar = output.chunk(2, 1)
+            return Normal(mean, (logvar / 2).exp())
         kind = "probs" if self._settings["output"] == "probabilities" else "logits"
         return Bernoulli(**{kind: output}, validate_args=False)  # grey values are scored, too
 
@@ -122,7 +129,7 @@ class Understood:
         yield "certificates", ", ".join(method for method in METHODS if method not in refused) or "none"
         if refused:
             yield "refused", f"{', '.join(refused)}: {next(iter(refused.values()))}"
-        reason = _refusal(check_growth, self._vae.decoder)
+        reason = _refusal(check_growth, self._vae)
         yield (
             "on all noise",
             f"coverage; {reason}" if reason else "expectation and coverage, as well as given draws",
@@ -164,6 +171,12 @@ def _images(shape: tuple[int, int, int]) -> tuple[Tensor, str]:
         x,
         f"{_IMAGES} images of noise (none of that shape is shipped; pixels uniform, seed 0)",
     )
+
+
+def _whole(found: Any) -> Tensor:
+    """What a decoder gives, (N, d), of a pair one after the other."""
+    parts = [found] if isinstance(found, Tensor) else found
+    return torch.cat([part.flatten(1) for part in parts], 1)
 
 
 def _first(found: Any) -> Any:

@@ -27,6 +27,7 @@ from core.training.baseline import fit_constant_decoder
 from core.vae.checkpoint import find_model, load_model
 from core.vae.elbo import elbo, sample_noise
 from core.vae.likelihood import Likelihood
+from core.vae.model import VAE
 from core.vae.threat import Threat
 from core.vae.validate import TARGETS, check_images, check_labels
 
@@ -106,7 +107,7 @@ def evaluate(
         check_images(vae, x)
     common, search = {"draws": draws, "seed": seed}, Search(attack, steps, restarts, seed)
     if levels is not None:
-        for likelihood in {vae.config.likelihood: vae.likelihood for vae in loaded.values()}.items():
+        for likelihood in {_likelihood_name(vae): vae.likelihood for vae in loaded.values()}.items():
             yield from _constant_rows(likelihood, x, y, levels, eps, targets, common)
     for name, vae in loaded.items():
         noise = sample_noise(vae, draws, seed)
@@ -122,6 +123,10 @@ def evaluate(
             asked = {"model": name, "eps": radius, "target": target, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}
             yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **asked, **methods)
+
+
+def _likelihood_name(vae: VAE) -> str:
+    return vae.config.likelihood + "-learned" * vae.config.learned_variance
 
 
 def _each_once(models: Sequence[str | Path]) -> list[str | Path]:

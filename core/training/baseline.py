@@ -12,12 +12,16 @@ from torch import Tensor
 
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval
-from core.vae.likelihood import Gaussian, Likelihood
+from core.vae.learned_variance import LearnedVariance
+from core.vae.likelihood import Gaussian, Likelihood, OneParameter
+
+# Of numbers within one of 255 grey levels.
+_GREY_VARIANCE = 1 / (12 * 255**2)
 
 
 @dataclass(frozen=True)
 class ConstantDecoder:
-    """Natural parameters (C, H, W) that every image is decoded to."""
+    """Natural parameters, those of one image, that every image is decoded to."""
 
     a: Tensor
     likelihood: Likelihood
@@ -49,7 +53,9 @@ def fit_constant_decoder(
     a_j < 0 (cut to [0, 1]), so on either side of 0 the objective is a Bernoulli log-likelihood with
     mean E[t - eps] or E[t + eps], concave, with its optimum at the logit of that mean: take the side
     whose optimum lies on it, else 0. Target reconstruction: the adversary has no say; logit of E[t].
-    Gaussian: the mean image, exact for eps = 0 and for reconstruction, a baseline otherwise.
+    Gaussian: the mean image, exact for eps = 0 and for reconstruction, a baseline otherwise. With a learned
+    variance: the same mean, and the variance that is best for the worst distances to it, at least that of a
+    grey level, within which nothing is known.
     """
     count = levels.double()
     total = count.sum(-1)
@@ -60,6 +66,15 @@ def fit_constant_decoder(
         half = 0.5 / total
         return ((count * values).sum(-1) / total).clamp(half, 1 - half)
 
+    moves = 0.0 if target == "reconstruction" else eps
+    if isinstance(likelihood, LearnedVariance):
+        center = mean(grey)
+        worst = torch.maximum(
+            (grey + moves).clamp(max=1) - center[..., None], center[..., None] - (grey - moves).clamp(min=0)
+        )
+        square = (count * worst**2).sum(-1) / total
+        return ConstantDecoder(likelihood.constant(center, square.clamp(min=_GREY_VARIANCE)), likelihood)
+    assert isinstance(likelihood, OneParameter)
     if target == "reconstruction" or isinstance(likelihood, Gaussian):
         return ConstantDecoder(likelihood.natural(mean(grey)), likelihood)
     least, most = mean((grey - eps).clamp(min=0)), mean((grey + eps).clamp(max=1))

@@ -120,8 +120,10 @@ def _empty(config: WrappedConfig, graph: Any, folder: Path) -> VAE:
     encoder = files.build(
         graph["encoder"], config.shape, f"{folder / GRAPH}: encoder", (2 * config.latent,)
     )
-    decoder = files.build(graph["decoder"], (config.latent,), f"{folder / GRAPH}: decoder", config.shape)
-    vae = VAE.of_networks(config, encoder, decoder, config.stretch)
+    decoder = files.build(
+        graph["decoder"], (config.latent,), f"{folder / GRAPH}: decoder", config.natural_shape
+    )
+    vae = VAE.of_networks(config, encoder, decoder)
     if sum(weight.numel() for weight in vae.parameters()) > MOST_WEIGHTS:
         raise CheckpointError(f"{folder / GRAPH} has more than {MOST_WEIGHTS:,} weights.")
     return vae

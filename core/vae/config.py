@@ -24,12 +24,15 @@ class ModelConfig:
     """What all code may ask of a model's configuration, whether we built the network or somebody else did.
 
     likelihood  "bernoulli" or "gaussian". latent: k. sigma: of the Gaussian likelihood, on the scale of
-    images in [0, 1].
+    images in [0, 1]. stretch: how many of the model's own units go from black to white. learned_variance:
+    whether the decoder of a Gaussian gives log variances, too.
     """
 
     likelihood: str
     latent: int
     sigma: float
+    stretch: float = 1.0
+    learned_variance: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -40,6 +43,13 @@ class ModelConfig:
     def pixels(self) -> int:
         """Number of values d in one image."""
         return prod(self.shape)
+
+    @property
+    def natural_shape(self) -> tuple[int, int, int]:
+        """Shape of an image's natural parameters, which the decoder gives: of the image, with a learned
+        variance with twice the channels."""
+        channels, height, width = self.shape
+        return (2 * channels if self.learned_variance else channels), height, width
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in config.json."""

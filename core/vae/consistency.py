@@ -20,6 +20,7 @@ from core.network.graph import Graph, sources_of
 from core.network.operations import OPERATIONS
 from core.vae.elbo import decoded, encoded
 from core.vae.latent import reparameterise
+from core.vae.learned_variance import LearnedVariance
 from core.vae.likelihood import Bernoulli, Gaussian
 from core.vae.model import VAE
 from core.vae.validate import check_copies, check_vae
@@ -28,14 +29,14 @@ from core.vae.validate import check_copies, check_vae
 _COMPILED = "_compiled_call_impl"
 _WEIGHTED = {nn.Linear: 2, nn.Conv2d: 4, nn.ConvTranspose2d: 4}
 """Layers with weights, and how many dimensions their input has to have."""
-_SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "parabola")
+_SCORE = ("log_prob", "lower", "upper", "magnitude", "peak", "plane", "plane_size", "parabola")
 """What a likelihood class has to define together: a bound of a parent's log_prob is none of its own."""
 _METHODS = {
     **dict.fromkeys(
         (*_WEIGHTED, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential, Graph, *OPERATIONS),
         ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding"),
     ),
-    **dict.fromkeys((Bernoulli, Gaussian), _SCORE),
+    **dict.fromkeys((Bernoulli, Gaussian, LearnedVariance), _SCORE),
     VAE: ("encode", "decode"),
 }
 _WRITTEN = {kind: [getattr(kind, name, None) for name in names] for kind, names in _METHODS.items()}

@@ -74,7 +74,7 @@ def encoded(vae: VAE, x: Tensor) -> tuple[Tensor, Tensor]:
 def decoded(vae: VAE, z: Tensor) -> Tensor:
     """vae.decode(z) likewise."""
     a = vae.decode(z)
-    _check_shape("decode", a, (len(z), *vae.config.shape))
+    _check_shape("decode", a, (len(z), *vae.config.natural_shape))
     return a
 
 

@@ -1,14 +1,15 @@
-"""The two likelihoods: log p(t | a), its interval minimum, and what rounding can do to it.
+"""The likelihoods: log p(t | a), its interval minimum, and what rounding can do to it.
 
-t is the image that is scored, a are the decoder's natural parameters, one per pixel. All sums run
-over the pixels of one image; results are in nats with their true sign.
+t is the image that is scored, a are the decoder's natural parameters: one per pixel here, two in
+core.vae.learned_variance. All sums run over the pixels of one image; results are in nats with their
+true sign.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from core.bounds.interval import Interval
 from core.bounds.relaxations import chord_slope, corner_plane, join_faces, unit
 from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, Arithmetic
+from core.vae.learned_variance import LearnedVariance
 
 _IMAGE = (-3, -2, -1)
 # Closer than this, a difference quotient is mostly rounding.
@@ -37,7 +39,7 @@ class Parabola:
 
 class Likelihood(Protocol):
     def log_prob(self, t: Tensor, a: Tensor) -> Tensor:
-        """log p(t | a) in nats; t, a (..., C, H, W), broadcast -> (...)."""
+        """log p(t | a) in nats; t (..., C, H, W), a with as many channels or twice them -> (...)."""
         ...
 
     def lower(self, t: Interval, a: Interval) -> Tensor:
@@ -60,6 +62,10 @@ class Likelihood(Protocol):
         """Upper bound on every intermediate result of log p, in absolute value: what must not overflow."""
         ...
 
+    def plane_size(self, t: Interval, a: Interval) -> Tensor:
+        """Upper bound on the absolute values of all summands of a plane and of a over the box."""
+        ...
+
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
         """Slopes for a and t and a constant: m a + n t + c <= weight log p(t | a) for each pixel.
 
@@ -67,6 +73,19 @@ class Likelihood(Protocol):
         mix     any number, best in [0, 1], shape of a: which of the valid planes. t and a broadcast.
         """
         ...
+
+    def mean(self, a: Tensor) -> Tensor:
+        """Expected image under p(. | a), (..., C, H, W)."""
+        ...
+
+    def floor(self, pixels: int) -> float:
+        """Below this many nats a lower bound says nothing and is called vacuous."""
+        ...
+
+
+@runtime_checkable
+class OneParameter(Likelihood, Protocol):
+    """A likelihood with one natural parameter a pixel, in which log p lies between parabolas."""
 
     def parabola(self, a: Interval, share: Tensor) -> Parabola:
         """A parabola below log p for every a in the interval and every t; share in [0, 1], shape of a:
@@ -77,16 +96,8 @@ class Likelihood(Protocol):
         """About how much log p bends in each natural parameter, -d^2 log p / da^2 at the centre."""
         ...
 
-    def mean(self, a: Tensor) -> Tensor:
-        """Expected image under p(. | a), shape of a."""
-        ...
-
     def natural(self, mean: Tensor) -> Tensor:
         """Natural parameters with that mean: the inverse of `mean`."""
-        ...
-
-    def floor(self, pixels: int) -> float:
-        """Below this many nats a lower bound says nothing and is called vacuous."""
         ...
 
 
@@ -159,6 +170,9 @@ class Bernoulli:
 
     def peak(self, t: Interval, a: Interval) -> Tensor:
         return self.magnitude(t, a)
+
+    def plane_size(self, t: Interval, a: Interval) -> Tensor:
+        return self.magnitude(t, a) + a.magnitude.flatten(-3).sum(-1)
 
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
         """Below: the lower convex envelope has two facets, along the chords at the two ends of t; any
@@ -250,6 +264,9 @@ class Gaussian:
     def peak(self, t: Interval, a: Interval) -> Tensor:
         return self.magnitude(t, a) + ((t.upper + a.magnitude) ** 2).sum(_IMAGE)
 
+    def plane_size(self, t: Interval, a: Interval) -> Tensor:
+        return self.magnitude(t, a) + a.magnitude.flatten(-3).sum(-1)
+
     def plane(self, t: Interval, a: Interval, mix: Tensor, weight: int) -> tuple[Tensor, Tensor, Tensor]:
         """Below: concave, so that a plane that is below at the four corners is below. Above: the tangent
         plane at any distance t - g, here between its two extremes."""
@@ -297,6 +314,10 @@ def score_roundoff(
     return arithmetic.unless_overflow(lost, likelihood.peak(t, a))
 
 
-def make_likelihood(name: str, sigma: float, stretch: float = 1.0) -> Likelihood:
+def make_likelihood(
+    name: str, sigma: float, stretch: float = 1.0, learned_variance: bool = False
+) -> Likelihood:
     """The likelihood of a model's configuration, by name."""
-    return Bernoulli() if name == "bernoulli" else Gaussian(sigma, stretch)
+    if name == "bernoulli":
+        return Bernoulli()
+    return LearnedVariance(stretch) if learned_variance else Gaussian(sigma, stretch)

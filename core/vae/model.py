@@ -35,7 +35,7 @@ class VAE(nn.Module):
         self.encoder, self.decoder = build(config)
 
     @classmethod
-    def of_networks(cls, config: ModelConfig, encoder: Network, decoder: Network, stretch: float) -> VAE:
+    def of_networks(cls, config: ModelConfig, encoder: Network, decoder: Network) -> VAE:
         """A VAE of networks that somebody else made (core.vae.wrap).
 
         Its configuration is a ModelConfig and its networks may be graphs; to a type checker a VAE is one of
@@ -44,7 +44,9 @@ class VAE(nn.Module):
         vae = cls.__new__(cls)
         nn.Module.__init__(vae)
         vae.config = cast(VAEConfig, config)
-        vae.likelihood = make_likelihood(config.likelihood, config.sigma, stretch)
+        vae.likelihood = make_likelihood(
+            config.likelihood, config.sigma, config.stretch, config.learned_variance
+        )
         vae.encoder, vae.decoder = (cast(nn.Sequential, network) for network in (encoder, decoder))
         return vae
 
@@ -54,7 +56,8 @@ class VAE(nn.Module):
         return mu, logvar
 
     def decode(self, z: Tensor) -> Tensor:
-        """z (N, k) -> natural parameters (N, C, H, W): logits (Bernoulli) or means (Gaussian)."""
+        """z (N, k) -> natural parameters (N, C, H, W): logits (Bernoulli) or means (Gaussian); with a
+        learned variance (N, 2C, H, W), means first, log variances second."""
         return self.decoder(z)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from core.vae.wrapped import WrappedConfig
 
 HEADS = ("two", "chunk", "interleaved")
 SCALES = ("logvar", "logsigma", "sigma")
-OUTPUTS = ("logits", "probabilities", "mean")
+OUTPUTS = ("logits", "probabilities", "mean", "mean_logvar")
 # Images that a module and its graph are compared on, and how far apart they may be.
 _EXAMPLES, _APART = 3, 1e-4
 
@@ -46,7 +47,9 @@ def wrap(
     shape   of one image, (channels, height, width).
     likelihood  "bernoulli" or "gaussian".
     output  what the decoder gives: "logits" or "probabilities" (a last sigmoid is taken off, of others the
-            logit is bounded) of a Bernoulli, "mean" of a Gaussian.
+            logit is bounded) of a Bernoulli, "mean" of a Gaussian of given sigma, "mean_logvar" of one
+            whose log variances it gives, too: as a second output, or behind the means, as the second half
+            of the channels.
     heads   how mu (first) and its scale come: "two" outputs, the two halves of one ("chunk"), or in turns
             ("interleaved": mu_0, s_0, mu_1, ...).
     scale   what the second head is: "logvar", "logsigma" or "sigma" (positive).
@@ -72,9 +75,11 @@ def wrap(
     check_choice("output", output, wanted[likelihood])
     check_choice("heads", heads, HEADS)
     check_choice("scale", scale, SCALES)
-    if likelihood == "gaussian" and sigma is None:
+    if output == "mean" and sigma is None:
         raise InputError("A Gaussian needs its sigma; core.sigma_of_loss says which one a loss has.")
-    config = _config(shape, 1, likelihood, sigma, pixels)
+    if output == "mean_logvar" and sigma is not None:
+        raise InputError("A decoder that gives log variances has no sigma; leave it out.")
+    config = _config(shape, 1, likelihood, sigma, pixels, output)
     for name, part in (("encoder", encoder), ("decoder", decoder)):
         for module in modules_of(part):
             check_part(module, name)
@@ -84,8 +89,8 @@ def wrap(
     k = network(x).shape[1] // 2
     z = torch.randn(_EXAMPLES, k, generator=generator, dtype=torch.float32, device="cpu")
     back = _decoder(decoder, z, code, config, output)
-    config = _config(shape, k, likelihood, sigma, pixels)
-    return VAE.of_networks(config, network, back, config.stretch).eval().requires_grad_(False)
+    config = _config(shape, k, likelihood, sigma, pixels, output)
+    return VAE.of_networks(config, network, back).eval().requires_grad_(False)
 
 
 def sigma_of_loss(
@@ -136,12 +141,20 @@ def check_part(module: nn.Module, name: str) -> None:
 
 
 def _config(
-    shape: Sequence[int], latent: int, likelihood: str, sigma: float | None, pixels: tuple[float, float]
+    shape: Sequence[int],
+    latent: int,
+    likelihood: str,
+    sigma: float | None,
+    pixels: tuple[float, float],
+    output: str,
 ) -> WrappedConfig:
     image = tuple(shape) if isinstance(shape, Sequence) else (0, 0, 0)
     low, high = pixels
     return WrappedConfig(
-        *(likelihood, image, latent, 1.0 if sigma is None else sigma), pixels_from=low, pixels_to=high
+        *(likelihood, image, latent, 1.0 if sigma is None else sigma),
+        pixels_from=low,
+        pixels_to=high,
+        learned_variance=output == "mean_logvar",
     )  # pyright: ignore[reportArgumentType]
 
 
@@ -268,20 +281,41 @@ def _decoder(part: Part, z: Tensor, code: tuple[int, ...], config: WrappedConfig
     """The network from latent codes (N, k) to natural parameters (N, C, H, W)."""
     own = z.reshape(len(z), *code)
     wanted = _called(part, own, "decoder")
-    if len(wanted) != 1 or wanted[0][0].numel() != config.pixels:
+    sizes = [v[0].numel() for v in wanted]
+    pair = config.learned_variance and sizes == [config.pixels, config.pixels]
+    if sizes != [prod(config.natural_shape)] and not pair:
         found = [tuple(v.shape[1:]) for v in wanted]
-        raise InputError(f"The decoder gives {found} an image; one output of {config.shape} is needed.")
+        other = f", or two of {config.shape}" if config.learned_variance else ""
+        raise InputError(
+            f"The decoder gives {found} an image; one output of {config.natural_shape}{other} is needed."
+        )
     build = Builder(z.shape[1:])
     start = build.reshape(build.start, plain_layout(code))
-    value = _in_front(build, trace(part, own, "decoder", build, start)[0])
-    _compare("decoder", build.network(value)(z), wanted[0])
+    values = [_in_front(build, value) for value in trace(part, own, "decoder", build, start)]
+    for value, found in zip(values, wanted, strict=True):
+        _compare("decoder", build.network(value)(z), found)
     if output == "probabilities":
-        value = _logits(build, value)
-    value = build.reshape(value, plain_layout(config.shape))
-    if output == "mean" and (config.pixels_from, config.pixels_to) != (0, 1):
-        constants = _constants(1 / config.stretch, -config.pixels_from / config.stretch)
-        value = build.add(Scale(*constants), value.layout, value)
+        values = [_logits(build, values[0])]
+    layout = plain_layout(config.natural_shape)
+    parts = [build.reshape(value, plain_layout(config.shape) if pair else layout) for value in values]
+    value = build.add(Concatenate(1), layout, *parts) if pair else parts[0]
+    if config.likelihood == "gaussian" and (config.pixels_from, config.pixels_to) != (0, 1):
+        value = build.add(Scale(*_to_unit_scale(config)), layout, value)
     return build.network(value)
+
+
+def _to_unit_scale(config: WrappedConfig) -> tuple[Tensor, Tensor]:
+    """Factor and shift from means on the model's scale of pixels to those on [0, 1]; log variances stay."""
+    of_means = _constants(1 / config.stretch, -config.pixels_from / config.stretch)
+    if not config.learned_variance:
+        return of_means
+    of_variances = _constants(1.0, 0.0)
+    channels = config.shape[0]
+    factor, shift = (
+        torch.cat([mean.expand(channels), variance.expand(channels)]).view(-1, 1, 1)
+        for mean, variance in zip(of_means, of_variances, strict=True)
+    )
+    return factor, shift
 
 
 def _logits(build: Builder, value: Value) -> Value:

@@ -24,6 +24,7 @@ class WrappedConfig(ModelConfig):
     image       (channels, height, width). latent: k, all dimensions of the latent code together.
     sigma       of the Gaussian likelihood on the model's own scale of pixels; unused by Bernoulli.
     pixels_from, pixels_to  the model's own values of black and white.
+    learned_variance  whether a Gaussian decoder gives the log variance of each pixel beside its mean.
 
     Raises ConfigError for what cannot be.
     """
@@ -34,6 +35,7 @@ class WrappedConfig(ModelConfig):
     own_sigma: float = 1.0
     pixels_from: float = 0.0
     pixels_to: float = 1.0
+    learned_variance: bool = False
 
     def __post_init__(self) -> None:
         if self.likelihood not in LIKELIHOODS:
@@ -57,13 +59,17 @@ class WrappedConfig(ModelConfig):
             )
         if not 1e-3 <= self.own_sigma <= 1e3:
             raise ConfigError(f"sigma is {self.own_sigma}; it must be from 0.001 to 1000.")
+        if type(self.learned_variance) is not bool:
+            raise ConfigError(f"learned_variance is {self.learned_variance!r}; it is true or false.")
+        if self.learned_variance and self.likelihood != "gaussian":
+            raise ConfigError(f"A {self.likelihood} likelihood has no variance to learn.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.image
 
     @property
-    def stretch(self) -> float:
+    def stretch(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """How many of the model's own units go from black to white."""
         return self.pixels_to - self.pixels_from
 
@@ -78,7 +84,7 @@ class WrappedConfig(ModelConfig):
     def from_dict(cls, values: Mapping[str, Any]) -> WrappedConfig:
         """Build from the "model" entry of a config.json; unknown or missing keys raise ConfigError."""
         names = {field.name for field in fields(cls)} | {"kind"}
-        if set(values) != names:
+        if set(values) | {"learned_variance"} != names:  # which was not written at first
             raise ConfigError(
                 f"The model configuration must have the keys {', '.join(sorted(names))} and no others."
             )

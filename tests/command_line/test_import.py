@@ -133,6 +133,23 @@ def test_what_is_not_a_chain_is_told_what_it_has_not(tmp_path: Path, capsys: Cap
     assert "between two lines: 1 elu" in out
 
 
+@pytest.mark.parametrize("pixels", [("0", "1"), ("-1", "1")])
+def test_a_learned_variance_scores_as_the_module(
+    tmp_path: Path, capsys: Capture, pixels: tuple[str, str]
+) -> None:
+    code = MODULE.replace("nn.Linear(2, 16)", "nn.Linear(2, 32)")
+    code = code.replace("return self.back(z)", "return self.back(z).chunk(2, 1)")
+    options = ["--likelihood", "gaussian", "--output", "mean_logvar", "--pixels", *pixels]
+    assert run(tmp_path, code, *PLAIN, *options, name="Model") == 0
+    out = capsys.readouterr().out
+    assert "gaussian; the decoder gives mean_logvar" in out
+    assert "coverage; Certificates on the expectation have no growth rule for a learned variance" in out
+    (ours,) = [line.split()[2] for line in out.splitlines() if line.startswith("clean ELBO")]
+    (own,) = [line.split()[2] for line in out.splitlines() if line.startswith("the module")]
+    assert ours == own
+    assert core.load_model(tmp_path / "out").config.learned_variance
+
+
 def test_a_gaussian_with_everything_said(tmp_path: Path, capsys: Capture) -> None:
     code = MODULE.replace(
         "return self.mu(h), self.logvar(h)", "return self.mu(h), F.softplus(self.logvar(h))"

@@ -311,6 +311,10 @@ def random_network(examples: Tensor, sizes: tuple[int, ...], names: list[str], s
     return as_network(d.operations, d.sources, plain).eval()
 
 
+LEARNED = "gaussian, learned variance"
+"""A likelihood beside the names in core.vae.config."""
+
+
 def random_vae(seed: int, likelihood: str = "bernoulli", length: int = 4) -> VAE:
     """A VAE of two random graphs. Seeds that follow each other take turns with the operations."""
     names = list(STEPS)
@@ -322,10 +326,12 @@ def vae_of_steps(encoder: list[str], decoder: list[str], seed: int, likelihood: 
     """A VAE whose networks have steps of these names."""
     generator = torch.Generator().manual_seed(seed)
     examples = torch.rand(4, *SHAPE, generator=generator), torch.randn(4, LATENT, generator=generator)
+    learned = likelihood == LEARNED
+    kind = "gaussian" if learned else likelihood
+    config = WrappedConfig(kind, SHAPE, LATENT, 0.3, learned_variance=learned)
     with torch.no_grad():
         networks = (
             random_network(examples[0], (2 * LATENT,), encoder, 2 * seed),
-            random_network(examples[1], SHAPE, decoder, 2 * seed + 1),
+            random_network(examples[1], config.natural_shape, decoder, 2 * seed + 1),
         )
-    config = WrappedConfig(likelihood, SHAPE, LATENT, 0.3)
-    return VAE.of_networks(config, *networks, 1.0).eval().requires_grad_(False)
+    return VAE.of_networks(config, *networks).eval().requires_grad_(False)

@@ -89,6 +89,7 @@ class Family:
 
 
 GAUSSIAN = {"likelihood": "gaussian", "output": "mean", "sigma": 0.5}
+VARIANCES = {"likelihood": "gaussian", "output": "mean_logvar"}
 FAMILIES = {
     "batch norm, leaky, output padding": Family(
         lambda: Flat(nn.Conv2d(1, 3, 3, 2, 1), nn.BatchNorm2d(3), nn.LeakyReLU(0.2), width=48),
@@ -122,6 +123,13 @@ FAMILIES = {
         Sigma,
         lambda: nn.Sequential(nn.Linear(K, 6), nn.Softplus(), nn.Linear(6, 64), nn.Sigmoid()),
         {**GAUSSIAN, "heads": "two", "scale": "sigma"},
+    ),
+    "learned variance, swish": Family(
+        lambda: Flat(nn.Conv2d(1, 3, 3, 2, 1), nn.SiLU(), width=48),
+        lambda: nn.Sequential(
+            *(nn.Linear(K, 48), nn.SiLU(), nn.Unflatten(1, (3, 4, 4)), nn.ConvTranspose2d(3, 2, 4, 2, 1)),
+        ),
+        VARIANCES,
     ),
     "gelu, layer norm": Family(
         lambda: nn.Sequential(
@@ -172,8 +180,11 @@ def trained(family: Family) -> tuple[nn.Module, nn.Module]:
             own = low + (high - low) * x
             mu, logvar = heads(family, encoder(own))
             z = mu + (logvar / 2).exp() * torch.randn_like(mu)
-            a = decoder(z).reshape(x.shape)
-            if family.asked.get("likelihood") == "gaussian":
+            a = decoder(z).reshape(len(x), -1, *SHAPE[1:])
+            if family.asked.get("output") == "mean_logvar":
+                mean, spread = a.chunk(2, 1)
+                score = F.gaussian_nll_loss(mean, own, spread.exp(), reduction="sum")
+            elif family.asked.get("likelihood") == "gaussian":
                 score = 2 * ((own - a) ** 2).sum()
             elif family.asked.get("output") == "probabilities":
                 score = F.binary_cross_entropy(a, x, reduction="sum")
@@ -195,7 +206,7 @@ def test_a_family_is_wrapped_saved_certified_and_attacked(name: str, tmp_path: P
     x = images(40)[-3:]
     with torch.no_grad():
         mu, logvar = heads(family, encoder(low + (high - low) * x))
-        a = decoder(mu).reshape(x.shape)
+        a = decoder(mu).reshape(len(x), -1, *SHAPE[1:])
     found = vae.decode(mu.flatten(1))
     if family.asked.get("output") == "probabilities":
         found = found.sigmoid()

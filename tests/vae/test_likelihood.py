@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.bounds.interval import Interval
-from core.vae.likelihood import Bernoulli, Gaussian, Likelihood, make_likelihood, softplus
+from core.vae.likelihood import Bernoulli, Gaussian, OneParameter, make_likelihood, softplus
 
-KINDS: dict[str, Likelihood] = {"bernoulli": Bernoulli(), "gaussian": Gaussian(0.3)}
+KINDS: dict[str, OneParameter] = {"bernoulli": Bernoulli(), "gaussian": Gaussian(0.3)}
 both = pytest.mark.parametrize("kind", KINDS)
 in_unit = st.floats(0, 1)
 params = st.floats(-60, 60)

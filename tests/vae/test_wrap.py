@@ -18,6 +18,7 @@ import core
 from core.errors import ConfigError, InputError, UnsupportedLayerError, UnsupportedModelError
 from core.vae.model import VAE
 from core.vae.wrap import HEADS, SCALES
+from core.vae.wrapped import WrappedConfig
 
 SHAPE, K = (1, 4, 4), 3
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,9 @@ def by_hand(encoder: Encoder, decoder: nn.Module, x: Tensor, noise: Tensor, **as
         a = decoder(mu + std * n)
         if asked["output"] == "mean":
             score = Normal(a, asked["sigma"]).log_prob(own)
+        elif asked["output"] == "mean_logvar":
+            mean, logvar = a if isinstance(a, tuple) else a.flatten(1).chunk(2, 1)
+            score = Normal(mean.view_as(own), (logvar / 2).exp().view_as(own)).log_prob(own)
         else:
             kind = "probs" if asked["output"] == "probabilities" else "logits"
             score = Bernoulli(**{kind: a}, validate_args=False).log_prob(x.double())
@@ -91,7 +95,7 @@ def by_hand(encoder: Encoder, decoder: nn.Module, x: Tensor, noise: Tensor, **as
 
 def check(encoder: Encoder, decoder: nn.Module, **asked: Any) -> VAE:
     encoder, decoder = encoder.eval(), decoder.eval()
-    likelihood = "gaussian" if asked["output"] == "mean" else "bernoulli"
+    likelihood = "gaussian" if asked["output"].startswith("mean") else "bernoulli"
     settings = {"heads": encoder.heads, "scale": encoder.scale, "likelihood": likelihood, **asked}
     vae = core.wrap(encoder, decoder, shape=SHAPE, **settings)
     x, noise = torch.rand(3, *SHAPE), core.sample_noise(vae, 4)
@@ -117,6 +121,66 @@ def test_outputs_of_a_bernoulli(output: str, pixels: tuple[float, float]) -> Non
 @pytest.mark.parametrize("sigma", [1.0, 0.1, 3.0])
 def test_a_gaussian_scores_on_the_scale_of_the_model(sigma: float, pixels: tuple[float, float]) -> None:
     check(Encoder("two", "logvar"), Decoder(nn.Tanh()), output="mean", sigma=sigma, pixels=pixels)
+
+
+class Variances(nn.Module):
+    """A decoder of means and log variances: two tensors, twice the channels, or one flat row."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.form, self.hidden, self.out = form, nn.Linear(K, 5), nn.Linear(5, 32)
+
+    def forward(self, z: Tensor) -> Any:
+        found = self.out(torch.tanh(self.hidden(z)))
+        if self.form == "pair":
+            return found[:, :16].view(-1, *SHAPE), found[:, 16:].view(-1, *SHAPE)
+        return found.view(-1, 2, 4, 4) if self.form == "channels" else found
+
+
+@pytest.mark.parametrize("pixels", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
+@pytest.mark.parametrize("form", ["pair", "channels", "flat"])
+def test_a_learned_variance(form: str, pixels: tuple[float, float], tmp_path: Path) -> None:
+    vae = check(Encoder("two", "logvar"), Variances(form), output="mean_logvar", pixels=pixels)
+    x, noise = torch.rand(2, *SHAPE), core.sample_noise(vae, 2)
+    core.save_model(vae, tmp_path / "model")
+    again = core.load_model(tmp_path / "model")
+    clean = core.elbo(again, x, noise).total
+    assert torch.equal(clean, core.elbo(vae, x, noise).total)
+    for method in ("ibp", "crown-ibp", "crown", "alpha-crown"):
+        proved = core.certify(again, x, noise, eps=0.01, method=method, iterations=5)
+        found = core.attack(again, x, noise, eps=0.01, steps=5)
+        assert bool((proved.lower <= found.elbo).all()), method
+        upper = core.certify(again, x, noise, eps=0.01, method=method, side="upper", iterations=5).upper
+        assert bool((upper >= clean).all()), method
+    certificate = core.certify(again, x, noise, eps=0.01, states="coverage", method="crown")
+    assert bool(certificate.lower.isfinite().all()) == (pixels[1] == 1)  # the scores of 255 are vacuous
+
+
+def test_a_learned_variance_has_no_parabola_and_no_growth() -> None:
+    """Of a chain of affine layers and ReLUs, of which otherwise everything can be proved."""
+    encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6)), nn.Linear(3, 32)
+    asked = {"shape": SHAPE, "likelihood": "gaussian", "heads": "chunk"}
+    vae = core.wrap(encoder.eval(), decoder.eval(), output="mean_logvar", **asked)
+    x, noise = torch.rand(2, *SHAPE), core.sample_noise(vae, 2)
+    for method in ("quadratic", "bab"):
+        with pytest.raises(UnsupportedLayerError, match="learned variance"):
+            core.certify(vae, x, noise, eps=0.01, method=method)
+    with pytest.raises(UnsupportedLayerError, match="learned variance"):
+        core.certify(vae, x, noise, eps=0.01, states="expectation")
+
+
+def test_a_learned_variance_is_said_rightly() -> None:
+    encoder, asked = Encoder("two", "logvar").eval(), {"shape": SHAPE, "likelihood": "gaussian"}
+    with pytest.raises(InputError, match="has no sigma"):
+        core.wrap(encoder, Variances("pair").eval(), output="mean_logvar", sigma=1.0, **asked)
+    with pytest.raises(InputError, match=r"one output of \(2, 4, 4\), or two of \(1, 4, 4\)"):
+        core.wrap(encoder, Decoder(nn.Identity()).eval(), output="mean_logvar", **asked)
+    with pytest.raises(InputError, match="one output of"):
+        core.wrap(encoder, Variances("pair").eval(), output="mean", sigma=1.0, **asked)
+    with pytest.raises(ConfigError, match="no variance"):
+        WrappedConfig("bernoulli", SHAPE, K, learned_variance=True)
+    with pytest.raises(ConfigError, match="true or false"):
+        WrappedConfig("gaussian", SHAPE, K, learned_variance="yes")  # pyright: ignore[reportArgumentType]
 
 
 def test_probabilities_without_a_sigmoid_get_their_logit() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from core.certificates.elbo_bounds.alpha import optimise
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
 from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, mapped
+from core.vae.likelihood import OneParameter
 
 # Leaves that are split at once, and optimisation steps for their halves: with fewer, some leaf is not
 # improved, split in vain, and all rounds go to it.
@@ -162,7 +164,8 @@ class Branching:
         """What each coordinate costs, (M, 2k): the chords' losses, shared out by what makes them wide."""
         form, natural = self._units[len(self._root.vae.decoder)], bounds.decoder[-1]
         draws, width = bounds.draws, natural.width.flatten(1)
-        loss = self._root.vae.likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
+        likelihood = cast(OneParameter, self._root.vae.likelihood)
+        loss = likelihood.curvature(natural).flatten(1) * width**2 / 8 / draws
         per_width = (loss / torch.where(width > 0, width, 1)).unflatten(0, (draws, -1))
         slope = form.slope[: len(form.units)].abs()
         cost = torch.einsum("smu,usk->mk", per_width, slope) * box.width

@@ -147,8 +147,7 @@ class Relaxation:
             return 0.0
         likelihood, terms = self.vae.likelihood, a.lower[0].numel() + 2 * ELEMENTARY
         forward = score_roundoff(likelihood, t, a, len(self.noise), self.arithmetic)
-        own = likelihood.magnitude(t, a) + a.magnitude.flatten(1).sum(1)
-        return forward + 8 * FLOAT64.gamma(terms) * own
+        return forward + 8 * FLOAT64.gamma(terms) * likelihood.plane_size(t, a)
 
 
 class LinearBounds:

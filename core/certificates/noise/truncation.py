@@ -19,6 +19,7 @@ from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
 from core.certificates.noise.statistics import floor_price
 from core.errors import UnsupportedLayerError
 from core.network.graph import Graph, Network
+from core.vae.likelihood import OneParameter
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -80,6 +81,7 @@ def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     density at c_i that is proportional to s_i: c_i^2 = c^2 + 2 log(max s / s_i). s_i is the sum over the
     outputs of |W| ... |W| e_i sigma_i. Any widths are sound.
     """
+    check_growth(vae)
     mu, logvar = posterior.chunk(2)
     sigma = (logvar.upper / 2).exp()
     unit = torch.eye(sigma.shape[-1], dtype=sigma.dtype, device=sigma.device)
@@ -104,8 +106,14 @@ def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
     return 4 * vae.likelihood.magnitude(t, Interval(-reach, reach))
 
 
-def check_growth(decoder: Network) -> None:
+def check_growth(vae: VAE) -> None:
     """Raises UnsupportedLayerError for a decoder of which nothing is known for noise of any size."""
+    if not isinstance(vae.likelihood, OneParameter):
+        raise UnsupportedLayerError(
+            "Certificates on the expectation have no growth rule for a learned variance: log p grows "
+            "faster than any square; ask for states='coverage' or 'draws'."
+        )
+    decoder: Network = vae.decoder
     for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
         if affine(layer) is None and not is_relu(layer) and not is_reshape(layer):
             what = (
@@ -121,7 +129,6 @@ def check_growth(decoder: Network) -> None:
 
 def _reach(network: Network, size: Tensor, biases: bool) -> Tensor:
     """Bound on |network(v)|, |v| <= size >= 0, by absolute weights; without biases: on differences."""
-    check_growth(network)
     for layer in network:
         known = affine(layer)
         if known is None:

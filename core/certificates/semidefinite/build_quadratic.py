@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from core.certificates.semidefinite.arrowhead import BlockVector
 from core.certificates.semidefinite.elbo_quadratic import Quadratic, System
 from core.certificates.semidefinite.zonotope import Zonotope, pull_zonotope
 from core.vae.latent import kl_parabolas, kl_roundoff
-from core.vae.likelihood import Parabola
+from core.vae.likelihood import OneParameter, Parabola
 
 
 @dataclass
@@ -140,7 +141,7 @@ class QuadraticBuilder:
         r, (mu, logvar) = self._relaxation, self._bounds.posterior
         draws = len(r.noise)
         a = self._bounds.decoder[-1].map(lambda v: v.flatten(1))
-        p = r.vae.likelihood.parabola(a, choices.touch.flatten(1))
+        p = cast(OneParameter, r.vae.likelihood).parabola(a, choices.touch.flatten(1))
         t = r.scored.map(lambda v: v.flatten())
         t, wide = (self._middle, self._radius) if r.moves else (t.center, torch.zeros_like(self._middle))
         y = s.natural - p.center
