@@ -34,7 +34,7 @@ def test_the_page_comes_up_complete(opened: Page):
 def test_images_and_charts_have_a_text_with_their_numbers(opened: Page):
     page = opened
     pictures = page.locator("canvas[role=img]")
-    assert pictures.count() == 10
+    expect(pictures).to_have_count(10)
     texts = [picture.get_attribute("aria-label") or "" for picture in pictures.all()]
     assert all(texts)
     assert numbers(page)[1] in texts[1]

@@ -59,7 +59,7 @@ def test_a_control_cancels_and_the_address_restores(page: Page, server: str):
     expect(page.locator("[aria-label*='Latent dimensions 3 and 2']")).to_have_count(1)
     expect(page.locator("[aria-label*='units of z']")).to_have_count(1)
     charts = page.get_by_test_id("stPlotlyChart")
-    assert charts.count() == 6
+    expect(charts).to_have_count(6)
 
 
 def test_nothing_overflows_on_a_telephone(page: Page, server: str):
