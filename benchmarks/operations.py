@@ -109,7 +109,9 @@ def ours(module: nn.Module, x: Tensor, radius: float) -> tuple[Interval, Callabl
             if index == 0 or len(units) == 0:
                 continue
             inputs = [*known, *values[len(known) :]]
-            rows, constant, lost = BackwardPass(network, inputs, index, FLOAT64).pull_units(units, {})
+            rows, constant, lost = BackwardPass(network, inputs, index, FLOAT64, half.memory).pull_units(
+                units, {}
+            )
             found = ball.lowest(rows.flatten(2)) + (constant - lost)
             lower, minus_upper = found.T.unflatten(1, (2, -1)).unbind(1)
             known[-1] = cut_units(known[-1], units, Interval(lower, -minus_upper))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,18 +15,28 @@ from core.bounds.rounding import FLOAT64, Arithmetic
 from core.bounds.rule_table import is_reshape
 from core.network.graph import Network, sources_of
 
+Memory = dict[tuple[str, int], tuple[tuple[Any, ...], Any]]
+"""What rules gave for the layers of a network: by rule and index, with the layer and the bounds that they
+were asked about, which are kept so that they can be told from others."""
+
 
 class BackwardPass:
     """Pulls linear functions of value `count` of a network back to the network's input.
 
     inputs[i] bounds value i, (N, ...): in a chain the input of layer i, inputs[count] the output. `shares`
-    below are the lower slopes of the ReLU at each index, (N, ...).
+    below are the lower slopes of the ReLU at each index, (N, ...). memory: where passes from several values
+    of one network share it, what depends on a layer's bounds alone is computed once for all of them.
     """
 
     def __init__(
-        self, network: Network, inputs: Sequence[Interval], count: int, arithmetic: Arithmetic
+        self,
+        network: Network,
+        inputs: Sequence[Interval],
+        count: int,
+        arithmetic: Arithmetic,
+        memory: Memory | None = None,
     ) -> None:
-        self._arithmetic = arithmetic
+        self._arithmetic, self._memory = arithmetic, {} if memory is None else memory
         self._chain = isinstance(network, nn.Sequential)
         layers = [*network][:count]
         if self._chain:
@@ -38,8 +48,17 @@ class BackwardPass:
             self._layers, self._kept = layers, {}
             self._inputs = [*inputs[: count + 1]]
             self._sources = [sources_of(network, index) for index in range(count)]
-        self._prepared = [prepare(layer, self._taken(i)) for i, layer in enumerate(self._layers)]
+        self._prepared = [self._once("prepare", prepare, index) for index in range(len(self._layers))]
         self._lost = self._roundoffs(arithmetic) if arithmetic.rounds else {}
+
+    def _once(self, name: str, rule: Callable[..., Any], index: int, *more: Any) -> Any:
+        """What a rule gives for a layer and its bounds, and further arguments; kept in the memory."""
+        layer, taken = self._layers[index], self._taken(index)
+        asked = (layer, *(self._inputs[source] for source in self._sources[index]), *more)
+        known = self._memory.get((name, index))
+        if known is None or any(old is not new for old, new in zip(known[0], asked, strict=True)):
+            known = self._memory[name, index] = asked, rule(layer, taken, *more)
+        return known[1]
 
     def _taken(self, index: int) -> Any:
         """Bounds on what a layer takes, a tuple where that is several values."""
@@ -54,7 +73,7 @@ class BackwardPass:
         """
         lost = dict[int, Tensor]()
         for index, layer in enumerate(self._layers):
-            own = roundoff(layer, self._taken(index), arithmetic)
+            own = self._once("roundoff", roundoff, index, arithmetic)
             passes = self._chain and affine(layer) is None
             after = neighbour(self._layers, index, 1) if passes else None
             if own is None:

@@ -20,6 +20,8 @@ from core.network.operations import Elementwise
 _HALVINGS, _POINTS, _ROUNDS = 16, 4, 2
 # Below this width a chord's slope is mostly rounding; a constant takes its place.
 _NARROW = 1e-9
+# How far the slope of a tangent goes from that at the centre to the flattest of the interval.
+_FLATTER = 0.3
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,39 @@ def steepness(function: Function, x: Interval) -> Tensor:
 
 
 def lines(function: Function, x: Interval) -> Lines:
-    """The lines below and above f that are nearest to it at the centre of the interval."""
+    """A line below and one above f, about as near as they come at the centre of the interval."""
     steep = steepness(function, x)
-    below, above = (_envelope_slope(function, x, sign).clamp(-steep, steep) for sign in (1, -1))
+    below, above = (_slope(function, x, sign).clamp(-steep, steep) for sign in (1, -1))
     return Lines(below, lowest(function, x, below, 1), -above, -lowest(function, x, above, -1))
+
+
+def _slope(function: Function, x: Interval, sign: int) -> Tensor:
+    """Slope of a line below sign f: where that is concave or linear on the interval, of the chord; where it
+    is convex, of the tangent at the centre, made a little flatter; else of the envelope at the centre.
+
+    A linear bound is lowest where sign f is small more often than where it is large, and by how much a
+    flatter line is higher there is of the first order, what is lost at the centre of the second: on random
+    networks bounds are up to 6 % tighter (benchmarks.operations).
+    """
+    first, last = sign * function.slope(x.lower), sign * function.slope(x.upper)
+    rise = sign * (function.value(x.upper) - function.value(x.lower))
+    found = torch.where(x.width > _NARROW, rise / x.width, 0).nan_to_num(0, 0, 0)
+    known = x.width <= _NARROW
+    tangent = sign * function.slope(x.center)
+    flattest = torch.minimum(first.clamp(min=0), last).nan_to_num(0, 0, 0)
+    tangent = tangent + _FLATTER * (flattest - tangent)
+    edges = (-math.inf, *function.knots, math.inf)
+    for low, high, bend in zip(edges[:-1], edges[1:], function.bends, strict=True):
+        inside = (x.lower >= low) & (x.upper <= high)
+        if sign * bend == CONVEX:
+            found = torch.where(inside & ~known, tangent, found)
+        known = known | inside
+    if bool(known.all()):
+        return found
+    if isinstance(function.steepest, Tensor):  # of each channel its own function: no part of it is one
+        return torch.where(known, found, _envelope_slope(function, x, sign))
+    rest = _envelope_slope(function, Interval(x.lower[~known], x.upper[~known]), sign)
+    return found.masked_scatter(~known, rest)
 
 
 def _envelope_slope(function: Function, x: Interval, sign: int) -> Tensor:
@@ -103,7 +134,7 @@ def _envelope_slope(function: Function, x: Interval, sign: int) -> Tensor:
             for i in range(-2, 3)
         ]
         ends = _lowest_chord(function, middle, left, right, sign)
-    return torch.where(x.width > _NARROW, ends[2], 0).nan_to_num(0, 0, 0)
+    return ends[2].nan_to_num(0, 0, 0)
 
 
 def _lowest_chord(

@@ -137,7 +137,8 @@ def test_lines_bound_and_touch(name: str, options: dict[str, Any]) -> None:
 
 @cases
 def test_lines_are_about_the_best(name: str, options: dict[str, Any]) -> None:
-    """At the centre no chord through two points of the graph is nearer by much: the envelope is there."""
+    """At the centre no chord through two points of the graph is nearer by much: the envelope is there, and
+    tangents are a little flatter than it."""
     layer = layer_of(name, options).double()
     function = layer.function
     x = intervals(function, 2)
@@ -156,7 +157,7 @@ def test_lines_are_about_the_best(name: str, options: dict[str, Any]) -> None:
     above = (found.above_slope * middle + found.above - highest) / at
     for far in (below, above):
         far = far[far.isfinite()]
-        assert far.mean().item() <= 0.005
+        assert far.mean().item() <= 0.02
         assert far.max().item() <= 0.3
 
 

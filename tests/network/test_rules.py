@@ -228,14 +228,17 @@ def test_between_linear_layers(name: str, width: float) -> None:
 
 
 def test_hand_values_of_products() -> None:
-    """On [1, 3] x [-1, 2]: the interval is [-3, 6], the planes meet the corners at distance 3 / 2."""
+    """On [1, 3] x [-1, 2]: the interval is [-3, 6]."""
     a = Interval(torch.tensor([[1.0]]).double(), torch.tensor([[3.0]]).double())
     b = Interval(torch.tensor([[-1.0]]).double(), torch.tensor([[2.0]]).double())
     found = propagate(ops.Multiply(), (a, b), EXACT)
     assert (found.lower.item(), found.upper.item()) == (-3, 6)
-    for sign, constant in ((1.0, -(1 * -1 + 3 * 2) / 2), (-1.0, (1 * 2 + 3 * -1) / 2)):
+    # Below, -a + b + 1 is at least -3, 2 a + 3 b - 6 at least -7: a share of 0.7 for the first. Above,
+    # 2 a + b - 2 and -a + 3 b + 3 are at most 6 and 8.
+    below, above = (-0.1, 1.6, -1.1), (-(0.7 * 2 - 0.3), -(0.7 + 0.3 * 3), -(0.7 * -2 + 0.3 * 3))
+    for sign, planes in ((1.0, below), (-1.0, above)):
         (on_a, on_b), more = pull(ops.Multiply(), sign * torch.ones(1, 1, 1).double(), (a, b), None)
-        assert (on_a.item(), on_b.item(), more.item()) == (sign * 0.5, sign * 2.0, constant)
+        assert (on_a.item(), on_b.item(), more.item()) == pytest.approx(planes, rel=1e-12)
 
 
 def test_hand_values_of_maxima_and_centres() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.bounds.backward import Memory
 from core.bounds.intersect import cut, open_units
 from core.bounds.interval import Interval, propagate, propagate_through
 from core.bounds.relaxations import relu_share
@@ -76,11 +77,13 @@ class LateIntervals(Sequence[LayerInterval]):
 class Half:
     """The encoder or the decoder, with bounds on each of its values (core.network.graph): inputs[i],
     (N, ...), in a chain on the input of layer i, the last one on the output. They may end early, where no
-    more is looked at."""
+    more is looked at. memory: of its backward passes, shared with halves that have better bounds.
+    """
 
     part: str
     network: Network
     inputs: list[Interval]
+    memory: Memory = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> list[LayerName]:

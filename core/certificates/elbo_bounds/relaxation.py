@@ -177,7 +177,7 @@ class LinearBounds:
 
     def backward(self, half: Half, index: int) -> BackwardPass:
         """The backward pass from value `index` of a half to its input."""
-        return BackwardPass(half.network, half.inputs, index, self.relaxation.arithmetic)
+        return BackwardPass(half.network, half.inputs, index, self.relaxation.arithmetic, half.memory)
 
     def cut_last(
         self, kind: type[EncoderUnits | DecoderUnits], half: Half, known: list[Interval], steps: int
