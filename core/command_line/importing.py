@@ -46,7 +46,7 @@ def import_model(options: argparse.Namespace) -> None:
         if options.source is not None:
             found = foreign.from_code(options.source, options.weights)
         else:
-            found = foreign.from_pythae(Path(options.pythae))
+            found = foreign.from_pythae(Path(str(options.pythae)))
         settings = _settings(vars(options), found.known)
         vae = wrap(found.encoder, found.decoder, **settings)
         lines = Understood(found, vae, settings).lines()
