@@ -32,12 +32,12 @@ def dear(names: Iterable[str], draws: int) -> tuple[str, float, int]:
 def _products(folder: Path | None) -> tuple[float, float]:
     """Those of the encoder, and of each draw; none of a model that cannot be read."""
     if folder is None:
-        return 0.0, 1.0
+        return 0.0, 0.0
     try:
         changed = max(path.stat().st_mtime_ns for path in folder.iterdir())
         return _of(folder, changed)
     except (CoreError, OSError):
-        return 0.0, 1.0
+        return 0.0, 0.0
 
 
 @functools.lru_cache(128)

@@ -43,7 +43,7 @@ class Entry:
 def threshold(comparison: Comparison, name: str) -> float:
     """The one that is asked for, or the model's own; nats."""
     asked = comparison.asked.threshold
-    return usual_threshold(name) if asked is None else asked
+    return usual_threshold(name, comparison.asked.source) if asked is None else asked
 
 
 def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Show) -> Entry:

@@ -64,7 +64,13 @@ class Panel(QuestionControls[Comparison]):
             self.segments("verdict", format_func=verdict, help=text.VERDICT_HELP, on_change=back)
             if classes:
                 called = {str(place): name for place, name in enumerate(classes)}
-                self.pills("classes", format_func=called.__getitem__, wrap=True, on_change=back)
+                self.pills(
+                    "classes",
+                    options=list(called),
+                    format_func=called.__getitem__,
+                    wrap=True,
+                    on_change=back,
+                )
 
     def turn(self, page: int, count: int) -> None:
         """Which page of the gallery, if there is more than one."""

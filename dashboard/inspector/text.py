@@ -184,7 +184,8 @@ def maps(count: int, endless: int) -> str:
 def plane(steps: int, leaving: Sequence[str]) -> str:
     """What happens in the latent plane."""
     moved = (
-        f"In {steps} steps the attack moves the mean of this image's posterior along the line with dots."
+        f"In {steps} step{'s' if steps > 1 else ''} the attack moves the mean of this image's posterior "
+        "along the line with dots."
         if steps
         else "The attack gained nothing: the image stays where it is."
     )

@@ -34,7 +34,7 @@ from core.vae.threat import Draws
 from dashboard.addresses import models
 from dashboard.addresses.digit import Digit, cached, images
 from dashboard.addresses.explorer import ProofSettings, Settings, State
-from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, kinds, source_of
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, kinds
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
@@ -138,8 +138,8 @@ def _stamp() -> Stamp:
 
 
 @models.stamped(st.cache_data(max_entries=16, show_spinner=False))
-def usual_threshold(name: str) -> float:
-    """The 5 % quantile of the ELBO of clean test images, or of the model's own, rounded down to whole nats:
+def usual_threshold(name: str, source: Source = SHIPPED_IMAGES) -> float:
+    """The 5 % quantile of the ELBO of clean test images, else of the source's, rounded down to whole nats:
     a threshold is what is printed of it, or "proved above" would say more than is proved."""
     metrics: Any = load_config(models.folder(name)).get("metrics")
     try:
@@ -148,7 +148,7 @@ def usual_threshold(name: str) -> float:
         known = math.nan
     if math.isfinite(known):
         return float(math.floor(known))
-    x = images(source_of([name])).x
+    x = images(source).x
     return float(math.floor(model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]))
 
 
@@ -193,7 +193,7 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
 def known(name: str, label: str, colour: str, state: State, show: Show) -> Known:
     """What the explorer knows at once of a model; label: what people call it. Raises CoreError."""
     found = explore(name, state.digit, state.settings, state.grid, show)
-    threshold = usual_threshold(name) if state.threshold is None else state.threshold
+    threshold = usual_threshold(name, state.source) if state.threshold is None else state.threshold
     return Known(name, found.curve, found, threshold, name=label, colour=colour)
 
 
