@@ -49,8 +49,9 @@ def import_model(options: argparse.Namespace) -> None:
             found = foreign.from_pythae(Path(str(options.pythae)))
         settings = _settings(vars(options), found.known)
         vae = wrap(found.encoder, found.decoder, **settings)
-        lines = Understood(found, vae, settings).lines()
-    _save(vae, options, {"imported": {**found.said, **settings}}, lines)
+        images, said = _images(options, vae.config.shape)
+        lines = Understood(found, vae, settings, images.get("images")).lines()
+    _save(vae, options, {"imported": {**found.said, **settings}}, images, [*lines, *said])
 
 
 def _give_images(options: argparse.Namespace) -> None:
@@ -64,15 +65,21 @@ def _give_images(options: argparse.Namespace) -> None:
     _check_room(options.out, options.force)
     known = load_config(options.source)
     record = {name: value for name, value in known.items() if name not in _WRITTEN}
-    _save(load_model(options.source), options, record, [])
+    vae = load_model(options.source)
+    _save(vae, options, record, *_images(options, vae.config.shape))
 
 
-def _save(vae: VAE, options: argparse.Namespace, record: Mapping[str, Any], lines: Sequence[str]) -> None:
-    """Write the folder, then say what is known and with which images the model is shown."""
-    images, said = _images(options, vae.config.shape)
+def _save(
+    vae: VAE,
+    options: argparse.Namespace,
+    record: Mapping[str, Any],
+    images: Mapping[str, Any],
+    lines: Sequence[str],
+) -> None:
+    """Write the folder, with images as save_model takes them, then say what is known."""
     _check_room(options.out, options.force)  # somebody may have been faster
     save_model(vae, options.out, record, **images)
-    for line in [*lines, *said]:
+    for line in lines:
         print(line)
     print(f"Model in {options.out}: --model {options.out}, or core.load_model({options.out!r}).")
 

@@ -142,5 +142,5 @@ class Panel(QuestionControls[Comparison]):
 def _instead(kind: Kind) -> str:
     """Of a button that changes to models of another kind."""
     likelihood = LIKELIHOOD_LABELS.get(kind.likelihood, "the other")
-    shape = "" if kind.shape == SHIPPED else f" of {' x '.join(map(str, kind.shape))}"
-    return f"Compare {likelihood} models{shape} instead"
+    shape = "" if kind.shape == SHIPPED else f" {' x '.join(map(str, kind.shape))}"
+    return f"Compare {likelihood}{shape or ' models'} instead"

@@ -324,7 +324,9 @@ def test_the_command_takes_a_folder(
     write_folder(Path("i"), "cat/a.png", "dog/b.png")
     asked = ["import", "vae.py:build", "--shape", "3", "12", "10", "--heads", "chunk", "--out", "m"]
     assert main([*asked, "--images", "i"]) == 0
-    assert "shown with    2 images of i, 2 classes" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "shown with    2 images of i, 2 classes" in said
+    assert "mean of the first 2 of the images it is shown with" in said
     assert core.load_images("m").classes == ("cat", "dog")
     # Again, with other images; what is known of the model stays.
     write_folder(Path("j"), "a.png")
