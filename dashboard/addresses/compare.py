@@ -19,7 +19,7 @@ from dashboard.addresses.explorer import (
     index_setting,
     sourced,
 )
-from dashboard.addresses.kinds import Kind, Source
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.page import Page
 from dashboard.addresses.reader import Message, refusal, to_number
 from dashboard.addresses.results import MOST_MODELS
@@ -86,12 +86,12 @@ class Comparison:
         return self.pin or _opens_with(self.models)
 
 
-def alike(kinds: Mapping[str, Kind], models: Sequence[str]) -> tuple[str, ...]:
+def alike(kinds: Mapping[str, object], models: Sequence[str]) -> tuple[str, ...]:
     """The models that have a common scale with the first of these; kinds: of each model."""
     return tuple(m for m in kinds if not models or kinds[m] == kinds[models[0]])
 
 
-def usual(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+def usual(kinds: Mapping[str, object]) -> tuple[str, ...]:
     """The models to open with: the usual ones, or the first ones that have a common scale."""
     known = tuple(m for m in USUAL if m in kinds)
     known = tuple(m for m in known if m in alike(kinds, known))
@@ -214,7 +214,7 @@ def explorer_address(
     return {"left": left, "right": model, "index": str(digit.index)} | explorer.to_params(state, models)
 
 
-def address(state: State, kinds: Mapping[str, Kind]) -> dict[str, str]:
+def address(state: State, kinds: Mapping[str, object]) -> dict[str, str]:
     """This page's URL with the explorer's digit and question, for its two models and the usual ones."""
     first = tuple(dict.fromkeys(state.sides))
     same = alike(kinds, first)

@@ -140,7 +140,7 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
 
 def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) -> None:
     for label in np.unique(others.labels):
-        mine = np.flatnonzero(others.labels == label)
+        mine = np.flatnonzero(others.labels == label).tolist()
         rounds = [ellipse(others.mu[i, dims], others.std[i, dims]) for i in mine]
         gap = [np.nan]
         figure.add_scatter(

@@ -51,7 +51,7 @@ def show() -> None:
 
 
 def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
-    ops = {layer.name: layer.op for layer in view.layers}
+    ops = {str(layer.name): layer.op for layer in view.layers}
     names = text.labels([(layer.name, layer.kind) for layer in view.layers], ops)
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"

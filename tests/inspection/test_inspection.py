@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -236,11 +237,15 @@ class Branches(nn.Module):
 def graph(likelihood: str = "bernoulli") -> VAE:
     torch.manual_seed(0)
     decoder = nn.Sequential(Branches((2, 60)), nn.Unflatten(1, (3, 5, 4)))
-    more = {"output": "mean"} if likelihood == "gaussian" else {}
+    output = "mean" if likelihood == "gaussian" else "logits"
     encoder = Branches((60, 4)).eval()
-    return core.wrap(
-        encoder, decoder.eval(), shape=(3, 5, 4), heads="chunk", likelihood=likelihood, sigma=1.0, **more
-    )
+    asked: dict[str, Any] = {
+        "shape": (3, 5, 4),
+        "heads": "chunk",
+        "likelihood": likelihood,
+        "output": output,
+    }
+    return core.wrap(encoder, decoder.eval(), sigma=1.0, **asked)
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
