@@ -23,6 +23,7 @@ from core.inspection import inspect_layers
 from core.training.train import train
 from core.vae.checkpoint import list_models, load_model, save_model
 from core.vae.elbo import elbo, sample_noise
+from core.vae.model_images import load_images
 from core.vae.wrap import sigma_of_loss, wrap
 
 register()
@@ -36,6 +37,7 @@ __all__ = [
     "evaluate",
     "inspect_layers",
     "list_models",
+    "load_images",
     "load_model",
     "load_samples",
     "make_claim",

@@ -28,7 +28,7 @@ from core.command_line.importing import import_model
 from core.command_line.options import parser, settings_of
 from core.command_line.terminal import lenient_printing
 from core.data.files import check_file, is_stdout, read_bytes, streams, write_bytes
-from core.data.samples import SHAPES, check_image_file, load_image, load_samples, load_test, save_image
+from core.data.samples import SHAPES, check_image_file, load_image, load_test, save_image
 from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluation.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.evaluation.suite.command import evaluate_suite
@@ -39,6 +39,7 @@ from core.vae.checkpoint import find_model, load_config, load_model
 from core.vae.config import DEFAULT_WIDTHS, VAEConfig
 from core.vae.elbo import elbo, sample_noise
 from core.vae.model import VAE
+from core.vae.model_images import load_images
 from core.vae.validate import check_count
 
 
@@ -323,10 +324,10 @@ def _one_image(options: argparse.Namespace) -> tuple[VAE, Tensor, Tensor]:
     if options.image is not None:
         x = load_image(options.image, vae.config.shape, options.as_is)
     else:
-        samples, _ = load_samples("mnist")
+        samples = load_images(options.model).x
         if not 0 <= options.index < len(samples):
             raise DataError(
-                f"--index is {options.index}; shipped are the test images 0..{len(samples) - 1}."
+                f"--index is {options.index}; the images of the model are 0..{len(samples) - 1}."
             )
         x = samples[options.index : options.index + 1]
     return vae, x, sample_noise(vae, check_count("--draws", options.draws, 10_000), options.seed)

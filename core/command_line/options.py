@@ -84,7 +84,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     usual: dict[str, Any] = {"default": argparse.SUPPRESS}
     text = "FILE.py:NAME, your own code, run in this process: a function without arguments that gives "
-    add("source", nargs="?", help=f"{text}(encoder, decoder), or a module that has them", **usual)
+    other = "or a model's folder, to give it images"
+    add("source", nargs="?", help=f"{text}(encoder, decoder), or a module that has them; {other}", **usual)
     add("--pythae", help="instead: a folder that pythae saved; needs pythae", **usual)
     add("--weights", type=Path, help="state_dict, .pt or .safetensors; nothing is unpickled", **usual)
     add("--shape", type=int, nargs=3, metavar=("C", "H", "W"), help="of one image", **usual)
@@ -95,9 +96,14 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add("--sigma", type=float, help="of a Gaussian, on the model's own scale of pixels", **usual)
     text = "the model's own values of black and white; 0 1, unless given"
     add("--pixels", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text, **usual)
+    text = "PNGs of the model's shape to show it with, up to 200; sub-folders are classes"
+    add("--images", type=Path, metavar="FOLDER", help=text, **usual)
+    text = "instead: the first 100 test images of a data set, made as large as the model's"
+    add("--dataset", choices=tuple(DATASETS), help=text, **usual)
+    add("--data", type=Path, default=Path("data"), help="folder of that data set, downloaded if absent")
     add("--out", required=True, help="folder for the model", **usual)
     add("--force", action="store_true", help="replace a model that is there")
-    parser.set_defaults(source=None, pythae=None, weights=None)
+    parser.set_defaults(source=None, pythae=None, weights=None, images=None, dataset=None)
 
 
 def _add_settings(parser: argparse.ArgumentParser, kind: type[VAEConfig | TrainSettings]) -> None:
@@ -214,7 +220,12 @@ def _add_one_image(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, default=argparse.SUPPRESS, help="shipped name or folder")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--image", default=argparse.SUPPRESS, help="PNG or JPEG file")
-    source.add_argument("--index", type=int, default=argparse.SUPPRESS, help="shipped MNIST test image")
+    source.add_argument(
+        "--index",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="number of an image of the model's own, else of a shipped MNIST test image",
+    )
     parser.set_defaults(image=None)
     parser.add_argument(
         "--as-is",

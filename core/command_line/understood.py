@@ -50,8 +50,11 @@ class _Own:
 class Understood:
     """A foreign VAE, what core.wrap made of it, and with which arguments."""
 
-    def __init__(self, found: Foreign, vae: VAE, settings: dict[str, Any]) -> None:
-        self._found, self._vae, self._settings = found, vae, settings
+    def __init__(
+        self, found: Foreign, vae: VAE, settings: dict[str, Any], shown: Tensor | None = None
+    ) -> None:
+        """shown: images that the model is shown with, (N, C, H, W), if there are any."""
+        self._found, self._vae, self._settings, self._shown = found, vae, settings, shown
 
     def lines(self) -> list[str]:
         """The report, a line for each thing that is said."""
@@ -71,7 +74,7 @@ class Understood:
 
     @torch.no_grad()
     def _scores(self) -> Iterator[tuple[str, str]]:
-        x, what = _images(self._vae.config.shape)
+        x, what = _images(self._vae.config.shape) if self._shown is None else _first_of(self._shown)
         noise = sample_noise(self._vae, 1)
         own, found = self._own(x, noise), elbo(self._vae, x, noise).total
         yield "clean ELBO", f"{found.mean().item():.2f} nats, mean of {what}, one draw"
@@ -155,6 +158,11 @@ def _refusal(check: Any, *arguments: Any) -> str:
     except UnsupportedLayerError as error:
         return str(error)
     return ""
+
+
+def _first_of(shown: Tensor) -> tuple[Tensor, str]:
+    x = shown[:_IMAGES]
+    return x, f"the first {len(x)} of the images it is shown with"
 
 
 def _images(shape: tuple[int, int, int]) -> tuple[Tensor, str]:

@@ -33,14 +33,14 @@ def like_mnist(ink: np.ndarray) -> np.ndarray:
     return page
 
 
-def whole(ink: np.ndarray, size: int = SIDE) -> np.ndarray:
-    """All of the image on a square of paper, made `size` x `size` by averaging."""
-    side = max(ink.shape)
-    top, left = ((side - length) // 2 for length in ink.shape)
-    page = np.zeros((side, side), dtype=np.float32)
-    page[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    averages = _averages(size, side)
-    return _levels(averages @ page @ averages.T)
+def whole(ink: np.ndarray, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
+    """All of the image on paper of the same proportions as `size`, made that high and wide by averaging."""
+    (high, wide), (rows, columns) = ink.shape, size
+    sides = max(high, round(wide * rows / columns)), max(wide, round(high * columns / rows))
+    top, left = (sides[0] - high) // 2, (sides[1] - wide) // 2
+    page = np.zeros(sides, dtype=np.float32)
+    page[top : top + high, left : left + wide] = ink
+    return _levels(_averages(rows, sides[0]) @ page @ _averages(columns, sides[1]).T)
 
 
 def _offset(small: np.ndarray, axis: int) -> int:

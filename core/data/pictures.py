@@ -76,12 +76,12 @@ class Page:
         """The image of a model's shape (C, H, W). A grey one of MNIST's size is read as the page suggests:
         dark ink on light paper is turned round, ink is centred. Another one, or one that is to be taken as
         it is, is the whole picture."""
-        channels, _, side = shape
+        channels, size = shape[0], shape[1:]
         if channels == 3:
-            return np.stack([whole(colour, side) for colour in self.colours])
+            return np.stack([whole(colour, size) for colour in self.colours])
         invert = self.dark_on_light and not as_is
-        if side != SIDE or as_is:
-            return whole(self.grey(invert), side)[None]
+        if size != (SIDE, SIDE) or as_is:
+            return whole(self.grey(invert), size)[None]
         return self.digit(invert, centre=not self.ready and bool(self.ink(invert).any()))[None]
 
     def ink(self, invert: bool) -> np.ndarray:
@@ -110,7 +110,7 @@ class Page:
 def read_page(content: bytes) -> Page:
     """One PNG or JPEG file as the page that it shows, turned as its camera was held, transparency as paper;
     of an animation the first frame. Raises DataError with a sentence."""
-    kind = _check(content)
+    kind = check_kind(content)
     # A decoder of hostile bytes raises whatever they lead it to; all of it means the same.
     try:
         with Image.open(io.BytesIO(content), formats=(kind,)) as image:
@@ -119,7 +119,7 @@ def read_page(content: bytes) -> Page:
                     f"The image has {image.width:,} x {image.height:,} pixels; at most "
                     f"{MOST_PIXELS // 1_000_000} million are taken, at most {MOST_SIDE:,} on a side."
                 )
-            if kind == "PNG" and not _is_whole(content):
+            if kind == "PNG" and not is_whole(content):
                 raise ValueError("its checksums say so")
             turn = _TURNS.get(_orientation(image))
             image.draft("RGB", (_ENOUGH, _ENOUGH))
@@ -138,7 +138,7 @@ def read_page(content: bytes) -> Page:
     return Page(_on_paper(light, light, alpha), _on_paper(np.stack(colours), light, alpha), kind == "JPEG")
 
 
-def _check(content: bytes) -> str:
+def check_kind(content: bytes) -> str:
     """The format of a file by its first bytes, whatever it is called."""
     if not content:
         raise DataError("The file is empty.")
@@ -155,7 +155,7 @@ def _check(content: bytes) -> str:
     return kind
 
 
-def _is_whole(png: bytes) -> bool:
+def is_whole(png: bytes) -> bool:
     """Whether each chunk of a PNG has its checksum, and its pixels are as many as it says."""
     at, found, wanted, inflate = 8, 0, _pixel_bytes(png), zlib.decompressobj()
     while at + 12 <= len(png):

@@ -29,6 +29,20 @@ DATASETS = {
 SHAPES = {"mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28), "cifar10": (3, 32)}
 """(channels, size) of each data set's images."""
 
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "cifar10": (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
+}
+"""What the labels of each data set, counted from 0, are called."""
+
 
 @isolated()
 def load_samples(name: str = "mnist") -> tuple[Tensor, Tensor]:

@@ -19,14 +19,12 @@ from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.certificates.elbo_bounds.robust_elbo import separate_terms
 from core.certificates.methods import REPORT, Effort, stages
 from core.certificates.question import check_question
-from core.certificates.semidefinite.zonotope import has_exact_form
 from core.certificates.stage import MIXES, Stage
 from core.device import plain_convolutions
-from core.errors import InputError, UnsupportedLayerError
+from core.errors import InputError
 from core.inspection.layers import Layer, Units, describe_layers, layer_names
 from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
 from core.isolation import isolated
-from core.network.graph import Graph
 from core.vae.elbo import elbo
 from core.vae.model import VAE
 from core.vae.threat import Threat
@@ -120,7 +118,8 @@ def inspect_layers(
     iterations  optimisation steps of alpha-crown, whose losses are the last of `losses`.
     progress    called as progress(done, total) after each step; raise in it to cancel.
 
-    Other arguments and errors as in `core.certify`. Intervals hold for the network in float64.
+    Of a graph its values are shown in order, but for those that only stand in other places. Other arguments
+    and errors as in `core.certify`. Intervals hold for the network in float64.
 
     >>> vae = core.load_model("mnist-mlp-robust-0.1")
     >>> x, noise = core.load_samples("mnist")[0][:2], core.sample_noise(vae, draws=4)
@@ -130,7 +129,6 @@ def inspect_layers(
     """
     threat = Threat(eps, target, norm)
     question = check_question(vae, x, noise, threat, Effort("alpha-crown"))
-    _check_chain(question.vae)
     x = check_images(vae, x)
     if len(x) != 1:
         raise InputError(f"inspect_layers looks at one image; the batch has {len(x)}.")
@@ -162,16 +160,6 @@ def inspect_layers(
         vacuous={method: _says_nothing(terms.total, floor) for method, terms in separate.items()},
         losses=tuple(_losses(relaxation, known, iterations, tick)),
     )
-
-
-def _check_chain(vae: VAE) -> None:
-    """Raises UnsupportedLayerError for a network that is no chain of affine layers and ReLUs."""
-    for network in (vae.encoder, vae.decoder):
-        if isinstance(network, Graph) or not all(map(has_exact_form, network)):
-            raise UnsupportedLayerError(
-                "Layers are shown of networks that are chains of linear layers, convolutions and ReLUs; "
-                "this one is not. Its ELBO can be attacked and certified."
-            )
 
 
 def _says_nothing(bound: float, floor: float) -> bool:

@@ -10,9 +10,20 @@ from torch import Tensor, nn
 
 from core.bounds.interval import Interval
 from core.bounds.rounding import ELEMENTARY, FLOAT64, UNDERFLOW
-from core.bounds.rule_table import is_relu
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerInterval, LayerName
+from core.bounds.rule_table import bends, is_relu, name_of
+from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds, LayerInterval, LayerName
 from core.network.graph import Network, sources_of
+from core.network.operations import (
+    Concatenate,
+    Expand,
+    Gather,
+    Pad,
+    Permute,
+    PixelShuffle,
+    PixelUnshuffle,
+    Reshape,
+    Slice,
+)
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
 
@@ -38,10 +49,11 @@ class Layer:
     """One layer over the ball of one image; D = 1 before z, one row a noise draw from there on.
 
     name    as in Certificate.intervals; LayerName("pixels") for the means of a Bernoulli's logits.
-    kind    "input", "affine", "relu", "mu", "logvar", "z", "natural" (the decoder's output) or "pixels".
+    kind    "input", "affine", "relu", "curve" (anything else that is not linear), "mu", "logvar", "z",
+            "natural" (the decoder's output) or "pixels".
     bounds  method -> sound interval, (D, ...).
     clean, attacked (D, ...), sampled (N, D, ...): values of images of the ball.
-    units   method -> what it decides, for kind "relu".
+    units   method -> what it decides, for kind "relu". op: what a curve does, as in "silu".
     """
 
     name: LayerName
@@ -51,6 +63,7 @@ class Layer:
     attacked: Tensor
     sampled: Tensor
     units: Mapping[str, Units]
+    op: str = ""
 
     def width(self, method: str) -> float:
         """Mean width of the intervals, over units and draws; inf where one has no end."""
@@ -72,7 +85,7 @@ def _mean(widths: Tensor) -> float:
 def describe_layers(
     vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
 ) -> tuple[Layer, ...]:
-    """Describe every layer in the order of the forward pass, reshapes left out.
+    """Describe every layer in the order of the forward pass, those left out that only move values.
 
     bounds  method -> bounds for one ball. points (2 + N, C, H, W): the clean image, the attacked one,
             samples, in the model's dtype. noise (S, 1, k).
@@ -80,14 +93,15 @@ def describe_layers(
     seen = _layers(vae, values_of(vae, points, noise))
     by_method = {method: list(_layers(vae, found)) for method, found in bounds.items()}
     layers = list[Layer]()
-    for index, (name, kind, values) in enumerate(seen):
+    for index, (name, kind, values, _) in enumerate(seen):
         # Rows (P, D, ...), whether a layer has one row for all draws or not.
         rows = values.lower.transpose(0, 1) if name.per_draw else values.lower[:, None]
         found = {method: _one_ball(name, known[index][2]) for method, known in by_method.items()}
         units = dict[str, Units]()
         if kind == "relu":
-            units = {method: _count(known[index - 1][2]) for method, known in by_method.items()}
-        layers.append(Layer(name, kind, found, rows[0], rows[1], rows[2:], units))
+            units = {method: _count(known[index][3]) for method, known in by_method.items()}
+        op = name_of(_network(vae, name)[name.place]) if kind == "curve" and name.place is not None else ""
+        layers.append(Layer(name, kind, found, rows[0], rows[1], rows[2:], units, op))
     return tuple(layers)
 
 
@@ -96,7 +110,7 @@ def layer_names(vae: VAE) -> tuple[tuple[LayerName, str], ...]:
     """Names and kinds of the layers that `describe_layers` describes, in its order."""
     home = next(vae.parameters())
     x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
-    return tuple((name, kind) for name, kind, _ in _layers(vae, values_of(vae, x, noise)))
+    return tuple((name, kind) for name, kind, *_ in _layers(vae, values_of(vae, x, noise)))
 
 
 def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
@@ -114,35 +128,49 @@ def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
     return LayerBounds(encoder, list(through(vae.decoder, z.flatten(0, 1))))
 
 
-def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[tuple[LayerName, str, Interval]]:
-    """Names, kinds and intervals of the layers that are shown."""
-    named = bounds.named(vae)
+_Shown = tuple[LayerName, str, Interval, Interval]
+"""Name, kind, interval, and that of what the layer takes (of several values the first)."""
+_MOVES = (
+    *(nn.Flatten, nn.Unflatten, Reshape, Permute, Slice, Gather, Pad, Expand, Concatenate),
+    *(PixelShuffle, PixelUnshuffle),
+)
+"""What only puts values in other places: they are shown already."""
+
+
+def _network(vae: VAE, name: LayerName) -> Network:
+    return vae.encoder if name.part == "encoder" else vae.decoder
+
+
+def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[_Shown]:
+    """The layers that are shown."""
+    named, (encoder, decoder) = bounds.named(vae), bounds.halves(vae)
     split = 1 + len(vae.encoder)
-    yield named[0].name, "input", named[0].interval
+    yield named[0].name, "input", named[0].interval, named[0].interval
     # The encoder's last layer is mu and logvar.
-    yield from list(_without_reshapes(vae.encoder, named[1:split]))[:-1]
-    yield from ((layer.name, layer.name, layer.interval) for layer in named[split : split + 3])
-    *hidden, (name, _, natural) = _without_reshapes(vae.decoder, named[split + 3 :])
-    yield from hidden
-    yield name, "natural", natural
+    yield from _without_moves(encoder, named[1:split])[:-1]
+    yield from (
+        (layer.name, layer.name, layer.interval, layer.interval) for layer in named[split : split + 3]
+    )
+    shown, natural = _without_moves(decoder, named[split + 3 :]), named[-1].interval
+    yield from shown[:-1]
+    yield shown[-1][0] if shown else named[-1].name, "natural", natural, natural
     if vae.config.likelihood == "bernoulli":
-        yield LayerName("pixels"), "pixels", _means(vae, natural)
+        yield LayerName("pixels"), "pixels", _means(vae, natural), natural
 
 
-def _without_reshapes(
-    network: Network, named: list[LayerInterval]
-) -> list[tuple[LayerName, str, Interval]]:
-    """Leave out Flatten; Unflatten gives the layer before it the shape of maps."""
-    kept = list[tuple[LayerName, str, Interval]]()
-    for layer, known in zip(network, named, strict=True):
-        if isinstance(layer, nn.Flatten):
-            continue
-        kind = "relu" if is_relu(layer) else "affine"
-        if isinstance(layer, nn.Unflatten) and kept:
-            name, kind, _ = kept.pop()
-            kept.append((name, kind, known.interval))
-        else:
-            kept.append((known.name, kind, known.interval))
+def _without_moves(half: Half, named: list[LayerInterval]) -> list[_Shown]:
+    """Leave out what only moves values; what gives the layer before it the shape of maps is its shape."""
+    kept, last = list[_Shown](), -1
+    for index, (layer, known) in enumerate(zip(half.network, named, strict=True)):
+        sources = sources_of(half.network, index)
+        if isinstance(layer, nn.Unflatten | Reshape) and kept and sources == (last,):
+            name, kind, _, before = kept.pop()
+            kept.append((name, kind, known.interval, before))
+            last = index + 1
+        elif not isinstance(layer, _MOVES):
+            kind = "relu" if is_relu(layer) else "curve" if bends(layer) else "affine"
+            kept.append((known.name, kind, known.interval, half.inputs[sources[0]]))
+            last = index + 1
     return kept
 
 

@@ -16,10 +16,12 @@ from torch import Tensor
 from core.bounds.interval import Interval
 from core.bounds.linear import inner, pull
 from core.bounds.rounding import proved
+from core.bounds.rule_table import bends
 from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
 from core.inspection.layers import values_of
+from core.network.graph import sources_of, taken
 from core.vae.latent import kl_divergence
 
 LIKELIHOOD, CODE, REST = "likelihood", "code", "rounding"
@@ -94,11 +96,21 @@ def _walk(
 def _through(
     half: Half, rows: Tensor, seen: list[Interval], shares: dict[int, Tensor], parts: dict[str, float]
 ) -> Tensor:
-    """Pull rows back through a network; adds the slack of each of its ReLUs to `parts`."""
-    for index in reversed(range(len(half.network))):
-        held = inner(rows, seen[index + 1].lower)
-        rows, more = pull(half.network[index], rows, half.inputs[index], shares.get(index))
-        if index in half.relus:
-            slack = held - inner(rows, seen[index].lower) - more
+    """Pull rows back through a network; adds the slack of each relaxation in it to `parts`. Rows on a value
+    that several operations take are summed."""
+    network = half.network
+    pending = {len(network): rows}
+    for index in reversed(range(len(network))):
+        if index + 1 not in pending:
+            continue
+        rows, sources = pending.pop(index + 1), sources_of(network, index)
+        back, more = pull(network[index], rows, taken(network, index, half.inputs), shares.get(index))
+        backs = (back,) if len(sources) == 1 else back
+        if bends(network[index]):
+            slack = inner(rows, seen[index + 1].lower) - more
+            for source, part in zip(sources, backs, strict=True):
+                slack = slack - inner(part, seen[source].lower)
             parts[half.names[index]] = slack.sum().item()
-    return rows
+        for source, part in zip(sources, backs, strict=True):
+            pending[source] = pending[source] + part if source in pending else part
+    return pending[0] if 0 in pending else rows.new_zeros(len(rows), *half.inputs[0].lower.shape)

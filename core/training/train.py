@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,10 @@ from core.training.metrics import model_metrics
 from core.training.objective import BatchShare, ScheduleStep, TrainingObjective
 from core.training.resume import RESUME, record, restore_state, save_state
 from core.training.settings import TrainSettings
-from core.vae.checkpoint import CONFIG, load_model, save_model
+from core.vae.checkpoint import CONFIG, load_config, load_model, save_model
 from core.vae.config import VAEConfig
 from core.vae.model import VAE, fresh_vae
+from core.vae.model_images import images_seal, load_images
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def train(
                 f"{out} already holds a model. Go on with an interrupted training with --resume, or choose "
                 "another folder for a new one."
             )
+        shown = _shown_with(settings)  # before hours of training: they may be damaged
         x_train, x_test = _images(settings, data, group)
         # Convolutions are faster with channels last; nothing else notices.
         vae = _fresh(settings).to(group.device).to(memory_format=torch.channels_last)
@@ -114,7 +117,7 @@ def train(
         vae.cpu().to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
         if group.first:
             metrics = model_metrics(vae, x_test, settings.eps)
-            save_model(vae, out, record(settings, settings.epochs) | {"metrics": metrics})
+            save_model(vae, out, record(settings, settings.epochs) | {"metrics": metrics}, **shown)
             (out / RESUME).unlink(missing_ok=True)
         group.wait()
     return vae
@@ -139,6 +142,13 @@ def resized(x: Tensor, shape: tuple[int, int, int]) -> Tensor:
         return x
     parts = [F.interpolate(part, shape[1:], mode="bilinear", antialias=True) for part in x.split(1000)]
     return torch.cat(parts).clamp(0, 1)
+
+
+def _shown_with(settings: TrainSettings) -> dict[str, Any]:
+    """The images of the model that a training goes on from, which go with it, as save_model is told."""
+    if not settings.start or not images_seal(load_config(settings.start)):
+        return {}
+    return load_images(settings.start).given()
 
 
 def _fresh(settings: TrainSettings) -> VAE:

@@ -1,4 +1,5 @@
-"""Checkpoints: a folder with weights.safetensors, config.json and, of a wrapped model, graph.json.
+"""Checkpoints: a folder with weights.safetensors, config.json, of a wrapped model graph.json, and the
+images that go with a model.
 
 Nothing is ever unpickled."""
 
@@ -9,7 +10,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from core.data.files import alone, write_bytes
+from core.data.files import alone, write_bytes, writing
+from core.data.image_sets import take_images
 from core.data.samples import ASSETS
-from core.errors import CheckpointError, ConfigError, ModelNotFoundError
+from core.data.saved_images import as_files, left_over
+from core.errors import CheckpointError, ConfigError, InputError, ModelNotFoundError
 from core.isolation import isolated
 from core.network import files
 from core.vae.config import MOST_WEIGHTS, ModelConfig, VAEConfig
@@ -236,19 +239,37 @@ def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
     vae.to_empty(device="cpu").load_state_dict(weights)
 
 
-def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = None) -> None:
+def save_model(
+    vae: VAE,
+    folder: Path | str,
+    record: Mapping[str, Any] | None = None,
+    *,
+    images: Tensor | Path | str | None = None,
+    labels: Tensor | Sequence[int] | None = None,
+    classes: Sequence[str] | None = None,
+) -> None:
     """Write a checkpoint, which `load_model` reads without running anybody's code.
 
-    record  kept in config.json beside the model's own configuration; what is not said is left out.
+    record   kept in config.json beside the model's own configuration; what is not said is left out.
+    images   up to 200 to show the model with, see `load_images`: (N, C, H, W) of the model's shape, uint8
+             or float in [0, 1] on whole multiples of 1/255, for they are kept exactly, as PNG; or a folder
+             of PNG files, whose sub-folders are classes. None: none are kept.
+    labels, classes  of a tensor: for each image a place in the classes, counted from 0, and their names;
+             without names these are the numbers. Without labels the images have no classes.
 
     Each file is replaced whole, so a kill leaves the old or the new one; two saves into one folder wait for
-    each other. Raises OutputError if the folder cannot be written.
+    each other. Raises OutputError if the folder cannot be written, InputError for images, labels or classes
+    that are none of these, DataError for such files.
 
     >>> vae = core.load_model("mnist-mlp-robust-0.1")
-    >>> core.save_model(vae, folder)
-    >>> core.load_model(folder).config == vae.config
-    True
+    >>> x, y = core.load_samples("mnist")
+    >>> core.save_model(vae, folder, images=x[:2], labels=y[:2], classes=list("0123456789"))
+    >>> core.load_model(folder).config == vae.config, len(core.load_images(folder).x)
+    (True, 2)
     """
+    kept = None if images is None else take_images(images, labels, classes, check_vae(vae).config.shape)
+    if kept is None and (labels is not None or classes is not None):
+        raise InputError("There are labels or classes without images; give the images, too.")
     config = {
         "format": FORMAT,
         "model": check_vae(vae).config.to_dict(),
@@ -260,16 +281,22 @@ def save_model(vae: VAE, folder: Path | str, record: Mapping[str, Any] | None = 
             "safetensors": safetensors.__version__,
         },
     }
-    contents = {WEIGHTS: _as_bytes(dict(vae.state_dict()))}
+    contents = {} if kept is None else as_files(kept)
+    bound = list(contents)[-1:]  # the index, by which the images are bound
+    contents[WEIGHTS] = _as_bytes(dict(vae.state_dict()))
     if isinstance(vae.config, WrappedConfig):
         graph = {"encoder": files.describe(vae.encoder), "decoder": files.describe(vae.decoder)}
         contents[GRAPH] = (json.dumps(graph) + "\n").encode()
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        config["digests"] = digests
+        bound += [WEIGHTS, GRAPH]
+    if bound:
+        config["digests"] = {name: hashlib.sha256(contents[name]).hexdigest() for name in bound}
     contents[CONFIG] = (json.dumps(config, indent=2) + "\n").encode()
     with alone(folder):
         for name, content in contents.items():
             write_bytes(Path(folder) / name, content)
+        with writing(folder):
+            for path in left_over(Path(folder), 0 if kept is None else len(kept.x)):
+                path.unlink(missing_ok=True)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

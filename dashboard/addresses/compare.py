@@ -6,14 +6,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from core.errors import CoreError
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN
 from dashboard.addresses import explorer
-from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import FAST, FIRST_CHOICE, MOST_INDEX, State, default_state
+from dashboard.addresses.digit import Digit, images, last_index
+from dashboard.addresses.explorer import (
+    FAST,
+    FIRST_CHOICE,
+    State,
+    default_state,
+    fitted,
+    index_setting,
+    sourced,
+)
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.page import Page
 from dashboard.addresses.reader import Message, refusal, to_number
 from dashboard.addresses.results import MOST_MODELS
-from dashboard.addresses.settings import OneOf, Seen, Setting, Several, Whole
+from dashboard.addresses.settings import OneOf, Seen, Setting, Several, Whole, given
 
 USUAL = (*FIRST_CHOICE.values(), "mnist-conv-robust-0.1", "mnist-conv-adversarial-0.1")
 """The models to open with, those that are there."""
@@ -27,7 +37,6 @@ SORTS = ("radius", "weakest", "broken", "number", "class")
 VERDICTS = (EVERY, CERTIFIED, OPEN, BROKEN)
 COUNTS = (25, 50, 100, 200)
 USUAL_COUNT = 50
-CLASSES = tuple(map(str, range(10)))
 PER_PAGE = 24
 MOST_PAGES = -(-COUNTS[-1] // PER_PAGE)
 
@@ -61,7 +70,7 @@ class Comparison:
     @property
     def digits(self) -> tuple[Digit, ...]:
         """The one that is held against, if any, then the one that is asked about."""
-        pinned = () if self.against is None else (Digit(self.against),)
+        pinned = () if self.against is None else (Digit(self.against, source=self.asked.source),)
         return tuple(dict.fromkeys((*pinned, self.asked.digit)))
 
     @property
@@ -77,12 +86,12 @@ class Comparison:
         return self.pin or _opens_with(self.models)
 
 
-def alike(kinds: Mapping[str, str], models: Sequence[str]) -> tuple[str, ...]:
-    """The models that have a common scale with the first of these; kinds: model -> likelihood."""
+def alike(kinds: Mapping[str, object], models: Sequence[str]) -> tuple[str, ...]:
+    """The models that have a common scale with the first of these; kinds: of each model."""
     return tuple(m for m in kinds if not models or kinds[m] == kinds[models[0]])
 
 
-def usual(kinds: Mapping[str, str]) -> tuple[str, ...]:
+def usual(kinds: Mapping[str, object]) -> tuple[str, ...]:
     """The models to open with: the usual ones, or the first ones that have a common scale."""
     known = tuple(m for m in USUAL if m in kinds)
     known = tuple(m for m in known if m in alike(kinds, known))
@@ -102,18 +111,27 @@ class Comparable(Several):
         models, messages = super().take(text, seen)
         same = tuple(m for m in models if m in alike(seen["kinds"], models))
         if same != models:
-            must = "models with different likelihoods have no common scale."
+            must = "different likelihoods, or shapes of images, have no common scale."
             messages.append(refusal(self.name, ",".join(models), must, ", ".join(same)))
         return same, messages
+
+
+def class_count(source: Source) -> int:
+    """How many classes the images of a source have; the ten of the digits where they cannot be read."""
+    try:
+        return len(images(source).classes)
+    except CoreError:
+        return 10
 
 
 class Against(Whole):
     """The number of a digit, or none."""
 
     def must(self, text: str, seen: Seen) -> str:
-        if to_number(text, self.low, self.high) is None:
-            return f"it must be a number from {self.low} to {self.high}."
-        return f"it must be a whole number up to {self.high}."
+        high = given(self.high, seen)
+        if to_number(text, self.low, high) is None:
+            return f"it must be a number from {self.low} to {high}."
+        return f"it must be a whole number up to {high}."
 
 
 def _open(name: str) -> Setting:
@@ -129,9 +147,6 @@ PAGE = Page(
         ASKED["norm"],
         _open("eps"),
         *(ASKED[name] for name in ("target", "attack", "steps", "restarts", "draws", "seed")),
-        *(ASKED[name] for name in ("index", "own", "threshold")),
-        _open("upto"),
-        explorer.bounded,
         Comparable(
             name="models",
             label=f"Models (up to {MOST_MODELS})",
@@ -140,6 +155,13 @@ PAGE = Page(
             default=lambda seen: usual(seen["kinds"]),
             rule=f"it must be up to {MOST_MODELS} of the models, separated by commas.",
         ),
+        sourced("models"),
+        index_setting(),
+        ASKED["own"],
+        fitted,
+        ASKED["threshold"],
+        _open("upto"),
+        explorer.bounded,
         OneOf(
             name="of",
             label="Verdicts of",
@@ -156,14 +178,16 @@ PAGE = Page(
             rule="it must be one of the models compared.",
             used="none",
         ),
-        Against(name="against", low=0, high=MOST_INDEX, default=None, used="none"),
-        OneOf(name="count", label="Digits", options=COUNTS, default=USUAL_COUNT),
+        Against(
+            name="against", low=0, high=lambda seen: last_index(seen["source"]), default=None, used="none"
+        ),
+        OneOf(name="count", label="Images", options=COUNTS, default=USUAL_COUNT),
         Several(
             name="classes",
             label="Classes (none chosen: all)",
-            options=CLASSES,
+            options=lambda seen: tuple(map(str, range(class_count(seen["source"])))),
             default=(),
-            rule="it must be some of 0 to 9.",
+            rule=lambda seen: f"it must be some of 0 to {class_count(seen['source']) - 1}.",
             nothing="all",
         ),
         OneOf(name="sort", label="Order", options=SORTS, default=SORTS[0]),
@@ -172,7 +196,8 @@ PAGE = Page(
     ),
     # The explorer's two models play no part here; proofs are by one fast method.
     {
-        **{name: ASKED[name].default for name in ("left", "right", "states", "side")},
+        **{name: ASKED[name].default for name in ("left", "states", "side")},
+        "right": "",
         "method": PROOF,
     },
 )
@@ -189,9 +214,9 @@ def explorer_address(
     return {"left": left, "right": model, "index": str(digit.index)} | explorer.to_params(state, models)
 
 
-def address(state: State, kinds: Mapping[str, str]) -> dict[str, str]:
+def address(state: State, kinds: Mapping[str, object]) -> dict[str, str]:
     """This page's URL with the explorer's digit and question, for its two models and the usual ones."""
-    first = tuple(dict.fromkeys((state.left, state.right)))
+    first = tuple(dict.fromkeys(state.sides))
     same = alike(kinds, first)
     # Where the usual ones have another scale, any that have this one.
     others = tuple(m for m in usual(kinds) if m in same) or same

@@ -1,8 +1,9 @@
-"""The image a page is about: one that is shipped, or a visitor's own."""
+"""The image a page is about: one that is shipped, one of a model's own, or a visitor's own."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
@@ -12,7 +13,15 @@ import streamlit as st
 import torch
 
 import core
+from core.data.image_sets import ImageSet
+from core.data.samples import CLASSES
+from core.errors import CoreError
+from dashboard.addresses import models
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.models import stamped
+
+MOST_INDEX = 499
+"""Of the shipped images."""
 
 OWN_ENTRIES = 64
 """Results kept of the images of one visitor's own."""
@@ -23,11 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Digit:
-    """Number `index` of the shipped digits, unless there are `pixels`: a visitor's own image, (H, W)
-    float32 values in [0, 1], row by row. Part of cache keys."""
+    """Number `index` of the images of a source, unless there are `pixels`: a visitor's own image, float32
+    values in [0, 1] of the source's shape (C, H, W), row by row. Part of cache keys."""
 
     index: int = 0
     pixels: bytes = b""
+    source: Source = SHIPPED_IMAGES
 
     @property
     def name(self) -> str:
@@ -35,12 +45,32 @@ class Digit:
         return f"own-{own_name(self.pixels)}" if self.pixels else str(self.index)
 
     def image(self) -> torch.Tensor:
-        """(1, 1, H, W)."""
+        """(1, C, H, W). Raises CoreError where the source's images cannot be read."""
         if not self.pixels:
-            return core.load_samples("mnist")[0][self.index : self.index + 1]
+            return images(self.source).x[self.index : self.index + 1]
         values = np.frombuffer(self.pixels, dtype=np.float32).copy()
-        side = round(len(values) ** 0.5)
-        return torch.from_numpy(values).view(1, 1, side, side)
+        return torch.from_numpy(values).view(1, *self.source.shape)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def images(source: Source) -> ImageSet:
+    """The images of a source; shared by all sessions, so nobody may change them. Raises CoreError."""
+    if source == SHIPPED_IMAGES:
+        return ImageSet(*core.load_samples("mnist"), CLASSES["mnist"])
+    return core.load_images(models.folder(source.model))
+
+
+def last_index(source: Source) -> int:
+    """The largest number of an image; that of the shipped ones where there are none: a page will say so."""
+    try:
+        return len(images(source).x) - 1
+    except CoreError:
+        return MOST_INDEX
+
+
+def fits(pixels: bytes, source: Source) -> bool:
+    """Whether a visitor's own image has the shape of a source's."""
+    return len(pixels) == 4 * math.prod(source.shape)
 
 
 def own_name(pixels: bytes) -> str:

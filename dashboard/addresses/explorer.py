@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -15,11 +15,14 @@ from core.certificates.methods import METHODS
 from core.vae.model import VAE
 from core.vae.threat import SIDES, Draws, Threat
 from core.vae.validate import TARGETS
-from dashboard.addresses.digit import Digit
-from dashboard.addresses.page import Page, flat
+from dashboard.addresses.costs import dear
+from dashboard.addresses.digit import Digit, fits, last_index
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, partners, source_of
+from dashboard.addresses.page import Page, Repair, flat
 from dashboard.addresses.reader import Message
 from dashboard.addresses.scales import SCALES, Scale
-from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole
+from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole, given
+from dashboard.shared import text
 from dashboard.shared.text import (
     ATTACK_LABELS,
     HELP,
@@ -38,7 +41,6 @@ FAST = ("ibp", "crown-ibp")
 """Methods that are computed over the whole grid."""
 SPREAD = "alpha-crown"
 """The slowest method that is computed at several radii; those after it at eps alone."""
-MOST_INDEX = 499
 MOST_STEPS, MOST_RESTARTS, MOST_DRAWS, MOST_SEED = 200, 10, 64, 2**31 - 1
 MOST_WORK = 20_000
 """Limit on draws x steps x restarts, so that one visitor cannot occupy the server for an hour."""
@@ -90,8 +92,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the URL can say.
+    """Everything that the URL can say, and where the images come from.
 
+    right      "" where no other model has images of the left one's shape.
     own        pixels of a visitor's own image, shown in place of number `index`, see Digit.
     threshold  None: each model's own. upto: one of the scale's ranges.
     method     bounds are computed by this method and the faster ones before it.
@@ -108,10 +111,16 @@ class State:
     method: str = "alpha-crown"
     states: str = "draws"
     settings: Settings = Settings()
+    source: Source = SHIPPED_IMAGES
 
     @property
     def digit(self) -> Digit:
-        return Digit(self.index, self.own)
+        return Digit(self.index, self.own, self.source)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The models, left and right; one where it stands alone."""
+        return (self.left, self.right) if self.right else (self.left,)
 
     @property
     def scale(self) -> Scale:
@@ -147,6 +156,63 @@ def models_of(name: str, label: str, first: str, else_: int) -> OneOf:
     )
 
 
+class Partner(OneOf):
+    """A model with images of the left one's shape; none, whatever is asked for, where the left one stands
+    alone."""
+
+    def take(self, text: str | None, seen: Seen) -> tuple[Any, list[Message]]:
+        alone = given(self.options, seen) == [""]
+        return ("", []) if alone else super().take(text, seen)
+
+
+def opposite(left: str, models: Sequence[str]) -> list[str]:
+    """What may stand beside a model, on the right; "" where no other has its shape."""
+    found = partners(left, models)
+    return found if set(found) > {left} else [""]
+
+
+def first_left(seen: Seen) -> str:
+    """What stands on the left where nobody says so: the usual one, or one that goes with the right one."""
+    models, asked = seen["models"], seen.get("asked", {}).get("right")
+    usual = FIRST_CHOICE["left"] if FIRST_CHOICE["left"] in models else models[0]
+    beside = partners(asked, models) if asked in models else [usual]
+    return usual if usual in beside else next((m for m in beside if m != asked), asked)
+
+
+def first_right(seen: Seen) -> str:
+    """What stands on the right where nobody says so: the usual one, or the last that goes with the left."""
+    options, usual = opposite(seen["left"], seen["models"]), FIRST_CHOICE["right"]
+    others = [m for m in options if m != seen["left"]]
+    return usual if usual in options else (others or options)[-1]
+
+
+def sourced(*names: str) -> Repair:
+    """Finds the images that models are shown with; names: of the settings that say which models."""
+
+    def find(values: dict[str, Any]) -> list[Message]:
+        chosen = (values[name] for name in names)
+        models = [m for value in chosen for m in ((value,) if isinstance(value, str) else value)]
+        values["source"] = source_of(models)
+        return []
+
+    return find
+
+
+def fitted(values: dict[str, Any]) -> list[Message]:
+    """Leave out an image of one's own of another shape than the models'."""
+    if not values["own"] or fits(values["own"], values["source"]):
+        return []
+    values["own"] = b""
+    size = " x ".join(map(str, values["source"].shape))
+    return [Message("own", f"Your image is not {size}, as these models take it. Using one of theirs.")]
+
+
+def index_setting() -> Whole:
+    """The number of an image; it is read after the source."""
+    high = lambda seen: last_index(seen.get("source", SHIPPED_IMAGES))  # noqa: E731
+    return Whole(name="index", label="Test image number", low=0, high=high, default=0, help=HELP["index"])
+
+
 USUAL = flat(State("", ""))
 """What the page opens with, where that depends on nothing."""
 
@@ -164,14 +230,19 @@ def _scale(seen: Seen) -> Scale:
     return SCALES[seen["norm"]]
 
 
+def _method(seen: Seen) -> str:
+    """What is proved by where nobody says so: the usual method, a fast one where that is too slow."""
+    return FAST[-1] if dear((seen["left"], seen["right"]), seen["draws"])[0] else USUAL["method"]
+
+
 def bounded(values: dict[str, Any]) -> list[Message]:
     """Change what there is not, or what a server cannot carry out, to an attack and a statement that there
     are for the side, fewer steps or restarts, a faster method."""
     said: list[Message] = []
 
-    def use(setting: str, value: object, text: str) -> None:
+    def use(setting: str, value: object, why: str) -> None:
         values[setting] = value
-        said.append(Message(setting, text))
+        said.append(Message(setting, why))
 
     side, attack, states = values["side"], values["attack"], values["states"]
     if attack not in OFFERED[side]:
@@ -191,6 +262,15 @@ def bounded(values: dict[str, Any]) -> list[Message]:
             again,
             f"{draws} draws x {steps} steps x {restarts} restarts{each} is more than this page computes "
             f"({MOST_WORK:,}). Using {fewer} steps and {again} restarts.",
+        )
+    asked = values["method"]
+    slow = asked not in FAST
+    name, seconds, fewer = dear((values["left"], values["right"]), draws) if slow else ("", 0.0, draws)
+    if name:
+        use(
+            "method",
+            FAST[-1],
+            f"{text.dear(name, draws, seconds, fewer, asked)} Using {FAST[-1]}.",
         )
     if values["method"] not in FAST and draws > MOST_TIGHT_DRAWS:
         use(
@@ -221,10 +301,21 @@ PAGE = Page(
         _whole("draws", "Draws", 1, MOST_DRAWS),
         _whole("seed", "Seed", 0, MOST_SEED),
         _one_of("side", "What the adversary does to the ELBO", SIDES, SIDE_LABELS),
-        models_of("left", ":orange[●] Left model", FIRST_CHOICE["left"], 0),
-        models_of("right", ":blue[●] Right model", FIRST_CHOICE["right"], -1),
-        _whole("index", "Test image number", 0, MOST_INDEX),
+        replace(models_of("left", ":orange[●] Left model", FIRST_CHOICE["left"], 0), default=first_left),
+        Partner(
+            name="right",
+            label=":blue[●] Right model",
+            options=lambda seen: opposite(seen["left"], seen["models"]),
+            default=first_right,
+            rule=lambda seen: (
+                f"the models for such images are {', '.join(opposite(seen['left'], seen['models']))}."
+            ),
+            help=HELP["model"],
+        ),
+        sourced("left", "right"),
+        index_setting(),
         OwnImage(name="own"),
+        fitted,
         Number(
             name="threshold",
             label="Threshold in nats",
@@ -241,7 +332,7 @@ PAGE = Page(
             default=lambda seen: _scale(seen).upto,
             help=HELP["upto"],
         ),
-        _one_of("method", "Proof", METHODS, METHOD_LABELS),
+        replace(_one_of("method", "Proof", METHODS, METHOD_LABELS), default=_method),
         _one_of("states", "What is proved", STATES, STATES_LABELS),
         bounded,
     ),
@@ -251,6 +342,14 @@ PAGE = Page(
 def default_state(models: Sequence[str], norm: str = "linf") -> State:
     """The page as it opens, or for a norm; `models` are the names there are, at least one."""
     return PAGE.parse({"norm": norm}, models=models)[0]
+
+
+def facing(url: Mapping[str, str], name: str, models: Sequence[str]) -> dict[str, str]:
+    """An URL of the explorer with a model on the right, or alone: what it says of the left one and of the
+    image is left out where these have another shape."""
+    fits_ = url.get("left", FIRST_CHOICE["left"]) in partners(name, models)
+    kept = {k: v for k, v in url.items() if fits_ or k not in ("left", "index", "own")}
+    return kept | {"right": name}
 
 
 def to_params(state: State, models: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from core.inspection import METHODS
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import models_of
+from dashboard.addresses.explorer import fitted, index_setting, models_of, sourced
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import OneOf, Seen, Whole
 from dashboard.shared.text import HELP, METHOD_NAMES
@@ -61,10 +62,11 @@ class Look:
     bounds: str = "crown"
     across: int = 0
     up: int = 0
+    source: Source = SHIPPED_IMAGES
 
     @property
     def digit(self) -> Digit:
-        return Digit(self.index, self.own)
+        return Digit(self.index, self.own, self.source)
 
 
 def _layers(seen: Seen) -> tuple[str, ...]:
@@ -84,7 +86,11 @@ PAGE = Page(
         models_of("model", "Model", FIRST_CHOICE, 0),
         replace(ASKED["eps"], default=lambda seen: EPS[seen["norm"]]),
         Whole(name="draws", label="Draws", low=1, high=MOST_DRAWS, default=1, help=HELP["draws"]),
-        *(ASKED[name] for name in ("index", "own", "target", "seed")),
+        sourced("model"),
+        index_setting(),
+        ASKED["own"],
+        fitted,
+        *(ASKED[name] for name in ("target", "seed")),
         OneOf(
             name="layer",
             label="Layer",
@@ -104,7 +110,7 @@ def address(state: explorer.State, model: str, models: Sequence[str]) -> dict[st
     """This page's URL with one of the explorer's models, its digit and its question."""
     s = state.settings
     question = Question(state.eps, s.target, s.norm, min(s.draws, MOST_DRAWS), s.seed)
-    look = Look(model, state.index, state.own, question)
+    look = Look(model, state.index, state.own, question, source=state.source)
     # Named even where it is the default: an address without settings opens a page where it was left.
     return {"model": model} | PAGE.address(look, models=models)
 
@@ -113,13 +119,16 @@ def explorer_address(look: Look, models: Sequence[str]) -> dict[str, str]:
     """The explorer's URL with this page's model on the right, its digit and its question."""
     q = look.question
     default = explorer.default_state(models, q.norm)
+    seen = {"models": models, "asked": {"right": look.model}}
+    left = explorer.first_left(seen)
     state = explorer.State(
-        default.left,
-        look.model,
+        left,
+        "" if explorer.opposite(left, models) == [""] else look.model,
         index=look.index,
         own=look.own,
         eps=q.eps,
         upto=default.upto,
         settings=explorer.Settings(target=q.target, norm=q.norm, draws=q.draws, seed=q.seed),
+        source=look.source,
     )
     return {"right": look.model} | explorer.to_params(state, models)

@@ -52,6 +52,11 @@ def available() -> list[str]:
     return [*core.list_models(), *_own()]
 
 
+def folders() -> dict[str, Path]:
+    """The folders of all models, by name."""
+    return {name: find_model(name) for name in core.list_models()} | _own()
+
+
 def is_own(name: str) -> bool:
     """Whether a name that is available is of a folder in the roots."""
     return "/" in name
@@ -75,7 +80,8 @@ def stamp(name: str) -> Stamp:
     if not is_own(name):
         return ()
     try:
-        files = (folder(name) / CONFIG, folder(name) / WEIGHTS)
+        there = folder(name)
+        files = (there / CONFIG, there / WEIGHTS)
         return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     except (ModelNotFoundError, OSError):  # reading it will say what is wrong
         return ()

@@ -38,8 +38,10 @@ class Page(Generic[S]):
     def parse(self, params: Mapping[str, str], **there: Any) -> tuple[S, list[Message]]:
         """A valid state from text that anyone may have written, and what had to be refused.
 
-        there  what the settings choose from, by the names that their descriptions ask for.
+        there  what the settings choose from, by the names that their descriptions ask for; "asked" is what
+               the text says of all of them.
         """
+        there = {"asked": params, **there}
         values = {name: given(value, there) for name, value in self.fixed.items()}
         messages: list[Message] = []
         for step in self.steps:

@@ -4,19 +4,21 @@ the explorer's."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import streamlit as st
 
 import core
 from core.evaluation.curve import Curve
 from core.evaluation.verdicts import Finding, find_verdicts
-from dashboard.addresses.compare import CLASSES, PROOF, Comparison
-from dashboard.addresses.digit import Digit
+from dashboard.addresses.compare import PROOF, Comparison
+from dashboard.addresses.digit import Digit, images
 from dashboard.addresses.explorer import Settings
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.models import stamped
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import tighter_bounds
-from dashboard.shared.compute import Result, explore, model, samples, usual_threshold
+from dashboard.shared.compute import Result, explore, model, usual_threshold
 
 CHUNK = 16
 """Images whose verdicts are searched together; a chunk that is done is kept."""
@@ -41,7 +43,7 @@ class Entry:
 def threshold(comparison: Comparison, name: str) -> float:
     """The one that is asked for, or the model's own; nats."""
     asked = comparison.asked.threshold
-    return usual_threshold(name) if asked is None else asked
+    return usual_threshold(name, comparison.asked.source) if asked is None else asked
 
 
 def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Show) -> Entry:
@@ -55,10 +57,10 @@ def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Sho
 
 
 def chosen(comparison: Comparison) -> tuple[int, ...]:
-    """The digits of the gallery, by number."""
-    _, labels = samples()
-    wanted = comparison.classes or CLASSES
-    return tuple(i for i, label in enumerate(labels) if str(label) in wanted)[: comparison.count]
+    """The images of the gallery, by number."""
+    labels, wanted = images(comparison.asked.source).y.tolist(), comparison.classes
+    found = (i for i, label in enumerate(labels) if not wanted or str(label) in wanted)
+    return tuple(islice(found, comparison.count))
 
 
 def chunks(comparison: Comparison) -> list[tuple[int, ...]]:
@@ -70,12 +72,13 @@ def chunks(comparison: Comparison) -> list[tuple[int, ...]]:
 def findings(comparison: Comparison, name: str, chunk: tuple[int, ...], show: Show) -> tuple[Finding, ...]:
     """What is found of these digits; from the cache if it was done before. Raises CoreError."""
     asked, level = comparison.asked, threshold(comparison, name)
-    return _findings(name, chunk, asked.settings, asked.grid, level, show)
+    return _findings(name, asked.source, chunk, asked.settings, asked.grid, level, show)
 
 
 @stamped(st.cache_data(max_entries=1024, show_spinner=False))
 def _findings(
     name: str,
+    source: Source,
     indices: tuple[int, ...],
     settings: Settings,
     grid: tuple[float, ...],
@@ -83,7 +86,7 @@ def _findings(
     _show: Show,
 ) -> tuple[Finding, ...]:
     vae, s = model(name), settings
-    x = core.load_samples("mnist")[0][list(indices)]
+    x = images(source).x[list(indices)]
     noise = core.sample_noise(vae, draws=s.draws, seed=s.seed)
 
     def work(tell: Tell) -> tuple[Finding, ...]:
@@ -101,7 +104,7 @@ def _findings(
             seed=s.seed,
             certificate=PROOF,
             progress=lambda done, total: tell(
-                Now(done / total, f"digits {indices[0]} to {indices[-1]}, {done / total:.0%}")
+                Now(done / total, f"images {indices[0]} to {indices[-1]}, {done / total:.0%}")
             ),
         )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import streamlit as st
 
+from core.data.image_sets import ImageSet
+from core.vae.model_images import SHIPPED
 from dashboard.addresses.compare import COUNTS, EVERY, PAGE, PARTS, Comparison, alike
+from dashboard.addresses.kinds import Kind
 from dashboard.addresses.results import MOST_MODELS
 from dashboard.compare import text
 from dashboard.shared import compute, image_picker, own_images
@@ -16,9 +18,9 @@ from dashboard.shared.text import LIKELIHOOD_LABELS
 
 
 class Panel(QuestionControls[Comparison]):
-    """The settings of the page. kinds: the likelihood of each model there is."""
+    """The settings of the page. kinds: of each model there is."""
 
-    def __init__(self, kinds: Mapping[str, str]) -> None:
+    def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = kinds
         there = {"kinds": kinds, "models": tuple(kinds), "images": own_images.images()}
         super().__init__("compare", PAGE, "compare-", **there)
@@ -27,11 +29,11 @@ class Panel(QuestionControls[Comparison]):
         """One digit, or many."""
         self.segments("part", format_func=text.PARTS.__getitem__, label_visibility="collapsed")
 
-    def sidebar(self, comparison: Comparison, labels: np.ndarray) -> None:
-        """Everything but eps and what only one part has."""
+    def sidebar(self, comparison: Comparison, found: ImageSet | None) -> None:
+        """Everything but eps and what only one part has. found: the images to choose from."""
         with st.sidebar:
-            if comparison.part == PARTS[0]:
-                image_picker.choose(self, labels)
+            if comparison.part == PARTS[0] and found is not None:
+                image_picker.choose(self, found, comparison.asked.source)
                 self._pins(comparison)
             self._models(comparison)
             self.radio("target")
@@ -47,7 +49,7 @@ class Panel(QuestionControls[Comparison]):
         options = ("", *comparison.models)
         self.select("pin", options=options, format_func=labels.__getitem__, help=text.PIN_HELP, width=320)
 
-    def gallery(self, comparison: Comparison, names: Mapping[str, str]) -> None:
+    def gallery(self, comparison: Comparison, names: Mapping[str, str], classes: Sequence[str]) -> None:
         """Which digits, whose verdicts, in which order."""
         whose = {EVERY: text.EVERY, **names}
         counts = {count: f"the first {count}" for count in COUNTS}
@@ -60,7 +62,15 @@ class Panel(QuestionControls[Comparison]):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             verdict = text.VERDICTS.__getitem__
             self.segments("verdict", format_func=verdict, help=text.VERDICT_HELP, on_change=back)
-            self.pills("classes", wrap=True, on_change=back)
+            if classes:
+                called = {str(place): name for place, name in enumerate(classes)}
+                self.pills(
+                    "classes",
+                    options=list(called),
+                    format_func=called.__getitem__,
+                    wrap=True,
+                    on_change=back,
+                )
 
     def turn(self, page: int, count: int) -> None:
         """Which page of the gallery, if there is more than one."""
@@ -85,11 +95,11 @@ class Panel(QuestionControls[Comparison]):
         with st.container(horizontal=True):
             if comparison.against != index and not self.get("own"):
                 st.button(
-                    "Pin this digit",
+                    "Pin this image",
                     on_click=self.set,
                     args=("against", index),
                     icon=":material/keep:",
-                    help="The digit stays, and the one that you choose next is held beside it.",
+                    help="The image stays, and the one that you choose next is held beside it.",
                 )
             if comparison.against is not None:
                 st.button("Unpin", on_click=self.set, args=("against", None), icon=":material/keep_off:")
@@ -109,7 +119,7 @@ class Panel(QuestionControls[Comparison]):
             st.caption(text.left_out(len(kinds) - len(offered)))
         for kind, model in others.items():
             st.button(
-                f"Compare {LIKELIHOOD_LABELS.get(kind, 'the other')} models instead",
+                _instead(kind),
                 on_click=self._switch,
                 args=(alike(kinds, (model,))[:MOST_MODELS],),
                 type="tertiary",
@@ -127,3 +137,10 @@ class Panel(QuestionControls[Comparison]):
     def _switch(self, models: Sequence[str]) -> None:
         self.put("models", list(models))
         self._change_models()
+
+
+def _instead(kind: Kind) -> str:
+    """Of a button that changes to models of another kind."""
+    likelihood = LIKELIHOOD_LABELS.get(kind.likelihood, "the other")
+    shape = "" if kind.shape == SHIPPED else f" {' x '.join(map(str, kind.shape))}"
+    return f"Compare {likelihood}{shape or ' models'} instead"

@@ -1,4 +1,4 @@
-"""The same digit under several models, and a second digit beside it."""
+"""The same image under several models, and a second one beside it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.data.image_sets import ImageSet
 from core.errors import CoreError
 from dashboard.addresses.compare import Comparison
 from dashboard.compare import figures, rows, text
@@ -25,9 +26,7 @@ _STANDS = 2.0
 _WIDTH = 64
 
 
-def show_digits(
-    panel: Panel, comparison: Comparison, names: Mapping[str, str], labels: Sequence[int]
-) -> None:
+def show_digits(panel: Panel, comparison: Comparison, names: Mapping[str, str], found: ImageSet) -> None:
     """Chart, table and pictures; drawn as far as they are known while the rest is computed."""
     status = st.empty()
     panel.segments("upto")
@@ -44,22 +43,22 @@ def show_digits(
             st.error(str(error))
             continue
         if time.monotonic() - drawn > _STANDS and done + 1 < len(asked):
-            _charts(charts, entries, comparison, labels, next(versions))
+            _charts(charts, entries, comparison, found, next(versions))
             drawn = time.monotonic()
     status.empty()
     if not entries:
         return
-    _charts(charts, entries, comparison, labels, next(versions))
+    _charts(charts, entries, comparison, found, next(versions))
     with below.container():
-        _tables(entries, comparison, labels)
-        _pictures(entries, comparison, labels)
+        _tables(entries, comparison, found)
+        _pictures(entries, comparison, found)
 
 
 def _charts(
     place: DeltaGenerator,
     entries: Sequence[Entry],
     comparison: Comparison,
-    labels: Sequence[int],
+    found: ImageSet,
     version: int,
 ) -> None:
     """One chart a digit, with a common axis."""
@@ -75,8 +74,8 @@ def _charts(
             with column:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     image = next(e.result.image for e in entries if e.digit == digit)
-                    said = text.heading(digit, labels, digit != asked.digit)
-                    st.image(images.grey(image, scale=4), width=48, alt=said)
+                    said = text.heading(digit, found, digit != asked.digit)
+                    st.image(images.enlarged(image, 112), width=48, alt=said)
                     st.header(said, anchor=False)
                 chart(
                     figures.curve_figure(mine, asked.eps, asked.most, span, EPS_AXIS[asked.settings.norm]),
@@ -87,15 +86,15 @@ def _charts(
         st.caption(text.STROKES)
 
 
-def _tables(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
+def _tables(entries: Sequence[Entry], comparison: Comparison, found: ImageSet) -> None:
     """The numbers, and those against the pinned model; both to take away."""
     eps, pin = comparison.asked.eps, comparison.pin
     st.header(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
-    _table(rows.table(entries, eps, labels))
+    _table(rows.table(entries, eps, found))
     if pin and len(comparison.models) > 1:
         name = next((e.name for e in entries if e.model == pin), pin)
         st.header(f"Against {name}", anchor=False, help=text.AGAINST_HELP)
-        _table(rows.against(entries, pin, eps, labels))
+        _table(rows.against(entries, pin, eps, found))
     st.download_button(
         "Rows (CSV)",
         rows.as_csv(rows.entry_rows(entries, comparison)),
@@ -111,13 +110,13 @@ def _table(found: Sequence[Mapping[str, str]]) -> None:
         st.table(pd.DataFrame(found).set_index("Model"))
 
 
-def _pictures(entries: Sequence[Entry], comparison: Comparison, labels: Sequence[int]) -> None:
+def _pictures(entries: Sequence[Entry], comparison: Comparison, found: ImageSet) -> None:
     """What the attack made of each digit, and what each model makes of that."""
     eps = comparison.asked.eps
     st.header(f"Attacked at eps {eps:.6g}, and decoded", anchor=False)
     for digit in comparison.digits:
         if len(comparison.digits) > 1:
-            said = text.heading(digit, labels, digit != comparison.asked.digit)
+            said = text.heading(digit, found, digit != comparison.asked.digit)
             st.markdown(f"**{said}**")
         with st.container(horizontal=True, gap="xsmall"):
             for e in (e for e in entries if e.digit == digit):
@@ -132,7 +131,7 @@ def _pair(shown: Entry, eps: float) -> None:
         st.html(figures.names([(shown.place, shown.name)]))
         with st.container(horizontal=True, gap="xsmall"):
             for caption, image, alt in (
-                ("Attacked", result.attacked[i], f"The digit attacked against {shown.name}, {attained}"),
-                ("Recon", result.recon_attacked[i], f"What {shown.name} decodes from the attacked digit"),
+                ("Attacked", result.attacked[i], f"The image attacked against {shown.name}, {attained}"),
+                ("Recon", result.recon_attacked[i], f"What {shown.name} decodes from the attacked image"),
             ):
-                st.image(images.grey(image, scale=4), caption=caption, width=_WIDTH, alt=alt)
+                st.image(images.enlarged(image, 112), caption=caption, width=_WIDTH, alt=alt)

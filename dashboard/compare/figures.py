@@ -24,7 +24,7 @@ _MARKS = 0.05
 
 @dataclass(frozen=True)
 class Share:
-    """A model's digits over the radii eps: which share is certified, which is not broken; in [0, 1]."""
+    """A model's images over the radii eps: which share is certified, which is not broken; in [0, 1]."""
 
     name: str
     place: int
@@ -64,7 +64,7 @@ def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
 
 
 def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) -> go.Figure:
-    """Share of digits over eps in [0, most]: certified and not broken, the open ones between."""
+    """Share of images over eps in [0, most]: certified and not broken, the open ones between."""
     figure = go.Figure()
     for share in shares:
         colour, symbol = PALETTE[share.place], SYMBOLS[share.place]
@@ -89,7 +89,7 @@ def share_figure(shares: Sequence[Share], eps: float, most: float, axis: str) ->
             fillcolor=faint(colour, 0.1),
             hoverinfo="skip",
         )
-    y = {"title": "share of digits", "range": [-0.03, 1.05], "tickformat": ".0%"}
+    y = {"title": "share of images", "range": [-0.03, 1.05], "tickformat": ".0%"}
     return _framed(figure, eps, most, axis, 300, y)
 
 
@@ -136,4 +136,4 @@ def describe_shares(shares: Sequence[Share], eps: float) -> str:
     said = "; ".join(
         share_words(share, int(np.abs(np.array(share.eps) - eps).argmin())) for share in shares
     )
-    return f"Line chart of the share of digits over eps. At eps {eps:.6g}: {said}."
+    return f"Line chart of the share of images over eps. At eps {eps:.6g}: {said}."

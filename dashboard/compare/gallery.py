@@ -1,4 +1,4 @@
-"""Many digits, each with a verdict."""
+"""Many images, each with a verdict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.data.image_sets import ImageSet
 from core.errors import CoreError
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import PER_PAGE, Comparison, explorer_address
@@ -39,14 +40,14 @@ class _Gallery:
         panel: Panel,
         comparison: Comparison,
         names: Mapping[str, str],
-        labels: Sequence[int],
+        found: ImageSet,
         models: Sequence[str],
     ) -> None:
-        self._comparison, self._names, self._labels, self._models = comparison, names, labels, models
+        self._comparison, self._names, self._images, self._models = comparison, names, found, models
         self.whole = len(chosen(comparison))
         self._summary, self._chart, self._legend = st.empty(), st.empty(), st.empty()
         st.caption(text.SHARE_STROKES)
-        panel.gallery(comparison, {name: names[name] for name in comparison.models})
+        panel.gallery(comparison, {name: names[name] for name in comparison.models}, found.classes)
         self._cards = st.empty()
         self._version = 0
         self.page = self.pages = 1
@@ -68,12 +69,16 @@ class _Gallery:
 
     @property
     def items(self) -> list[Item]:
-        """The digits of which every model's verdict is in."""
+        """The images of which every model's verdict is in."""
         return [
-            Item(index, self._labels[index], {name: found[name] for name in self.judged})
+            self._item(index, found)
             for index, found in self._found.items()
             if self.judged and found.keys() >= {*self.judged}
         ]
+
+    def _item(self, index: int, found: Mapping[str, Finding]) -> Item:
+        label, mine = int(self._images.y[index]), {name: found[name] for name in self.judged}
+        return Item(index, label, mine, self._images.name_of(index))
 
     def draw(self) -> None:
         """Summary, chart and cards of what is in."""
@@ -123,12 +128,12 @@ class _Gallery:
 
     def _draw_card(self, item: Item) -> None:
         c = self._comparison
-        shown = text.numbered(item.index, item.label)
-        url = explorer_address(c, self._lead, Digit(item.index), self._models)
+        shown = text.numbered(item.index, item.name)
+        url = explorer_address(c, self._lead, Digit(item.index, source=c.asked.source), self._models)
         with st.container(border=True, width=172, gap="xsmall"):
             with st.container(horizontal=True, gap=None, vertical_alignment="center"):
-                pixels = compute.samples()[0][item.index]
-                st.image(images.grey(pixels, scale=2), width=48, alt=f"Digit {shown}")
+                pixels = compute.samples(c.asked.source)[0][item.index]
+                st.image(images.enlarged(pixels, 56), width=48, alt=f"Image {shown}")
                 st.page_link(destinations.EXPLORER, label=shown, query_params=url)
             st.markdown("  \n".join(self._verdict(item, name) for name in self.judged))
 
@@ -158,14 +163,14 @@ def show_gallery(
     panel: Panel,
     comparison: Comparison,
     names: Mapping[str, str],
-    labels: Sequence[int],
+    found: ImageSet,
     models: Sequence[str],
 ) -> None:
     """Verdicts as they come in; every control of the page interrupts it, what is done is kept."""
     status = st.empty()
     panel.segments("upto")
     st.header("Which share is certified", anchor=False, help=text.SHARE_HELP)
-    gallery = _Gallery(panel, comparison, names, labels, models)
+    gallery = _Gallery(panel, comparison, names, found, models)
     _fill(gallery, comparison, status)
     gallery.draw()
     panel.turn(gallery.page, gallery.pages)

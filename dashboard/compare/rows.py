@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.certificates.certificate import shown_radius
+from core.data.image_sets import ImageSet
 from core.evaluation.curve import Curve
 from core.evaluation.verdicts import BROKEN, CERTIFIED, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
@@ -19,11 +20,12 @@ from dashboard.shared.text import METHOD_NAMES, bare, floor, signed
 
 @dataclass(frozen=True)
 class Item:
-    """One digit of the gallery: findings by model."""
+    """One image of the gallery: findings by model. label, name: of its class, -1 and "" without any."""
 
     index: int
     label: int
     found: Mapping[str, Finding]
+    name: str = ""
 
 
 def at(curve: Curve, eps: float) -> tuple[float, float]:
@@ -32,24 +34,24 @@ def at(curve: Curve, eps: float) -> tuple[float, float]:
     return curve.attained[curve.eps.tolist().index(eps)].item(), -math.inf if best is None else best.bound
 
 
-def table(entries: Sequence[Entry], eps: float, labels: Sequence[int]) -> list[dict[str, str]]:
+def table(entries: Sequence[Entry], eps: float, found: ImageSet) -> list[dict[str, str]]:
     """What is known of each model and digit at eps."""
-    return _short([_row(entry, eps, labels) for entry in entries])
+    return _short([_row(entry, eps, found) for entry in entries])
 
 
 def _short(found: list[dict[str, str]]) -> list[dict[str, str]]:
     """Without the digit where there is only one."""
-    if len({row["Digit"] for row in found}) > 1:
+    if len({row["Image"] for row in found}) > 1:
         return found
-    return [{name: cell for name, cell in row.items() if name != "Digit"} for row in found]
+    return [{name: cell for name, cell in row.items() if name != "Image"} for row in found]
 
 
-def _row(entry: Entry, eps: float, labels: Sequence[int]) -> dict[str, str]:
+def _row(entry: Entry, eps: float, found: ImageSet) -> dict[str, str]:
     attained, proved = at(entry.curve, eps)
     best, verdict = entry.curve.best(eps), entry.curve.verdict(entry.threshold)
     return {
         "Model": entry.name,
-        "Digit": text.digit(entry.digit, labels),
+        "Image": text.digit(entry.digit, found),
         "Clean": bare(entry.curve.clean),
         "Attained": bare(attained),
         "Proved": bare(floor(proved, 1)),
@@ -61,24 +63,24 @@ def _row(entry: Entry, eps: float, labels: Sequence[int]) -> dict[str, str]:
     }
 
 
-def against(entries: Sequence[Entry], pin: str, eps: float, labels: Sequence[int]) -> list[dict[str, str]]:
+def against(entries: Sequence[Entry], pin: str, eps: float, found: ImageSet) -> list[dict[str, str]]:
     """The other models minus the pinned one, digit by digit."""
     pinned = {entry.digit: entry for entry in entries if entry.model == pin}
     return _short(
         [
-            _difference(entry, pinned[entry.digit], eps, labels)
+            _difference(entry, pinned[entry.digit], eps, found)
             for entry in entries
             if entry.model != pin and entry.digit in pinned
         ]
     )
 
 
-def _difference(entry: Entry, other: Entry, eps: float, labels: Sequence[int]) -> dict[str, str]:
+def _difference(entry: Entry, other: Entry, eps: float, found: ImageSet) -> dict[str, str]:
     mine, theirs = at(entry.curve, eps), at(other.curve, eps)
     radii = [e.curve.verdict(e.threshold).certified for e in (entry, other)]
     return {
         "Model": entry.name,
-        "Digit": text.digit(entry.digit, labels),
+        "Image": text.digit(entry.digit, found),
         "Clean": signed(entry.curve.clean - other.curve.clean, 1),
         "Attained": signed(mine[0] - theirs[0], 1),
         "Proved": signed(mine[1] - theirs[1], 1) if math.isfinite(mine[1] - theirs[1]) else "–",
@@ -121,7 +123,7 @@ def entry_rows(entries: Sequence[Entry], comparison: Comparison) -> list[dict[st
 def gallery_rows(items: Sequence[Item], comparison: Comparison) -> list[dict[str, object]]:
     """The gallery with its question, in full: each radius with the number that was found there."""
     return [
-        {"model": model, "digit": item.index, "class": item.label}
+        {"model": model, "digit": item.index, "class": item.name}
         | question(comparison, found.verdict.threshold)
         | {
             "method": PROOF,

@@ -9,13 +9,13 @@ from dashboard.shared.text import nats, noise_draws
 
 TITLE = "Compare"
 SUBTITLE = (
-    "Models against each other on the same digit, or digits against each other under the same models: what "
+    "Models against each other on the same image, or images against each other under the same models: what "
     "an attack **attained**, what is **proved** that none can go below, and what is **open** between."
 )
-PARTS = {"digit": "Same digit, several models", "gallery": "Gallery of digits"}
+PARTS = {"digit": "Same image, several models", "gallery": "Gallery of images"}
 MODELS_HELP = (
-    "Two to six models. Only models with the same likelihood can be compared: the nats of grey values as "
-    "probabilities and of grey values as real numbers have no common scale."
+    "Two to six models. Only models with the same likelihood, for images of one shape, can be compared: "
+    "the nats of grey values as probabilities and of grey values as real numbers have no common scale."
 )
 PIN_HELP = (
     "Pinned: the model that the others are held against. A second table shows their numbers minus those of "
@@ -39,11 +39,11 @@ NONE_CHOSEN = "No model is chosen: choose some in the sidebar."
 STROKES = "┄┄ clean; ─── attained; ╍╍ proved by IBP and CROWN-IBP; ▒ open; ─ ─ ▪ thresholds."
 SHARE_STROKES = "─── not broken; ╍╍ certified; ▒ open."
 SHARE_HELP = (
-    "Of the digits in the gallery, the share that is certified at each eps (dashed) and the share that the "
+    "Of the images in the gallery, the share that is certified at each eps (dashed) and the share that the "
     "attack did not break (solid). What lies between is open: neither proved nor broken."
 )
 VERDICT_HELP = (
-    "Certified: it is proved that no image within eps of the digit has an ELBO below the threshold. "
+    "Certified: it is proved that no image within eps of this one has an ELBO below the threshold. "
     "Broken: the attack found one that has. Open: neither. Each is about this model and these noise draws."
 )
 VERDICTS = {"all": "All", "certified": "Certified", "open": "Open", "broken": "Broken"}
@@ -64,13 +64,13 @@ EVERY = "All compared"
 GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "open", "threshold", "draws")
 """Definitions of dashboard.shared.text.HELP that this page repeats."""
 THRESHOLD = {
-    True: "Threshold: each model's own, below which about 5 % of clean test digits score; an anomaly "
+    True: "Threshold: each model's own, below which about 5 % of clean test images score; an anomaly "
     "detector would reject them.",
     False: "Threshold: the one you set, for all models; an anomaly detector would reject what is below.",
 }
-NOTHING_PASSES = "No digit passes the filter."
+NOTHING_PASSES = "No image passes the filter."
 GO_ON = "Go on"
-TO_EXPLORER = "This digit in the explorer"
+TO_EXPLORER = "This image in the explorer"
 
 
 class _Digit(Protocol):
@@ -80,35 +80,42 @@ class _Digit(Protocol):
     def pixels(self) -> bytes: ...
 
 
-def digit(shown: _Digit, labels: Sequence[int]) -> str:
-    """Which digit: "12 (a 3)"."""
-    return "your own" if shown.pixels else numbered(shown.index, labels[shown.index])
+class _Images(Protocol):
+    def name_of(self, index: int) -> str: ...
 
 
-def heading(shown: _Digit, labels: Sequence[int], pinned: bool) -> str:
+def digit(shown: _Digit, found: _Images) -> str:
+    """Which image: "12 (a 3)"."""
+    return "your own" if shown.pixels else numbered(shown.index, found.name_of(shown.index))
+
+
+def heading(shown: _Digit, found: _Images, pinned: bool) -> str:
     """The same above its chart."""
-    said = "Your own image" if shown.pixels else f"Digit {digit(shown, labels)}"
+    said = "Your own image" if shown.pixels else f"Image {digit(shown, found)}"
     return f"{said}, pinned" if pinned else said
 
 
-def numbered(index: int, label: int) -> str:
-    return f"{index} (a {label})"
+def numbered(index: int, name: str) -> str:
+    """An image by its number and its class, if it has one: "12 (a 3)", "4 (cat)"."""
+    if not name:
+        return str(index)
+    return f"{index} (a {name})" if name.isdigit() else f"{index} ({name})"
 
 
 def left_out(count: int) -> str:
     """Why some models are not on offer."""
     which = (
-        "1 model has another likelihood and is"
+        "1 model has another likelihood or other images and is"
         if count == 1
-        else f"{count} models have another likelihood and are"
+        else f"{count} models have another likelihood or other images and are"
     )
     return f"{which} left out: their nats have no common scale with these."
 
 
 def summary(name: str, counts: dict[str, int], eps: float, threshold: float, whole: int) -> str:
-    """ "Of 100 digits 61 certified, 32 open, 7 broken"."""
+    """ "Of 100 images 61 certified, 32 open, 7 broken"."""
     total = sum(counts.values())
-    of = f"{total} digits" if total == whole else f"{total} digits of {whole} so far"
+    of = f"{total} images" if total == whole else f"{total} images of {whole} so far"
     return (
         f"**{name}**: of {of}, **{counts['certified']} certified**, **{counts['open']} open**, "
         f"**{counts['broken']} broken** at eps {eps:.6g}, threshold {nats(threshold, 1)}."

@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.addresses.compare import PARTS, Comparison, explorer_address
+from dashboard.addresses.kinds import kinds
 from dashboard.compare import text
 from dashboard.compare.controls import Panel
 from dashboard.compare.digit_part import show_digits
@@ -18,25 +19,29 @@ from dashboard.shared.text import HELP
 
 
 def show() -> None:
-    models, labels = skeleton.models(), skeleton.labels()
-    panel = Panel(compute.kinds(models))
+    models = skeleton.models()
+    panel = Panel(kinds(models))
     comparison, messages = panel.open()
     panel.part()
-    panel.sidebar(comparison, labels)
+    found = skeleton.images(comparison.asked.source)
+    panel.sidebar(comparison, found)
     warn(messages)
+    if found is None:
+        skeleton.say_no_images(comparison.asked.source)
+        return
     if not comparison.models:
         st.info(text.NONE_CHOSEN)
         return
     if len(comparison.models) == 1:
         st.info(text.TOO_FEW)
-    names, classes = compute.labels(tuple(models)), labels.tolist()
+    names = compute.labels(tuple(models))
     st.caption(text.THRESHOLD[comparison.asked.threshold is None])
     panel.eps_slider()
     if comparison.part == PARTS[0]:
-        show_digits(panel, comparison, names, classes)
+        show_digits(panel, comparison, names, found)
         _to_explorer(comparison, models)
     else:
-        show_gallery(panel, comparison, names, classes, models)
+        show_gallery(panel, comparison, names, found, models)
     glossary(HELP, text.GLOSSARY, first=[text.VERDICT_HELP])
 
 

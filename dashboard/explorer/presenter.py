@@ -11,7 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from dashboard.addresses.explorer import MOST_INDEX, PAGE, State, to_params
+from dashboard.addresses.digit import last_index
+from dashboard.addresses.explorer import PAGE, State, opposite, to_params
 from dashboard.addresses.models import sentence
 from dashboard.explorer import proof_schedule
 from dashboard.explorer.presenter_side import Side
@@ -21,7 +22,7 @@ from dashboard.shared.question_controls import QuestionControls
 from dashboard.shared.result import statement
 from dashboard.shared.skeleton import chart, progress, warn
 
-BEFORE, AFTER, LEAVE = "Previous digit", "Next digit", "Leave presenter view"
+BEFORE, AFTER, LEAVE = "Previous image", "Next image", "Leave presenter view"
 
 
 class Panel(QuestionControls[State]):
@@ -31,18 +32,20 @@ class Panel(QuestionControls[State]):
         super().__init__("present", PAGE, "present-", models=models, images=own_images.images())
 
     def row(self, state: State) -> None:
-        """The digit before and after, eps, both models."""
-        names = compute.labels(tuple(self.there["models"]))
+        """The image before and after, eps, both models."""
+        models = self.there["models"]
+        names, offered = {**compute.labels(tuple(models)), "": "None"}, opposite(state.left, models)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             for label, by, icon in ((BEFORE, -1, "back"), (AFTER, 1, "forward")):
-                there = replace(state, index=(state.index + by) % (MOST_INDEX + 1), own=b"")
+                there = replace(state, index=(state.index + by) % (last_index(state.source) + 1), own=b"")
                 st.button(label, on_click=self.go, args=(there,), icon=f":material/arrow_{icon}:")
             with st.container(width=320):
                 self.eps_slider()
             for side in ("left", "right"):
                 with st.container(width=240):
                     label = f"{side.capitalize()} model"
-                    self.select(side, label=label, format_func=names.__getitem__, help=None)
+                    there = {"options": offered} if side == "right" else {}
+                    self.select(side, label=label, format_func=names.__getitem__, help=None, **there)
 
 
 def show() -> None:
@@ -50,12 +53,15 @@ def show() -> None:
     panel = Panel(models)
     state, messages = panel.open()
     panel.row(state)
+    if skeleton.images(state.source) is None:
+        skeleton.say_no_images(state.source)
+        return
     warn(messages)
-    if not compute.comparable(state.left, state.right):
+    if not compute.comparable(state.sides):
         st.info(text.INCOMPARABLE)
     status, sides = st.empty(), list[Side]()
     names = compute.labels(tuple(models))
-    pairs = zip((state.left, state.right), figures.COLOURS, st.columns(2, gap="medium"), strict=True)
+    pairs = zip(state.sides, figures.COLOURS, st.columns(2, gap="medium"), strict=False)
     for model, colour, place in pairs:
         with place:
             try:

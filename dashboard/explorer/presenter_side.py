@@ -35,14 +35,14 @@ class Side(Known):
 
 def _pictures(result: Result, i: int) -> None:
     shown = (
-        ("Input", result.image, "The clean digit"),
-        ("Attacked", result.attacked[i], f"The digit after the attack, eps {result.curve.eps[i]:g}"),
-        ("Recon of attacked", result.recon_attacked[i], "The attacked digit as the model decodes it"),
+        ("Input", result.image, "The clean image"),
+        ("Attacked", result.attacked[i], f"The image after the attack, eps {result.curve.eps[i]:g}"),
+        ("Recon of attacked", result.recon_attacked[i], "The attacked image as the model decodes it"),
     )
     with st.container(horizontal=True, gap="small"):
         for caption, image, alt in shown:
             with st.container(width=ROOM.picture, gap=None):
-                st.image(images.grey(image), width=ROOM.picture, alt=alt)
+                st.image(images.enlarged(image, 280), width=ROOM.picture, alt=alt)
                 large_type.note(caption)
 
 

@@ -1,4 +1,4 @@
-"""The page: two models, one digit, one axis for what is attained and what is proved."""
+"""The page: two models, one image, one axis for what is attained and what is proved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from dashboard.addresses.explorer import State, to_params
+from dashboard.addresses.costs import dear
+from dashboard.addresses.explorer import FAST, USUAL, State, to_params
 from dashboard.addresses.models import available, sentence
 from dashboard.explorer import loss_bars, panels, refining
 from dashboard.explorer.card import Card
@@ -22,24 +23,30 @@ from dashboard.shared.skeleton import chart, glossary, progress, warn
 
 
 def show() -> None:
-    models, labels = skeleton.models(), skeleton.labels()
+    models = skeleton.models()
     panel = Panel(models)
     messages = panel.restore()
-    panel.sidebar(labels)
+    source = panel.match()
+    found = skeleton.images(source)
+    panel.sidebar(source, found)
     state, late = panel.read()
     panel.publish(state)
+    if found is None:
+        skeleton.say_no_images(source)
+        return
     # Containers keep what was in them until it is replaced, so that nothing below jumps; st.empty does not.
     with st.container(gap=None):
-        headlines = [st.container() for _ in figures.COLOURS]
+        headlines = [st.container() for _ in state.sides]
     caption = text.THRESHOLD if state.settings.side == "lower" else text.UPPER_THRESHOLD
     st.caption(caption[state.threshold is None])
     names = compute.labels(tuple(models))
     both = [(model, names[model], text.HUES[colour]) for model, colour in _sides(state)]
     # Before anything that may be there or not: whatever is moved is mounted anew, and leaves the hand.
     stage = Stage(state, both, models, panel.answer)
-    if not compute.comparable(state.left, state.right):
+    if not compute.comparable(state.sides):
         st.info(text.INCOMPARABLE)
     warn((*messages, *late))
+    _say_dear(state)
     # The chart is near the hand that moves its cursor; it is drawn when all cards are there.
     status, place = st.progress(0.0, text.FIRST), st.container()
     places, cards = st.columns(2, gap="medium"), []
@@ -59,9 +66,16 @@ def show() -> None:
         status.empty()
 
 
+def _say_dear(state: State) -> None:
+    """Where the usual proof takes one of the models too long, what does it."""
+    model, seconds, fewer = dear(state.sides, state.settings.draws)
+    if model and state.method == FAST[-1]:
+        st.caption(text.dear(model, state.settings.draws, seconds, fewer, USUAL["method"]))
+
+
 def _sides(state: State) -> list[tuple[str, str]]:
     """Model and colour, left and right."""
-    return list(zip((state.left, state.right), figures.COLOURS, strict=True))
+    return list(zip(state.sides, figures.COLOURS, strict=False))
 
 
 def _charts(

@@ -13,16 +13,17 @@ import core
 from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.errors import CoreError
 from core.inspection import METHODS, Inspection, Layer, Terms, Units, layer_names
-from dashboard.addresses.digit import Digit, cached
+from dashboard.addresses.digit import Digit, cached, images
 from dashboard.addresses.inspect import Layout, Question
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.models import stamped
 from dashboard.server.background import Now, Show, Tell, run
-from dashboard.shared.compute import model, samples
+from dashboard.shared.compute import model
 
 STEPS, SAMPLES, ITERATIONS = 40, 16, 50
 """Of the attack, of the ball, of alpha-CROWN: as on the explorer, as far as it has them."""
-EACH = 4
-"""Digits of each class in the latent plane."""
+EACH, MOST_OTHERS = 4, 40
+"""Images of each class in the latent plane, and of all together."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Seen:
     widths: Mapping[str, float]
     reached: float
     units: Mapping[str, Units]
+    op: str = ""
 
     @property
     def flat(self) -> bool:
@@ -87,12 +89,26 @@ class View:
 
 @dataclass(frozen=True)
 class Posteriors:
-    """Of some shipped digits: mu, std (N, k), labels and positions (N,)."""
+    """Of some images: mu, std (N, k), labels and positions (N,); the names of the classes, if any."""
 
     mu: np.ndarray
     std: np.ndarray
     labels: np.ndarray
     index: np.ndarray
+    classes: tuple[str, ...] = tuple("0123456789")
+
+    def mark(self, place: int) -> str:
+        """What stands for an image in the plane: its class in short, else its number."""
+        if not self.classes:
+            return str(self.index[place])
+        name = self.classes[self.labels[place]]
+        return name if len(name) <= 4 else f"{name[:3]}."
+
+    def called(self, place: int) -> str:
+        """The same in full."""
+        said = f"test image {self.index[place]}"
+        name = self.classes[self.labels[place]] if self.classes else ""
+        return f"{said}, {'a ' if name.isdigit() else ''}{name}" if name else said
 
 
 @cached(16)
@@ -134,13 +150,15 @@ def _layout(name: str) -> Layout:
 
 
 @stamped(st.cache_data(max_entries=16, show_spinner=False))
-def posteriors(name: str) -> Posteriors:
-    """The first digits of each class as the model's encoder sees them."""
-    images, labels = samples()
-    index = np.sort(np.concatenate([np.flatnonzero(labels == label)[:EACH] for label in range(10)]))
+def posteriors(name: str, source: Source) -> Posteriors:
+    """The first images of each class, or of all, as the model's encoder sees them."""
+    found = images(source)
+    labels, each = found.y.numpy(), EACH if found.classes else MOST_OTHERS
+    index = np.concatenate([np.flatnonzero(labels == label)[:each] for label in np.unique(labels)])
+    index = np.sort(index)[:MOST_OTHERS]
     with torch.no_grad():
-        mu, logvar = model(name).encode(torch.from_numpy(images[index])[:, None])
-    return Posteriors(mu.numpy(), (logvar / 2).exp().numpy(), labels[index], index)
+        mu, logvar = model(name).encode(found.x[index])
+    return Posteriors(mu.numpy(), (logvar / 2).exp().numpy(), labels[index], index, found.classes)
 
 
 def _arrays(found: Inspection, floor: float) -> View:
@@ -159,25 +177,30 @@ def _arrays(found: Inspection, floor: float) -> View:
 
 
 def _seen(layer: Layer) -> Seen:
-    flat = layer.clean.ndim == 2
+    pictured = layer.clean.ndim == 4 and layer.clean[0, 0].numel() > 1
+
+    def shown(values: torch.Tensor, rows: int = 1) -> np.ndarray:
+        return _array(values if pictured else values.flatten(rows))
+
     return Seen(
         key=_key(layer.name, layer.kind),
         name=layer.name,
         kind=layer.kind,
-        lower={method: _array(layer.bounds[method].lower) for method in METHODS},
-        upper={method: _array(layer.bounds[method].upper) for method in METHODS},
-        clean=_array(layer.clean),
-        attacked=_array(layer.attacked),
-        sampled=_array(layer.sampled if flat else layer.sampled[:0]),
+        lower={method: shown(layer.bounds[method].lower) for method in METHODS},
+        upper={method: shown(layer.bounds[method].upper) for method in METHODS},
+        clean=shown(layer.clean),
+        attacked=shown(layer.attacked),
+        sampled=shown(layer.sampled[:0] if pictured else layer.sampled, 2),
         widths={method: layer.width(method) for method in METHODS},
         reached=layer.reached,
         units=layer.units,
+        op=layer.op,
     )
 
 
 def _key(name: LayerName, kind: str) -> str:
     """ "encoder 1 Linear" -> "encoder-1"; what every model has is called by its kind."""
-    return f"{name.part}-{name.place}" if kind in ("affine", "relu") else kind
+    return f"{name.part}-{name.place}" if kind in ("affine", "relu", "curve") else kind
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

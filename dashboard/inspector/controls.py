@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
+from core.data.image_sets import ImageSet
+from dashboard.addresses.digit import last_index
 from dashboard.addresses.inspect import PAGE, RADII, Look
+from dashboard.addresses.kinds import Source, source_of
 from dashboard.inspector import text
 from dashboard.inspector.compute import layout
 from dashboard.shared import compute, image_picker, own_images
@@ -34,13 +36,23 @@ class Panel(Controls[Look]):
                 said.pop(setting, None)
         return said
 
-    def sidebar(self, labels: np.ndarray) -> None:
-        """Model, digit and question."""
+    def match(self) -> Source:
+        """Put an image that the model has in the place of one that it has not; where they come from."""
+        source = source_of((self.get("model"),))
+        if self.get("index") > last_index(source):
+            self.put("index", 0)
+        if self.get("own") not in own_images.images(source.shape):
+            self.put("own", "")
+        return source
+
+    def sidebar(self, found: ImageSet | None, source: Source) -> None:
+        """Model, image and question. found: the images to choose from, None where there are none."""
         names, norm = compute.labels(tuple(self.there["models"])), self.get("norm")
         radii = sorted({*RADII[norm], float(self.get("eps"))})
         with st.sidebar:
             self.select("model", format_func=names.__getitem__, help=text.HELP["model"])
-            image_picker.choose(self, labels)
+            if found is not None:
+                image_picker.choose(self, found, source)
             self.slide("eps", label=EPS_LABELS[norm], options=radii, format_func=lambda eps: f"{eps:.6g}")
             self.radio("target")
             with st.expander("More settings"):

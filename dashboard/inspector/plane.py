@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,9 +18,9 @@ from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
 
 BEYOND = 0.6
-"""A box that reaches so many times what the digits span beyond it does not set the frame."""
+"""A box that reaches so many times what the images span beyond it does not set the frame."""
 HUES = ("#8a8f98", *PALETTE, "#A6761D", "#7570B3", "#66A61E")
-"""A colour a class, of the ellipses; the digit itself is drawn, so that they are told apart without it."""
+"""A colour a class, of the ellipses; the class itself is written, to tell them apart without it."""
 OWN, PATH = "#000000", PALETTE[4]
 NARROW = 1e-9
 """A box that is no wider is one point, and rounding."""
@@ -116,7 +117,7 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
             y=y,
             mode="lines",
             line=stroke,
-            name="this digit's posterior",
+            name="this image's posterior",
             showlegend=stroke is ink,
             hoverinfo="skip",
         )
@@ -138,15 +139,15 @@ def plane_figure(view: View, others: Posteriors, dims: tuple[int, int]) -> go.Fi
 
 
 def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) -> None:
-    for label in range(10):
-        mine = np.flatnonzero(others.labels == label)
+    for label in np.unique(others.labels):
+        mine = np.flatnonzero(others.labels == label).tolist()
         rounds = [ellipse(others.mu[i, dims], others.std[i, dims]) for i in mine]
         gap = [np.nan]
         figure.add_scatter(
             x=np.concatenate([np.concatenate([x, gap]) for x, _ in rounds]),
             y=np.concatenate([np.concatenate([y, gap]) for _, y in rounds]),
             mode="lines",
-            line={"color": faint(HUES[label], 0.6), "width": 1},
+            line={"color": faint(HUES[label % len(HUES)], 0.6), "width": 1},
             showlegend=False,
             hoverinfo="skip",
         )
@@ -154,10 +155,10 @@ def _add_others(figure: go.Figure, others: Posteriors, dims: tuple[int, int]) ->
             x=others.mu[mine, dims[0]],
             y=others.mu[mine, dims[1]],
             mode="text",
-            text=[f"<b>{label}</b>"] * len(mine),
+            text=[f"<b>{escape(others.mark(i))}</b>" for i in mine],
             textfont={"color": INK, "size": 14},
             showlegend=False,
-            hovertext=[f"test image {others.index[i]}, a {label}" for i in mine],
+            hovertext=[escape(others.called(i)) for i in mine],
             hovertemplate="%{hovertext}: %{x:.3g}, %{y:.3g}<extra></extra>",
         )
 
@@ -190,7 +191,7 @@ def ellipse(center: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def inside(others: Posteriors, box: Box, dims: tuple[int, int]) -> int:
-    """How many of the other digits' means lie in a box."""
+    """How many of the other images' means lie in a box."""
     x, y = others.mu[:, dims[0]], others.mu[:, dims[1]]
     held = (x >= box.across[0]) & (x <= box.across[1]) & (y >= box.up[0]) & (y <= box.up[1])
     return int(held.sum())
@@ -209,6 +210,6 @@ def describe(view: View, others: Posteriors, dims: tuple[int, int]) -> str:
         count = inside(others, box, dims)
         said.append(
             f"certified box by {METHOD_NAMES[box.method]}: {sides}, with {count} of {len(others.mu)} "
-            "other digits' means"
+            "other images' means"
         )
     return f"{'; '.join(said)}."

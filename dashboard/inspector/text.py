@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # these words are shown before core is there
 
 TITLE = "Inspect"
 SUBTITLE = (
-    "Look inside one model at one digit. While the adversary chooses an image within eps, every number "
+    "Look inside one model at one image. While the adversary chooses an image within eps, every number "
     "in the network moves. A bound does not try all images: it gives each number an **interval** that it "
     "cannot leave. Where the intervals are much wider than what any image reaches, the proof loses."
 )
@@ -36,7 +36,7 @@ HELP = {
     "plane": "The latent code has more dimensions than two; these two are shown, the ones with the "
     "widest certified box unless you choose others. A posterior is a small normal distribution: the dot "
     "is its mean mu, the ellipse one standard deviation. The box holds mu for every image of the ball. "
-    "If it reaches other digits, the bound cannot exclude that the digit is taken for one of them.",
+    "If it reaches other images, the bound cannot exclude that this one is taken for one of them.",
     "terms": "The ELBO is a reconstruction term minus a KL term. Bounded one by one, each at its own "
     "worst image: no image need be the worst for both. Bars: how far each term's bound is from what the "
     "attack attained. The two bars add up to attained minus proved.",
@@ -52,7 +52,9 @@ HELP = {
 LABELS = {"input": "Input", "mu": "mu", "logvar": "logvar", "z": "z", "pixels": "Pixels"}
 ABOUT = {
     "input": "The image itself: each pixel may move by eps, but not beyond black and white.",
-    "affine": "Sums of the layer before, with weights: before the ReLU.",
+    "affine": "Sums of what came before, with weights: before the ReLU, or another curve.",
+    "curve": "After an operation that is no straight line, as a SiLU or a product: bounds lay lines below "
+    "and above it.",
     "relu": "After the ReLU: what was negative is 0.",
     "mu": "The mean of the posterior, one number a latent dimension.",
     "logvar": "The logarithm of the posterior's variance: low means that the encoder is sure.",
@@ -69,16 +71,20 @@ PARTS = {
 }
 
 
-def labels(layers: Sequence[tuple[LayerName, str]]) -> dict[str, str]:
-    """Names of layers (name, kind) for people, by name: "Encoder 2 ReLU"."""
-    counts, named = dict[str, int](), dict[str, str]()
+def labels(layers: Sequence[tuple[LayerName, str]], ops: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Names of layers (name, kind) for people, by name: "Encoder 2 ReLU". ops: what curves do, by name."""
+    counts, bent, named = dict[str, int](), dict[str, int](), dict[str, str]()
     for name, kind in layers:
         if kind == "affine":
             counts[name.part] = counts.get(name.part, 0) + 1
+            bent.clear()
         if kind == "natural":
             named[name] = "Logits" if layers[-1][1] == "pixels" else "Pixel means"
         else:
-            named[name] = LABELS.get(kind) or f"{name.part.title()} {counts.get(name.part, 0)}{SHORT[kind]}"
+            short = f" {(ops or {}).get(name, '')}" if kind == "curve" else SHORT.get(kind, "")
+            label = LABELS.get(kind) or f"{name.part.title()} {counts.get(name.part, 0)}{short}"
+            bent[label] = bent.get(label, 0) + 1  # the same twice in a row
+            named[name] = label if bent[label] == 1 else f"{label} ({bent[label]})"
     return named
 
 
@@ -117,6 +123,8 @@ def headline(
         f"At eps {eps:.6g} the interval of {what} is on average **{wide(widths['ibp'])} by IBP, "
         f"{wide(widths['crown'])} by CROWN**; the images tried moved it by {number(reached)}."
     )
+    if not open_:
+        return first
     return f"{first} Unstable ReLUs: **{open_['ibp']} by IBP, {open_['crown']} by CROWN**."
 
 
@@ -140,6 +148,9 @@ WIDTHS = (
 UNITS = (
     "A ReLU that is never positive, or always, is a straight line, and a bound goes through it without "
     "loss. The unstable ones cost."
+)
+NO_UNITS = (
+    "This network has no ReLUs: its curves are bounded by lines wherever they are, and none is decided."
 )
 NO_END = "vacuous; its bound has no end, and nothing can be divided."
 PANELS = {"lower": "lower end", "clean": "clean", "attacked": "attacked", "upper": "upper end"}
@@ -173,11 +184,12 @@ def maps(count: int, endless: int) -> str:
 def plane(steps: int, leaving: Sequence[str]) -> str:
     """What happens in the latent plane."""
     moved = (
-        f"In {steps} steps the attack moves the mean of this digit's posterior along the line with dots."
+        f"In {steps} step{'s' if steps > 1 else ''} the attack moves the mean of this image's posterior "
+        "along the line with dots."
         if steps
-        else "The attack gained nothing: the digit stays where it is."
+        else "The attack gained nothing: the image stays where it is."
     )
-    said = f"{moved} Digits stand where the encoder puts other test images, each with its ellipse."
+    said = f"{moved} Classes, or numbers, stand where the encoder puts other images, each with its ellipse."
     if leaving:
         boxes = " and ".join(METHOD_NAMES[method] for method in leaving)
         said += f" **The box by {boxes} is larger than the frame.**"

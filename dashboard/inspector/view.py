@@ -1,4 +1,4 @@
-"""The page: one model, one digit, every layer."""
+"""The page: one model, one image, every layer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.inspection import METHODS
+from dashboard.addresses.costs import dear
 from dashboard.addresses.inspect import Look, explorer_address
 from dashboard.addresses.models import sentence
 from dashboard.inspector import compute as looking
@@ -17,15 +18,26 @@ from dashboard.inspector.controls import Panel
 from dashboard.shared import compute, destinations, links, skeleton
 from dashboard.shared.skeleton import chart, progress, warn
 from dashboard.shared.text import METHOD_NAMES, plain
+from dashboard.shared.text import dear as dear_text
 
 
 def show() -> None:
-    models, labels = skeleton.models(), skeleton.labels()
+    models = skeleton.models()
     panel = Panel(models)
+    panel.restore()
+    panel.match()
     look, messages = panel.open()
-    panel.sidebar(labels)
+    found = skeleton.images(look.source)
+    panel.sidebar(found, look.source)
     warn(messages)
+    if found is None:
+        skeleton.say_no_images(look.source)
+        return
     name = compute.labels(tuple(models))[look.model]
+    slow, seconds, fewer = dear((look.model,), look.question.draws)
+    if slow:
+        st.info(dear_text(slow, look.question.draws, seconds, fewer, METHODS[-1]))
+        return
     status = st.empty()
     try:
         view = looking.inspect(look.model, look.digit, look.question, progress(status, name))
@@ -39,10 +51,12 @@ def show() -> None:
 
 
 def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
-    names = text.labels([(layer.name, layer.kind) for layer in view.layers])
+    ops = {str(layer.name): layer.op for layer in view.layers}
+    names = text.labels([(layer.name, layer.kind) for layer in view.layers], ops)
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
-    open_ = {method: widths.open_share(view.layers, method) for method in METHODS}
+    relus = any(layer.kind == "relu" for layer in view.layers)
+    open_ = {method: widths.open_share(view.layers, method) for method in METHODS} if relus else {}
     said = text.headline(look.question.eps, what, shown.widths, shown.reached, open_)
     st.markdown(f"{name}: {said}")
     proved = {method: terms.total for method, terms in view.separate.items()}
@@ -106,6 +120,9 @@ def _maps(layer: Seen, row: int, label: str, method: str) -> None:
 
 def _units(view: View, names: Mapping[str, str]) -> None:
     st.header("Which ReLUs are decided", anchor=False, help=text.HELP["units"])
+    if not any(layer.kind == "relu" for layer in view.layers):
+        st.markdown(text.NO_UNITS)
+        return
     st.markdown(text.UNITS)
     chart(
         widths.unit_figure(view.layers, names),
@@ -116,7 +133,7 @@ def _units(view: View, names: Mapping[str, str]) -> None:
 
 def _plane(panel: Panel, look: Look, view: View) -> None:
     st.header("The latent plane", anchor=False, help=text.HELP["plane"])
-    others = looking.posteriors(look.model)
+    others = looking.posteriors(look.model, look.source)
     dims = plane.choose(view, others, look.across, look.up)
     st.markdown(text.plane(view.best, plane.leaves(view, others, dims)))
     panel.plane_choice(others.mu.shape[1], dims)

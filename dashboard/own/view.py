@@ -11,8 +11,11 @@ from core.data.digits import SIDE, like_mnist
 from core.data.pictures import Page, read_page
 from core.errors import CoreError
 from core.vae.checkpoint import load_config, model_config
+from core.vae.model_images import SHIPPED
 from dashboard.addresses import models, sync
 from dashboard.addresses.digit import own_name
+from dashboard.addresses.explorer import facing
+from dashboard.addresses.kinds import kinds
 from dashboard.own.draw import draw
 from dashboard.own.strokes import render
 from dashboard.shared import compute, destinations, own_images
@@ -34,8 +37,8 @@ def show() -> None:
         st.header(text.UPLOAD, anchor=False)
         _upload()
     st.caption(text.CERTIFICATE)
-    if own_images.images():
-        _kept(own_images.images())
+    if own_images.images(SHIPPED):
+        _kept(own_images.images(SHIPPED))
     st.header(text.MODELS, anchor=False)
     _models()
 
@@ -96,7 +99,14 @@ def _offer(ready: np.ndarray, label: str) -> None:
 
 def _explore(name: str) -> None:
     """Go on in the explorer as it was left, with an image of one's own."""
-    st.switch_page(destinations.EXPLORER, query_params=sync.last(sync.EXPLORER) | {"own": name})
+    st.switch_page(destinations.EXPLORER, query_params=_digits(sync.last(sync.EXPLORER)) | {"own": name})
+
+
+def _digits(url: Mapping[str, str]) -> dict[str, str]:
+    """The explorer's URL, without models that take no images of 28 x 28."""
+    shapes = kinds([url[side] for side in ("left", "right") if side in url])
+    other = any(kind.shape != SHIPPED for kind in shapes.values())
+    return {key: value for key, value in url.items() if not (other and key in ("left", "right"))}
 
 
 def _kept(images: Mapping[str, bytes]) -> None:
@@ -119,7 +129,7 @@ def _models() -> None:
             st.markdown(names[name], width="content")
             problem = _problem(name)
             if problem is None:
-                url = sync.last(sync.EXPLORER) | {"right": name}
+                url = facing(sync.last(sync.EXPLORER), name, models.available())
                 st.page_link(destinations.EXPLORER, label=text.OPEN, query_params=url, width="content")
         if problem is not None:
             st.error(plain(problem))

@@ -32,12 +32,13 @@ from core.vae.latent import reparameterise
 from core.vae.model import VAE
 from core.vae.threat import Draws
 from dashboard.addresses import models
-from dashboard.addresses.digit import Digit, cached
+from dashboard.addresses.digit import Digit, cached, images
 from dashboard.addresses.explorer import ProofSettings, Settings, State
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, kinds
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import first_view
-from dashboard.shared.images import grey, in_markdown
+from dashboard.shared.images import grey, in_markdown, pictures
 from dashboard.shared.result import Known, Result, Terms
 from dashboard.shared.text import CONSTANT, model_label
 
@@ -49,17 +50,17 @@ SAMPLE_PIXELS = 1200
 """About how wide pictures of many digits are made."""
 
 
-@st.cache_data(max_entries=1, show_spinner=False)
-def samples() -> tuple[np.ndarray, np.ndarray]:
-    """The shipped digits: images (N, H, W) in [0, 1], labels (N,)."""
-    x, y = core.load_samples("mnist")
-    return x[:, 0].numpy(), y.numpy()
+def samples(source: Source = SHIPPED_IMAGES) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a source: pictures in [0, 1], see `shared.images`, labels (N,), -1 where there are no
+    classes. Raises CoreError."""
+    found = images(source)
+    return pictures(found.x), found.y.numpy()
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def thumbnail(index: int) -> str:
-    """A digit as Markdown."""
-    return in_markdown(samples()[0][index], f"test image {index}")
+def thumbnail(source: Source, index: int) -> str:
+    """An image as Markdown."""
+    return in_markdown(samples(source)[0][index], f"test image {index}")
 
 
 @models.stamped(st.cache_resource(max_entries=8, show_spinner=False))
@@ -88,22 +89,9 @@ def _label(name: str) -> str:
     return f"{label}, {name}" if models.is_own(name) else label
 
 
-@models.stamped(st.cache_data(max_entries=4, show_spinner=False))
-def kinds(names: Sequence[str]) -> dict[str, str]:
-    """The likelihood of each model; "" if it cannot be read, which the page says when it computes."""
-    return {name: _kind(name) for name in names}
-
-
-def comparable(left: str, right: str) -> bool:
-    """Whether the ELBOs of two models have a common scale; yes if one of them cannot be read."""
-    return len({_kind(left), _kind(right)} - {""}) < 2
-
-
-def _kind(name: str) -> str:
-    try:
-        return str(load_config(models.folder(name))["model"]["likelihood"])
-    except (CoreError, KeyError, TypeError):
-        return ""
+def comparable(names: Sequence[str]) -> bool:
+    """Whether the ELBOs of models have a common scale; yes if all but one of them cannot be read."""
+    return len({kind.likelihood for kind in kinds(names).values()} - {""}) < 2
 
 
 def results() -> Results:
@@ -150,9 +138,9 @@ def _stamp() -> Stamp:
 
 
 @models.stamped(st.cache_data(max_entries=16, show_spinner=False))
-def usual_threshold(name: str) -> float:
-    """The 5 % quantile of the ELBO of clean test digits, rounded down to whole nats: a threshold is what is
-    printed of it, or "proved above" would say more than is proved."""
+def usual_threshold(name: str, source: Source = SHIPPED_IMAGES) -> float:
+    """The 5 % quantile of the ELBO of clean test images, else of the source's, rounded down to whole nats:
+    a threshold is what is printed of it, or "proved above" would say more than is proved."""
     metrics: Any = load_config(models.folder(name)).get("metrics")
     try:
         known = float(metrics["elbo_quantiles"]["0.05"])
@@ -160,7 +148,7 @@ def usual_threshold(name: str) -> float:
         known = math.nan
     if math.isfinite(known):
         return float(math.floor(known))
-    x, _ = core.load_samples("mnist")
+    x = images(source).x
     return float(math.floor(model_metrics(model(name), x, eps=0)["elbo_quantiles"]["0.05"]))
 
 
@@ -191,8 +179,8 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
         clean, attained = core.elbo(vae, x, noise), core.elbo(vae, curve.x_adv, noise, scored)
         return Result(
             curve=curve,
-            image=x[0, 0].numpy(),
-            attacked=curve.x_adv[:, 0].numpy(),
+            image=pictures(x)[0],
+            attacked=pictures(curve.x_adv),
             recon_image=_reconstruct(vae, x, noise)[0],
             recon_attacked=_reconstruct(vae, curve.x_adv, noise),
             clean=Terms(clean.recon.numpy(), clean.kl.numpy()),
@@ -205,12 +193,12 @@ def explore(name: str, digit: Digit, settings: Settings, grid: tuple[float, ...]
 def known(name: str, label: str, colour: str, state: State, show: Show) -> Known:
     """What the explorer knows at once of a model; label: what people call it. Raises CoreError."""
     found = explore(name, state.digit, state.settings, state.grid, show)
-    threshold = usual_threshold(name) if state.threshold is None else state.threshold
+    threshold = usual_threshold(name, state.source) if state.threshold is None else state.threshold
     return Known(name, found.curve, found, threshold, name=label, colour=colour)
 
 
 def question(name: str, digit: Digit, settings: ProofSettings) -> tuple[VAE, torch.Tensor, torch.Tensor]:
-    """A model, a digit (1, 1, H, W) and the noise draws (S, k)."""
+    """A model, an image (1, C, H, W) and the noise draws (S, k)."""
     vae = model(name)
     return vae, digit.image(), settings.noise(vae)
 
@@ -243,7 +231,7 @@ def opinion(name: str, digit: Digit, certificate: str, _show: Show) -> Opinion:
 
 @torch.no_grad()
 def _reconstruct(vae: VAE, x: torch.Tensor, noise: torch.Tensor) -> np.ndarray:
-    """Expected image under the decoder, mean over the draws: (B, H, W)."""
+    """Expected images under the decoder, mean over the draws, as pictures (B, ...)."""
     z = reparameterise(*vae.encode(x), noise[:, None])
     mean = vae.likelihood.mean(vae.decode(z.flatten(0, 1)))
-    return mean.unflatten(0, z.shape[:2]).mean(0)[:, 0].numpy()
+    return pictures(mean.unflatten(0, z.shape[:2]).mean(0))

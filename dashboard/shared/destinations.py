@@ -7,8 +7,8 @@ LESSONS, OWN, RESULTS = "entries/lessons.py", "entries/own.py", "entries/results
 PRESENT = "entries/present.py"
 """Files of the pages, beside pages.py."""
 
-TO_COMPARE = "More models, more digits: compare"
-TO_EXPLORER = "This digit and this model over all eps: the explorer"
+TO_COMPARE = "More models, more images: compare"
+TO_EXPLORER = "This image and this model over all eps: the explorer"
 TO_LESSONS = "New to this? Six short lessons"
 TO_OWN = "Draw or upload your own"
 TO_PRESENT = "Presenter view: large type, few controls"

@@ -26,6 +26,7 @@ from core.evaluation.curve import Curve, Proof
 from core.vae import checkpoint
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import ProofSettings, Settings
+from dashboard.addresses.kinds import SHIPPED_IMAGES
 from dashboard.shared.result import Result, Terms
 
 FOLDER = ASSETS / "results"
@@ -69,7 +70,8 @@ def proofs(
 def _view(digit: Digit) -> View | None:
     """The shipped view if it is about this digit."""
     files = [FOLDER / WORDS, FOLDER / ARRAYS, *sorted(checkpoint.MODELS.glob("*/*"))]
-    view = None if digit.pixels else _load(tuple(map(_stamp, files)))
+    shipped = not digit.pixels and digit.source == SHIPPED_IMAGES
+    view = None if not shipped else _load(tuple(map(_stamp, files)))
     return view if view is not None and view.index == digit.index else None
 
 

@@ -1,4 +1,4 @@
-"""Arrays -> PNG, pixel for pixel."""
+"""Arrays -> PNG, pixel for pixel. A picture is (H, W), grey, or (H, W, 3), in colour."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import io
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 _BLUE, _WHITE, _RED = np.array([[33, 102, 172], [247, 247, 247], [178, 24, 43]], dtype=float)
 
 
+def pictures(x: Tensor) -> np.ndarray:
+    """Images (B, C, H, W) as pictures (B, H, W), or (B, H, W, 3) where they have colours."""
+    return (x[:, 0] if x.shape[1] == 1 else x.movedim(1, -1)).numpy()
+
+
 def grey(image: np.ndarray, scale: int = 10) -> bytes:
-    """An image (H, W) in [0, 1], 0 black and 1 white: the same scale for every image."""
+    """A picture in [0, 1], 0 black and 1 white: the same scale for every image."""
     return _png(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8), scale)
 
 
@@ -26,9 +32,15 @@ def palette(steps: int) -> np.ndarray:
     return _colours(np.arange(-steps, steps + 1) / steps)
 
 
+def enlarged(image: np.ndarray, pixels: int) -> bytes:
+    """A picture about so many pixels high, by a whole factor."""
+    return grey(image, scale=max(1, round(pixels / image.shape[0])))
+
+
 def in_markdown(image: np.ndarray, alt: str) -> str:
-    """A small picture as Markdown, for the label of a choice."""
-    return f"![{alt}](data:image/png;base64,{base64.b64encode(grey(image, scale=2)).decode()})"
+    """A small picture as Markdown, for the label of a choice; of a large one every so many pixels."""
+    image = image[:: max(1, image.shape[0] // 56), :: max(1, image.shape[1] // 56)]
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(enlarged(image, 56)).decode()})"
 
 
 def _colours(share: np.ndarray) -> np.ndarray:

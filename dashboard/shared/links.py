@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from dashboard.addresses import compare, explorer, inspect
+from dashboard.addresses.kinds import kinds
 from dashboard.shared import destinations
-from dashboard.shared.compute import kinds
 
 
 def link(page: str, label: str, url: Mapping[str, str] | None = None, icon: str = "arrow_forward") -> None:
@@ -17,12 +17,12 @@ def link(page: str, label: str, url: Mapping[str, str] | None = None, icon: str 
 
 
 def onward(state: explorer.State, names: Mapping[str, str]) -> None:
-    """From the explorer to all other pages, with its models, digit and question where they have them.
+    """From the explorer to all other pages, with its models, image and question where they have them.
 
     names  the models there are, and what people call them.
     """
     models = list(names)
-    for model in dict.fromkeys((state.left, state.right)):
+    for model in dict.fromkeys(state.sides):
         url = inspect.address(state, model, models)
         link(destinations.INSPECT, f"Inside {names[model]}: intervals of every layer", url)
     link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))

@@ -7,22 +7,26 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from dashboard.addresses.digit import Digit, own_name
+from core.vae.model_images import SHIPPED
+from dashboard.addresses.digit import Digit, fits, own_name
+from dashboard.addresses.kinds import Shape, Source
 from dashboard.shared import own_text as text
-from dashboard.shared.images import in_markdown
+from dashboard.shared.images import in_markdown, pictures
 
 MOST_IMAGES = 8
 """Kept of one visitor; the oldest goes."""
 _KEY = "own images"
 
 
-def images() -> Mapping[str, bytes]:
-    """Pixels of each image by the name that addresses call it, see `Digit`; oldest first."""
-    return st.session_state.get(_KEY, {})
+def images(shape: Shape | None = None) -> Mapping[str, bytes]:
+    """Pixels of each image by the name that addresses call it, see `Digit`; oldest first. shape: those of
+    this (C, H, W) alone."""
+    kept = st.session_state.get(_KEY, {})
+    return {name: p for name, p in kept.items() if shape is None or fits(p, Source(shape=shape))}
 
 
 def add(image: np.ndarray) -> str:
-    """Keep an image (H, W) in [0, 1]; its name."""
+    """Keep an image, (H, W) or (C, H, W), in [0, 1]; its name."""
     pixels = image.astype(np.float32).tobytes()
     name = own_name(pixels)
     kept = {key: value for key, value in images().items() if key != name}
@@ -35,14 +39,14 @@ def clear() -> None:
     st.session_state[_KEY] = {}
 
 
-def picture(pixels: bytes) -> np.ndarray:
-    """(H, W) in [0, 1]."""
-    return Digit(pixels=pixels).image()[0, 0].numpy()
+def picture(pixels: bytes, shape: Shape = SHIPPED) -> np.ndarray:
+    """The picture of an image, see `shared.images`."""
+    return pictures(Digit(pixels=pixels, source=Source(shape=shape)).image())[0]
 
 
-def thumbnails() -> dict[str, str]:
+def thumbnails(shape: Shape = SHIPPED) -> dict[str, str]:
     """The images as Markdown, for the labels of a choice. No cache: it would outlive the session."""
     return {
-        name: in_markdown(picture(pixels), text.image_alt(number))
-        for number, (name, pixels) in enumerate(images().items(), 1)
+        name: in_markdown(picture(pixels, shape), text.image_alt(number))
+        for number, (name, pixels) in enumerate(images(shape).items(), 1)
     }

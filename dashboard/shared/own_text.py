@@ -49,6 +49,14 @@ ROOTS = (
 OPEN = "Open in the explorer"
 
 
+def whole(height: int, width: int) -> str:
+    """What becomes of a file."""
+    return (
+        f"The whole picture, made {height} x {width} pixels, as these models take it. It stays in the "
+        "memory of this browser session."
+    )
+
+
 def seen_alt(inked: int) -> str:
     """Of the preview, for those who cannot see it."""
     return f"The image as the models see it: 28 x 28 pixels, {inked} of them brighter than half"

@@ -7,17 +7,18 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.data.image_sets import ImageSet
 from core.errors import CoreError
-from dashboard.addresses.models import available
+from dashboard.addresses import digit
+from dashboard.addresses.kinds import Source
+from dashboard.addresses.models import available, sentence
 from dashboard.addresses.reader import Message
 from dashboard.server.background import Now, Show
-from dashboard.shared import compute
-from dashboard.shared.text import MODELS_MISSING
+from dashboard.shared.text import MODELS_MISSING, plain
 
 # Seconds between two messages of a progress bar; a key that may be there or not.
 _EVERY, _ANY = 1.0, "progress"
@@ -32,13 +33,20 @@ def models() -> list[str]:
     return found
 
 
-def labels() -> np.ndarray:
-    """The classes of the shipped digits; where they cannot be read the page ends with a sentence."""
+def images(source: Source) -> ImageSet | None:
+    """The images of a source; None where there are none, or they cannot be read."""
     try:
-        return compute.samples()[1]
+        return digit.images(source)
+    except CoreError:
+        return None
+
+
+def say_no_images(source: Source) -> None:
+    """Why there are none, and what to do."""
+    try:
+        digit.images(source)
     except CoreError as error:
-        st.error(str(error))
-        st.stop()
+        (st.error if source.seal or not source.model else st.info)(plain(sentence(error)))
 
 
 def warn(messages: Iterable[Message]) -> None:

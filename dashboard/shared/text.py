@@ -14,7 +14,7 @@ SUBTITLE = (
     "**attained**, what no attack can pass is **proved**, and what lies between is **open**."
 )
 THRESHOLD = {
-    True: "Above what? Each model's own threshold: about 5 % of clean test digits score below it, and an "
+    True: "Above what? Each model's own threshold: about 5 % of clean test images score below it, and an "
     "anomaly detector would reject them.",
     False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
     "below.",
@@ -28,6 +28,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
+ALONE = "No other model here takes images of this shape, so this one stands alone."
 MODELS_MISSING = "There is no model in assets/models. Restore that folder, or train a model."
 FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
@@ -69,7 +70,7 @@ HELP = {
     "It is a fact: the attacked image is shown. Below it: the change from clean.",
     "proved": "Proved: a certificate shows that no image within eps has an ELBO below this, whatever the "
     "attack. It is the best bound that has come in yet; the method below it found it.",
-    "certificate": "Certificate: this statement with the digit (yours, if it is your own), the noise and a "
+    "certificate": "Certificate: this statement with the image (yours, if it is your own), the noise and a "
     "fingerprint of the model. "
     "`python -m core verify FILE` computes the bound again and says whether it holds.",
     "check": "Checked by a second program: a file of its own, without torch and without any code of this "
@@ -99,12 +100,12 @@ HELP = {
     "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
     "not there yet, or not to be had here. The open gap is attained minus proved.",
     "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
-    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test digits, about 5 % "
-    "lie below it. The question is then whether an attack can push this digit under it.",
+    "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test images, about 5 % "
+    "lie below it. The question is then whether an attack can push this image under it.",
     "draws": "Draws: the ELBO is a mean over random draws of the latent code. The same draws are used for "
     "clean, attained and proved values, and the proof holds for exactly these draws.",
     "seed": "Seed of the random draws and of the attack's random starts.",
-    "side": "Whether the adversary lowers the ELBO, so that a digit is rejected, or raises it, so that an "
+    "side": "Whether the adversary lowers the ELBO, so that an image is rejected, or raises it, so that an "
     "outlier looks normal. What is proved is the limit on its way: a lower or an upper bound.",
     "target": "Likelihood of the attacked image: the adversary lowers the score of the image it hands in "
     "(the question of the paper). Reconstruction of the clean image: the score asks how well the clean "
@@ -116,7 +117,8 @@ HELP = {
     "steps": "Gradient steps of one run of the attack. More steps: a stronger attack, more time.",
     "restarts": "How often the attack starts again, after the first time from random points. The best "
     "counts.",
-    "index": "Position in the MNIST test set; the first 500 images are shipped.",
+    "index": "Position in the MNIST test set, of which the first 500 images are shipped, or among the "
+    "images that were saved with the model.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "
     "in their name, adversarial ones on attacked images, noise on random changes. Any two can be "
     "compared, but a Gaussian likelihood has another scale.",
@@ -124,7 +126,7 @@ HELP = {
     "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
     "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",
     "perturbation": "Perturbation: attacked minus input, magnified as stated. Blue: darker; red: brighter; "
-    "white: unchanged.",
+    "white: unchanged. Of a colour image: grey is unchanged, a colour is more of it.",
     "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
 }
 UPPER_HELP = {
@@ -136,7 +138,7 @@ UPPER_HELP = {
     "methods": HELP["methods"].replace("attained minus proved", "proved minus attained"),
     "states": "These draws: the proof is about the mean over the very draws shown, exactly. Proofs about "
     "all noise are only there for an adversary that lowers the ELBO.",
-    "threshold": HELP["threshold"].replace("push this digit under", "lift an abnormal image over"),
+    "threshold": HELP["threshold"].replace("push this image under", "lift an abnormal image over"),
     "target": "Likelihood of the attacked image: the adversary raises the score of the image it hands in, "
     "so that an outlier looks normal. Reconstruction of the clean image: the score asks how well the clean "
     "image is recovered from the attacked one.",
@@ -398,6 +400,16 @@ def signed(value: float, digits: int = 0) -> str:
     if float(shown.replace(",", "")) == 0:
         return shown
     return ("\N{MINUS SIGN}" if value < 0 else "+") + shown
+
+
+def dear(model: str, draws: int, seconds: float, fewer: int, method: str) -> str:
+    """Why a page does not prove by a method: it would take so many seconds, and so many draws would do."""
+    less = f"With {noise_draws(fewer)} this page computes it, too. " if fewer else ""
+    return (
+        f"A bound of `{model}` by {METHOD_NAMES[method]} for {noise_draws(draws)} takes about "
+        f"{seconds:,.0f} seconds at each eps, more than a page takes. {less}`python -m core certify "
+        f"--model FOLDER --index 0 --eps 0.002 --draws {draws} --method {method}` takes its time."
+    )
 
 
 def minus(sentence: str) -> str:

@@ -36,7 +36,7 @@ def test_usage_errors(argv: list[str], capsys: Capture) -> None:
         (["certify", "--model", "zebra", "--index", "0"], "There is no model 'zebra'"),
         (
             ["certify", "--model", "MODEL", "--index", "500"],
-            "--index is 500; shipped are the test images 0",
+            "--index is 500; the images of the model are 0",
         ),
         (["certify", "--model", "MODEL", "--index", "-1"], "--index is -1"),
         (["certify", "--model", "MODEL", "--image", "none.png"], "none.png cannot be read"),

@@ -18,12 +18,12 @@ def parse_explorer(
 
 
 def parse_compare(
-    params: Mapping[str, str], kinds: Mapping[str, str], own: Mapping[str, bytes] = NOTHING
+    params: Mapping[str, str], kinds: Mapping[str, object], own: Mapping[str, bytes] = NOTHING
 ) -> tuple[compare.Comparison, list[Message]]:
     return compare.PAGE.parse(params, kinds=kinds, models=tuple(kinds), images=own)
 
 
-def compare_url(comparison: compare.Comparison, kinds: Mapping[str, str]) -> dict[str, str]:
+def compare_url(comparison: compare.Comparison, kinds: Mapping[str, object]) -> dict[str, str]:
     return compare.PAGE.address(comparison, kinds=kinds, models=tuple(kinds))
 
 

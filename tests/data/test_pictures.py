@@ -200,6 +200,19 @@ def interlaced(rows: int | None = None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
+@pytest.mark.parametrize("size", [(12, 10), (10, 12), (5, 40)])
+def test_a_picture_is_made_as_high_and_wide_as_a_model_takes(size: tuple[int, int]) -> None:
+    picture = np.zeros((20, 20, 3), dtype=np.uint8)
+    picture[:, :, 1] = 255
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    found = read_page(file.getvalue()).fitted((3, *size))
+    assert found.shape == (3, *size)
+    assert found[1].max() == 1
+    assert not found[[0, 2]].any()
+    assert found[1].mean() == pytest.approx(min(size) / max(size), abs=0.01)
+
+
 def test_an_interlaced_picture_is_whole_with_all_its_passes() -> None:
     assert np.array_equal(read_page(interlaced()).light, LEVELS.astype(np.float32) / 255)
     with pytest.raises(DataError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 import core
 from core.attacks.objective import Evaluation
@@ -16,6 +17,7 @@ from core.bounds.interval import Interval
 from core.errors import Cancelled, InputError
 from core.inspection import METHODS, Inspection, Layer
 from core.inspection.layers import values_of
+from core.inspection.work import crown_products
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
@@ -217,3 +219,69 @@ def test_the_model_stays_as_it_was() -> None:
     assert vae.training
     assert all(torch.equal(before[key], value) for key, value in vae.state_dict().items())
     assert all(p.grad is None for p in vae.parameters())
+
+
+class Branches(nn.Module):
+    """A value that two operations take, a product, curves, and rearrangements."""
+
+    def __init__(self, sizes: tuple[int, int]) -> None:
+        super().__init__()
+        self.first, self.gate, self.last = nn.Linear(sizes[0], 6), nn.Linear(6, 6), nn.Linear(12, sizes[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = nn.functional.silu(self.first(x.flatten(1)))
+        gated = h * torch.sigmoid(self.gate(h)) + h
+        return self.last(torch.cat([torch.relu(gated), h], 1))
+
+
+def graph(likelihood: str = "bernoulli") -> VAE:
+    torch.manual_seed(0)
+    decoder = nn.Sequential(Branches((2, 60)), nn.Unflatten(1, (3, 5, 4)))
+    output = "mean" if likelihood == "gaussian" else "logits"
+    encoder = Branches((60, 4)).eval()
+    asked: dict[str, Any] = {
+        "shape": (3, 5, 4),
+        "heads": "chunk",
+        "likelihood": likelihood,
+        "output": output,
+    }
+    return core.wrap(encoder, decoder.eval(), sigma=1.0, **asked)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
+def test_graphs_are_looked_into_as_chains_are(likelihood: str, norm: str, target: str) -> None:
+    vae = graph(likelihood)
+    found = look(vae, 0.05, norm, target)
+    kinds = [layer.kind for layer in found.layers]
+    assert kinds[:2] == ["input", "affine"]
+    assert kinds[-1] == ("pixels" if likelihood == "bernoulli" else "natural")
+    assert {"relu", "curve"} < {*kinds}
+    assert {layer.op for layer in found.layers if layer.kind == "curve"} == {"silu", "sigmoid", "Multiply"}
+    for layer in found.layers:
+        for method in METHODS:
+            assert all(inside(layer.bounds[method], values) for values in seen(layer)), layer.name
+        assert bool((layer.bounds["ibp"].lower <= layer.bounds["crown"].lower).all())
+        if layer.kind == "relu":
+            assert {units.total for units in layer.units.values()} == {layer.clean.numel()}
+    natural = next(layer for layer in found.layers if layer.kind == "natural")
+    assert natural.clean.shape == (2, 3, 5, 4)
+    assert [losses.method for losses in found.losses] == ["crown-ibp", "crown", "alpha-crown"]
+    for losses in found.losses:
+        assert sum(losses.parts.values()) == pytest.approx(losses.elbo - losses.proved, abs=1e-6)
+        assert min(losses.parts.values()) >= -1e-6
+        bent = {layer.name for layer in found.layers if layer.kind in ("relu", "curve")}
+        assert {name for name in losses.parts if " " in name} == bent
+    assert found.losses[0].proved <= found.losses[-1].proved <= found.attained.total
+
+
+def test_what_crown_multiplies_is_counted() -> None:
+    vae = make_vae("mlp", latent=1, widths=(2,), size=4)
+    # Encoder: rows of 2 units and 2 outputs back through 16 x 2, then 2 x 2; of a bend one each.
+    encoder = 2 * 16 * 2
+    assert crown_products(vae, 1) > 2 * encoder
+    assert crown_products(vae, 3) - crown_products(vae, 2) == crown_products(vae, 2) - crown_products(
+        vae, 1
+    )
+    assert crown_products(make_vae("conv"), 1) > crown_products(make_vae("mlp"), 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.addresses.explorer import MOST_INDEX
+from dashboard.addresses.digit import MOST_INDEX
 from dashboard.addresses.reader import to_number
 
 

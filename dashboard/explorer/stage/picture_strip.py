@@ -20,15 +20,15 @@ LEVELS = 127
 def film(result: Result, norm: str) -> dict[str, Any]:
     """The pictures of E radii as bytes, about 50 kB a model.
 
-    image, recon_image          (H, W) grey levels, uint8. recon_attacked: (E, H, W).
-    change, scale               (E, H, W) int8 and (E,): attacked = image + change / LEVELS x scale.
-    Grey levels are exact to half of one of 255, a change to half of one of LEVELS of the largest.
+    shape                       (H, W), or (H, W, 3) in colour, as pictures are, see `shared.images`.
+    image, recon_image          levels of that shape, uint8. recon_attacked: (E, ...).
+    change, scale               (E, ...) int8 and (E,): attacked = image + change / LEVELS x scale.
+    Levels are exact to half of one of 255, a change to half of one of LEVELS of the largest.
     """
     radii, change = result.curve.eps.numpy(), result.attacked - result.image
-    scale = radii if norm == "linf" else np.abs(change).max((1, 2))
-    steps = np.divide(
-        change, scale[:, None, None], out=np.zeros_like(change), where=scale[:, None, None] > 0
-    )
+    scale = radii if norm == "linf" else np.abs(change).reshape(len(change), -1).max(1)
+    largest = scale.reshape(-1, *[1] * result.image.ndim)
+    steps = np.divide(change, largest, out=np.zeros_like(change), where=largest > 0)
     return {
         "radii": radii.tolist(),
         "shape": list(result.image.shape),

@@ -25,7 +25,7 @@ def compute_view() -> first_view.View:
     state = default_state(core.list_models())
     view = first_view.View(state.index, state.settings, {}, {})
     sheets: list[Known] = []
-    for model in (state.left, state.right):
+    for model in state.sides:
         sheets.append(compute.known(model, "", "", state, _say))
         view.results[model] = sheets[-1].result
     for step in proof_schedule.steps(sheets, state, math.inf):

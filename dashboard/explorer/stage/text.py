@@ -34,12 +34,13 @@ def magnified(most: float) -> str:
     return f"{CAPTIONS[2]} ×{1 / most:.3g}" if most > 0 else f"{CAPTIONS[2]} (none)"
 
 
-def alts(norm: str) -> tuple[str, ...]:
+def alts(norm: str, coloured: bool = False) -> tuple[str, ...]:
     """The five pictures for those who cannot see them; {names} are filled in as eps moves."""
+    key = "grey: unchanged, a colour: more of it" if coloured else "red: brighter, blue: darker"
     return (
-        "The clean digit: {clean}",
-        f"The digit after the attack, {LIMITS[norm]} {{eps}}: {{attained}}",
-        "What the attack changed at eps {eps}; red: brighter, blue: darker",
-        "The digit as the model decodes it",
-        "The attacked digit as the model decodes it, at eps {eps}",
+        "The clean image: {clean}",
+        f"The image after the attack, {LIMITS[norm]} {{eps}}: {{attained}}",
+        f"What the attack changed at eps {{eps}}; {key}",
+        "The image as the model decodes it",
+        "The attacked image as the model decodes it, at eps {eps}",
     )

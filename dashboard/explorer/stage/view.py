@@ -14,7 +14,8 @@ from streamlit.components.v2 import component
 from streamlit.delta_generator import DeltaGenerator
 
 from core.evaluation.curve import Curve
-from dashboard.addresses.explorer import MOST_INDEX, Settings, State
+from dashboard.addresses.digit import last_index
+from dashboard.addresses.explorer import Settings, State, opposite
 from dashboard.addresses.models import stamp
 from dashboard.explorer.stage import text
 from dashboard.explorer.stage.event import Ask, read_ask
@@ -71,13 +72,13 @@ class Stage:
                     "grid": state.scale.grid,
                     "step": state.scale.step,
                     "index": state.index,
-                    "images": MOST_INDEX + 1,
-                    "models": list(models),
+                    "images": last_index(state.source) + 1,
+                    "models": {"left": list(models), "right": opposite(state.left, models)},
                     "left": state.left,
                     "right": state.right,
                     "sides": [{"question": q, "name": name, "hue": hue} for q, (_, name, hue) in shown],
                     "palette": _PALETTE,
-                    "words": _words(state.settings),
+                    "words": _words(state.settings, state.source.shape[0] > 1),
                 },
                 on_ask_change=on_ask,
             )
@@ -120,13 +121,13 @@ def _token() -> str:
     return st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
 
 
-def _words(settings: Settings) -> dict[str, Any]:
+def _words(settings: Settings, coloured: bool) -> dict[str, Any]:
     return {
         "eps": EPS_LABELS[settings.norm],
         "help": HELP["eps"],
         "keys": text.KEYS,
         "numbers": text.numbers(settings.side),
         "captions": text.CAPTIONS,
-        "alts": text.alts(settings.norm),
+        "alts": text.alts(settings.norm, coloured),
         "failed": text.FAILED,
     }

@@ -35,8 +35,9 @@ _figure = component(
 
 
 def title(state: State, names: Sequence[str], label: str) -> str:
-    """Digit and models."""
-    what = "an image of one's own" if state.own else f"test image {state.index}, a {label}"
+    """Image and models."""
+    shown = f"test image {state.index}{f', a {label}' if label else ''}"
+    what = "an image of one's own" if state.own else shown
     return f"ELBO under attack: {what}. {' and '.join(names)}"
 
 

@@ -23,7 +23,7 @@ from dashboard.shared.result import Known
 class Row:
     """One model at one eps; nats, all digits. Empty where there is nothing to say.
 
-    weights       SHA-256 of the model's weights and configuration. label: the digit that the image shows.
+    weights       SHA-256 of the model's weights and configuration. label: the image's class, if any.
     attained_...  the two parts of what is attained: reconstruction term - KL.
     proved        the best bound, or the word "vacuous"; method: what it is from; proved_at: the radius
                   it was proved at, eps or a larger one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TITLE = "Take it away"
 HELP = (
-    "The figure is the chart as it stands, with digit, models and question. The rows are all numbers "
+    "The figure is the chart as it stands, with image, models and question. The rows are all numbers "
     "behind the page, for both models and every eps. Certificates are files that "
     "`python -m core verify FILE` computes again; those for these draws are beside each model's numbers."
 )

@@ -9,6 +9,7 @@ from functools import partial
 
 import streamlit as st
 
+from dashboard.addresses.digit import images
 from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.shared import compute
@@ -21,7 +22,7 @@ def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Ca
 
     params  the state as the address has it.
     """
-    label = "" if state.own else str(compute.samples()[1][state.index])
+    label = "" if state.own else images(state.source).name_of(state.index)
     st.header(text.TITLE, anchor=False, help=text.HELP)
     with st.container(horizontal=True):
         figure.buttons(state, [card.name for card in cards], [card.colour for card in cards], label)

@@ -26,7 +26,7 @@ def test_nothing_in_the_address_is_the_default_without_a_message():
 
 def test_default_models_fall_back_to_those_there_are():
     assert (default_state(["a", "b"]).left, default_state(["a", "b"]).right) == ("a", "b")
-    assert (default_state(["a"]).left, default_state(["a"]).right) == ("a", "a")
+    assert (default_state(["a"]).left, default_state(["a"]).right) == ("a", "")
 
 
 @pytest.mark.parametrize(("field", "value"), HOSTILE)

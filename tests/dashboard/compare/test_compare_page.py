@@ -68,7 +68,7 @@ def test_the_page_opens_with_models_on_one_digit(opened: AppTest):
     assert address(app) == {}
     assert [title.value for title in app.title] == [text.TITLE]
     (chart,) = described(app)
-    assert chart.startswith("Digit 0 (a 7). Line chart of the ELBO in nats over eps. At eps 0.04: ")
+    assert chart.startswith("Image 0 (a 7). Line chart of the ELBO in nats over eps. At eps 0.04: ")
     assert "Standard MLP" in chart
     assert "Robust MLP (eps 0.1)" in chart
     (table,) = app.table
@@ -105,12 +105,12 @@ def test_a_pinned_model_and_a_pinned_digit(page: AppTest):
     page.selectbox(key="compare-pin").set_value(NAMES[0]).run()
     assert changed(page) == {"pin": NAMES[0]}
     assert [len(table.value) for table in page.table] == [3, 2]
-    press(page, "Pin this digit")
+    press(page, "Pin this image")
     assert address(page)["against"] == "0"
     assert len(described(page)) == 1
     page.number_input(key="compare-index").set_value(5).run()
     assert not page.exception
-    assert [d.split(".")[0] for d in described(page)] == ["Digit 0 (a 7), pinned", "Digit 5 (a 1)"]
+    assert [d.split(".")[0] for d in described(page)] == ["Image 0 (a 7), pinned", "Image 5 (a 1)"]
     assert [len(table.value) for table in page.table] == [6, 4]
     press(page, "Unpin")
     assert changed(page) == {"pin": NAMES[0], "index": "5"}
@@ -222,7 +222,7 @@ def many(page: AppTest) -> AppTest:
 
 def test_the_gallery_counts_sorts_and_filters(many: AppTest):
     assert not many.exception
-    summary = next(m.value for m in many.markdown if "of 50 digits" in m.value)
+    summary = next(m.value for m in many.markdown if "of 50 images" in m.value)
     counts = {
         word: int(summary.split(f" {word}**")[0].split("**")[-1])
         for word in ("certified", "open", "broken")
@@ -279,7 +279,7 @@ def test_all_compared_have_a_badge_each(many: AppTest):
     cards = [m.value for m in many.markdown if "-badge[" in m.value]
     assert len(cards) == 24
     assert all(card.count("-badge[") == 3 for card in cards)
-    assert len(next(m.value for m in many.markdown if "of 50 digits" in m.value).split("\n\n")) == 3
+    assert len(next(m.value for m in many.markdown if "of 50 images" in m.value).split("\n\n")) == 3
     assert [b.proto.label for b in many.get("download_button")] == ["Rows (CSV): 150"]
 
 
@@ -288,7 +288,7 @@ def test_verdicts_stop_when_time_is_over_and_go_on(page: AppTest, monkeypatch: p
     page.query_params |= {"part": "gallery", "of": NAMES[0], "count": "50"}
     page.run()
     assert [info.value for info in page.info] == [text.stopped(16, 50, -1.0)]
-    assert any("of 16 digits of 50 so far" in m.value for m in page.markdown)
+    assert any("of 16 images of 50 so far" in m.value for m in page.markdown)
     calls: list[int] = []
     search = compute.find_verdicts
     monkeypatch.setattr(
@@ -297,7 +297,7 @@ def test_verdicts_stop_when_time_is_over_and_go_on(page: AppTest, monkeypatch: p
     monkeypatch.setattr(gallery, "SECONDS", 100.0)
     press(page, text.GO_ON)
     assert calls == [16, 16, 2]
-    assert any("of 50 digits" in m.value for m in page.markdown)
+    assert any("of 50 images" in m.value for m in page.markdown)
     assert text.GO_ON not in [button.label for button in page.button]
 
 
@@ -352,13 +352,13 @@ def test_an_image_of_ones_own_is_compared_with_a_shipped_digit(page: AppTest):
     page.run()
     assert not page.exception
     assert not page.warning
-    assert [d.split(".")[0] for d in described(page)] == ["Digit 3 (a 0), pinned", "Your own image"]
-    assert list(page.table[0].value["Digit"]) == ["3 (a 0)", "your own"] * 3
+    assert [d.split(".")[0] for d in described(page)] == ["Image 3 (a 0), pinned", "Your own image"]
+    assert list(page.table[0].value["Image"]) == ["3 (a 0)", "your own"] * 3
     _, asked = next(link for link in links(page) if link[0] == text.TO_EXPLORER)
     assert asked["own"] == [own_name(pixels)]
     page.number_input(key="compare-index").set_value(8).run()
     assert "own" not in address(page)
-    assert described(page)[1].startswith("Digit 8 (a 5).")
+    assert described(page)[1].startswith("Image 8 (a 5).")
 
 
 def test_models_in_the_allowed_folders_are_compared_too(

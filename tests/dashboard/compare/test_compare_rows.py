@@ -19,7 +19,8 @@ from core.errors import Cancelled
 from core.evaluation.curve import Curve, Proof, Verdict
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
-from dashboard.addresses.digit import Digit
+from dashboard.addresses.digit import Digit, images
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Kind, kinds
 from dashboard.compare import compute, figures, rows, text
 from dashboard.compare.compute import Entry
 from dashboard.compare.figures import Share
@@ -31,7 +32,7 @@ from dashboard.shared.curves import PALETTE, SYMBOLS
 from tests.dashboard.addressed import parse_compare
 from tests.dashboard.page_parts import NAMES
 
-LABELS = [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+SHOWN = images(SHIPPED_IMAGES)
 CHEAP = {"steps": "3", "draws": "1", "models": ",".join(NAMES)}
 
 
@@ -41,8 +42,7 @@ def quiet(now: Now) -> None:
 
 
 def asked(**params: str) -> Comparison:
-    kinds = explorer.kinds(core.list_models())
-    found, messages = parse_compare(CHEAP | params, kinds)
+    found, messages = parse_compare(CHEAP | params, kinds(core.list_models()))
     assert messages == []
     return found
 
@@ -83,13 +83,13 @@ def test_numbers_are_those_of_the_explorer_and_share_its_cache(
 
 def test_a_model_that_cannot_be_read_has_no_likelihood(models):
     (models / NAMES[2] / "config.json").write_text("{}")
-    assert explorer.kinds(NAMES) == {NAMES[0]: "bernoulli", NAMES[1]: "bernoulli", NAMES[2]: ""}
+    assert kinds(NAMES) == {NAMES[0]: Kind("bernoulli"), NAMES[1]: Kind("bernoulli"), NAMES[2]: Kind()}
 
 
 def test_the_table_has_a_row_for_each_model_and_digit(two: tuple[Comparison, list[Entry]]):
     _, found = two
-    table = rows.table(found, 0.05, LABELS)
-    assert [row["Digit"] for row in table] == ["3 (a 0)", "5 (a 1)"] * 3
+    table = rows.table(found, 0.05, SHOWN)
+    assert [row["Image"] for row in table] == ["3 (a 0)", "5 (a 1)"] * 3
     for row, entry in zip(table, found, strict=True):
         attained, proved = rows.at(entry.curve, 0.05)
         assert float(row["Attained"].replace("−", "-")) == pytest.approx(attained, abs=0.051)
@@ -98,15 +98,15 @@ def test_the_table_has_a_row_for_each_model_and_digit(two: tuple[Comparison, lis
         verdict = entry.curve.verdict(-546)
         assert row["Certified up to"] == ("–" if verdict.certified is None else f"{verdict.certified:g}")
         assert row["Broken from"] == ("–" if verdict.broken is None else f"{verdict.broken:g}")
-    one = rows.table(found[:1], 0.05, LABELS)
+    one = rows.table(found[:1], 0.05, SHOWN)
     assert "Digit" not in one[0]
     own = replace(found[1], digit=Digit(0, b"\x00" * 4))
-    assert [row["Digit"] for row in rows.table([found[0], own], 0.05, LABELS)] == ["3 (a 0)", "your own"]
+    assert [row["Image"] for row in rows.table([found[0], own], 0.05, SHOWN)] == ["3 (a 0)", "your own"]
 
 
 def test_the_pinned_model_is_what_others_are_held_against(two: tuple[Comparison, list[Entry]]):
     _, found = two
-    table = rows.against(found, NAMES[1], 0.05, LABELS)
+    table = rows.against(found, NAMES[1], 0.05, SHOWN)
     assert [row["Model"] for row in table] == [f"<{NAMES[0]}>"] * 2 + [f"<{NAMES[2]}>"] * 2
     mine, theirs = found[1], found[3]
     assert (mine.digit, theirs.model) == (theirs.digit, NAMES[1])
@@ -317,9 +317,9 @@ def test_a_vacuous_proof_is_a_word():
     (entry, *_) = entries(asked(eps="0.05"))
     nothing = Proof(0.3, "ibp", -math.inf, -math.inf, math.inf, "Nothing.", math.inf)
     curve: Curve = replace(entry.curve, proofs=(nothing,))
-    (row,) = rows.table([replace(entry, curve=curve)], 0.05, LABELS)
+    (row,) = rows.table([replace(entry, curve=curve)], 0.05, SHOWN)
     assert (row["Proved"], row["By"], row["Open gap"]) == ("vacuous", "–", "unbounded")
     assert row["Certified up to"] == "–"
     other = replace(entry, model=NAMES[1])
-    (row,) = rows.against([replace(entry, curve=curve), other], NAMES[1], 0.05, LABELS)
+    (row,) = rows.against([replace(entry, curve=curve), other], NAMES[1], 0.05, SHOWN)
     assert (row["Proved"], row["Certified up to"], row["Worst case"]) == ("–", "–", "open")

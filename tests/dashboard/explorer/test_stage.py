@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.certificates.methods import METHODS
 from core.evaluation.curve import Curve, Proof
-from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import MOST_INDEX, Settings
+from dashboard.addresses.digit import MOST_INDEX, Digit
+from dashboard.addresses.explorer import Settings
 from dashboard.explorer import seen_proofs
 from dashboard.explorer.controls import Panel
 from dashboard.explorer.stage import picture_strip

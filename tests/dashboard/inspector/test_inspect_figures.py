@@ -187,7 +187,7 @@ def test_the_plane_frames_what_is_there_and_says_what_leaves(width: float):
             assert up[0] <= np.min(trace.y) <= np.max(trace.y) <= up[1]
     assert plane.leaves(shown, others(), dims) == ([] if width == 2.0 else ["ibp"])
     said = plane.describe(shown, others(), dims)
-    assert "of 20 other digits' means" in said
+    assert "of 20 other images' means" in said
     assert ("no end" in said) == np.isinf(width)
 
 

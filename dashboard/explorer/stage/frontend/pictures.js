@@ -18,33 +18,40 @@ function open(film) {
   return opened.get(film);
 }
 
-/** Grey levels -> RGBA. level: pixel -> 0 to 255. */
-function grey(count, level) {
+/** Levels -> RGBA. level: value -> 0 to 255; a pixel has one value, or three in colour. */
+function drawn(count, colours, level) {
   const rgba = new Uint8ClampedArray(4 * count);
   for (let i = 0; i < count; i++) {
-    const value = level(i);
-    rgba.set([value, value, value, 255], 4 * i);
+    const at = (colour) => level(colours === 3 ? 3 * i + colour : i);
+    rgba.set([at(0), at(1), at(2), 255], 4 * i);
+  }
+  return rgba;
+}
+
+/** A change -> RGBA: red and blue, or in colour around grey. step: value -> -127 to 127. */
+function change(count, colours, palette, step) {
+  if (colours === 3) return drawn(count, colours, (i) => 128 + step(i));
+  const rgba = new Uint8ClampedArray(4 * count);
+  for (let i = 0; i < count; i++) {
+    const colour = 3 * (step(i) + 127);
+    rgba.set([palette[colour], palette[colour + 1], palette[colour + 2], 255], 4 * i);
   }
   return rgba;
 }
 
 /** The five pictures at a radius, in the order in which they are shown; palette: change + 127 -> RGB. */
 function frames(film, index, palette) {
-  const { image, change, reconImage, reconAttacked } = open(film);
-  const count = image.length;
-  const from = index * count;
+  const { image, change: moved, reconImage, reconAttacked } = open(film);
+  const colours = film.shape[2] ?? 1;
+  const count = image.length / colours;
+  const from = index * image.length;
   const step = (film.scale[index] * 255) / 127;
-  const signed = new Uint8ClampedArray(4 * count);
-  for (let i = 0; i < count; i++) {
-    const colour = 3 * (change[from + i] + 127);
-    signed.set([palette[colour], palette[colour + 1], palette[colour + 2], 255], 4 * i);
-  }
   return [
-    grey(count, (i) => image[i]),
-    grey(count, (i) => Math.round(image[i] + change[from + i] * step)),
-    signed,
-    grey(count, (i) => reconImage[i]),
-    grey(count, (i) => reconAttacked[from + i]),
+    drawn(count, colours, (i) => image[i]),
+    drawn(count, colours, (i) => Math.round(image[i] + moved[from + i] * step)),
+    change(count, colours, palette, (i) => moved[from + i]),
+    drawn(count, colours, (i) => reconImage[i]),
+    drawn(count, colours, (i) => reconAttacked[from + i]),
   ];
 }
 

@@ -178,8 +178,9 @@ class Stage {
       const index = pending.index ?? data.index;
       this.ask({ index: (index + wish.digit + data.images) % data.images });
     } else {
-      const now = data.models.indexOf(pending[wish.model] ?? data[wish.model]);
-      this.ask({ [wish.model]: data.models[(now + 1) % data.models.length] });
+      const offered = data.models[wish.model].filter((model) => model !== "");
+      const now = offered.indexOf(pending[wish.model] ?? data[wish.model]);
+      if (offered.length) this.ask({ [wish.model]: offered[(now + 1) % offered.length] });
     }
   }
 
