@@ -27,16 +27,18 @@ def _line(model: str, eps: str, rows: Mapping[str, Mapping[str, str]]) -> list[s
     proved = [_proved(rows[method], whole["images"]) for method in METHODS]
     clean, attacked = (f"{float(whole[name]):.1f}" for name in ("clean", "attacked"))
     last = done[-1]
-    gap = "" if last["gap"] == "inf" else f"{float(last['gap']):.2g}"
+    gap = "" if last["gap"] == "nan" else f"{float(last['gap']):.2g}"
     return [f"`{model}`", eps, clean, attacked, *proved, gap, f"{float(last['seconds']):.2g}"]
 
 
 def _proved(row: Mapping[str, str], images: str) -> str:
-    """A mean of bounds, and of how many images where it is not of all."""
+    """A mean of bounds, and of how many images where it is not of all; how many are vacuous."""
     if row["images"] == "0":
         return "no time"
-    value = "vacuous" if row["vacuous"] != "0" else f"{float(row['certified']):.1f}"
-    return value if row["images"] == images else f"{value} ({row['images']})"
+    if row["vacuous"] != "0":
+        return f"vacuous ({row['vacuous']} of {row['images']})"
+    value = f"{float(row['certified']):.1f}"
+    return value if row["images"] == images else f"{value} ({row['images']} of {images})"
 
 
 def radii() -> list[str]:
