@@ -27,7 +27,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ from core.data.samples import load_dataset
 from core.training.train import resized
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
+TOGETHER = (METHODS[:1], METHODS[1:2], METHODS[2:])
+"""Methods of which one is on the way to the other are computed, and timed, together."""
 EPS = (0.001, 0.004)
 LADDER = tuple(float(f"{step}e{power}") for power in range(-6, 0) for step in (1, 2, 5))
 
@@ -128,10 +130,9 @@ def bounds(taken: Taken, index: int, eps: float, methods: Sequence[str]) -> dict
 
 
 def measure(taken: Taken, eps: float, table: Table, most: float) -> None:
-    """The rows of a model and an eps. Methods that are computed together share the time."""
+    """The rows of a model and an eps."""
     name, vae = taken.name, taken.vae
-    together = (METHODS[:1], METHODS[1:2], METHODS[2:])
-    left = [[m for m in group if (name, m, f"{eps:g}") not in table.rows] for group in together]
+    left = [[m for m in group if (name, m, f"{eps:g}") not in table.rows] for group in TOGETHER]
     if not any(left):
         return
     clean = core.elbo(vae, taken.x, taken.noise).total
@@ -169,25 +170,31 @@ def measure(taken: Taken, eps: float, table: Table, most: float) -> None:
 
 def search(taken: Taken, table: Table, most: float) -> None:
     """A model's largest radii: by bisection, from the one that the method before it has."""
-    below, lower = -1, math.nan
+    known, below, lower = dict[tuple[str, float], float](), -1, math.nan
+
+    def prove(method: str, eps: float) -> float:
+        """The bound on the first image; NaN where it is not there in time."""
+        if (method, eps) not in known:
+            together = next(group for group in TOGETHER if method in group)
+            known.update({(each, eps): math.nan for each in together})
+            with suppress(TimeoutError), at_most(most):
+                found = bounds(taken, 0, eps, together)
+                known.update({(each, eps): bound for each, (bound, _) in found.items()})
+        return known[method, eps]
+
     for method in METHODS:
-        if (known := table.rows.get((taken.name, method))) is not None:
-            radius, lower = float(known["eps"]), float(known["certified"])
+        if (row := table.rows.get((taken.name, method))) is not None:
+            radius, lower = float(row["eps"]), float(row["certified"])
             below = LADDER.index(radius) if radius > 0 else -1
             continue
         above, late = len(LADDER), False
         while above - below > 1:
             middle = (below + above) // 2
-            try:
-                with at_most(most):
-                    found = bounds(taken, 0, LADDER[middle], [method])[method][0]
-            except TimeoutError:
-                above, late = middle, True
-                continue
-            if math.isinf(found):
-                above, late = middle, False
-            else:
+            found = prove(method, LADDER[middle])
+            if math.isfinite(found):
                 below, lower = middle, found
+            else:
+                above, late = middle, math.isnan(found)
         after = LADDER[above] if above < len(LADDER) else math.nan
         table.add(Largest(taken.name, method, LADDER[below] if below >= 0 else 0.0, lower, after, late))
 
@@ -204,6 +211,7 @@ def main() -> int:
     parser.add_argument("--train-images", type=int, default=10_000)
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--most-seconds", type=float, default=900, help="for a method's images at one eps")
+    parser.add_argument("--proof-seconds", type=float, default=225, help="for one proof of the largest eps")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--largest", type=Path, required=True)
     options = parser.parse_args()
@@ -225,7 +233,7 @@ def main() -> int:
         taken = Taken(stranger, folder, resized(spread(options.images)[1], stranger.settings["shape"]))
         for eps in EPS:
             measure(taken, eps, table, options.most_seconds)
-        search(taken, radii, options.most_seconds / options.images)
+        search(taken, radii, options.proof_seconds)
     return 0
 
 

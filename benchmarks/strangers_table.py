@@ -23,18 +23,19 @@ def bounds() -> list[str]:
 
 def _line(model: str, eps: str, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
     whole = rows[METHODS[0]]
-    done = [rows[method] for method in METHODS if rows[method]["images"] != "0"]
-    proved = [_proved(rows[method], whole["images"]) for method in METHODS]
+    done = [row for row in rows.values() if row["images"] != "0"]
+    proved = [_proved(rows.get(method), whole["images"]) for method in METHODS]
     clean, attacked = (f"{float(whole[name]):.1f}" for name in ("clean", "attacked"))
     last = done[-1]
     gap = "" if last["gap"] == "nan" else f"{float(last['gap']):.2g}"
     return [f"`{model}`", eps, clean, attacked, *proved, gap, f"{float(last['seconds']):.2g}"]
 
 
-def _proved(row: Mapping[str, str], images: str) -> str:
-    """A mean of bounds, and of how many images where it is not of all; how many are vacuous."""
-    if row["images"] == "0":
-        return "no time"
+def _proved(row: Mapping[str, str] | None, images: str) -> str:
+    """A mean of bounds, and of how many images where it is not of all; how many are vacuous. Nothing where
+    none was done."""
+    if row is None or row["images"] == "0":
+        return ""
     if row["vacuous"] != "0":
         return f"vacuous ({row['vacuous']} of {row['images']})"
     value = f"{float(row['certified']):.1f}"
@@ -44,11 +45,13 @@ def _proved(row: Mapping[str, str], images: str) -> str:
 def radii() -> list[str]:
     """A line for each model: the largest eps with a bound that says something, by method."""
     found = _by_method("strangers-largest.csv")
-    shown = ([f"`{model}`", *(_radius(rows[m]) for m in METHODS)] for (model,), rows in found.items())
+    shown = ([f"`{model}`", *(_radius(rows.get(m)) for m in METHODS)] for (model,), rows in found.items())
     return _table(("model", *(f"`{method}`" for method in METHODS)), shown)
 
 
-def _radius(row: Mapping[str, str]) -> str:
+def _radius(row: Mapping[str, str] | None) -> str:
+    if row is None:
+        return ""
     value = "none" if float(row["eps"]) == 0 else row["eps"]
     return f"{value} or more" if row["late"] == "True" else value
 
