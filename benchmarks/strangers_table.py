@@ -23,7 +23,7 @@ def bounds() -> list[str]:
 
 def _line(model: str, eps: str, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
     whole = rows[METHODS[0]]
-    done = [row for row in rows.values() if row["images"] != "0"]
+    done = [rows[method] for method in METHODS if method in rows and rows[method]["images"] != "0"]
     proved = [_proved(rows.get(method), whole["images"]) for method in METHODS]
     clean, attacked = (f"{float(whole[name]):.1f}" for name in ("clean", "attacked"))
     last = done[-1]
