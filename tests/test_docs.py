@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import strangers_table
 from core.command_line.foreign import NESTINGS, PREFIXES
 from core.network.translations import TRANSLATIONS
 from core.vae.wrap import HEADS, OUTPUTS, SCALES
@@ -140,6 +141,17 @@ def rows_of_own_models(heading: str) -> list[list[str]]:
     """The cells of the table whose head starts with a word."""
     (table,) = [table for table in tables("own-models.md") if table[0].startswith(f"| {heading}")]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table[2:]]
+
+
+def test_strangers_models_are_as_measured() -> None:
+    found = tables("own-models.md")
+    assert strangers_table.bounds() in found
+    assert strangers_table.radii() in found
+    with (TABLES / "strangers.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["violations"] for row in rows} == {"0"}
+    text = (ROOT / "docs" / "own-models.md").read_text(encoding="utf-8")
+    assert ("outputs are the module's to the bit" in text) == ({row["apart"] for row in rows} == {"0"})
 
 
 def test_operations_with_a_rule_are_those_that_are_translated() -> None:

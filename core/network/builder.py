@@ -68,6 +68,7 @@ class Builder:
         self.operations: list[nn.Module] = []
         self.sources: list[tuple[int, ...]] = []
         self._tokens = set[int]()
+        self._reshaped = dict[tuple[int, tuple[int, ...]], int]()
 
     def add(self, operation: nn.Module, layout: Layout, *taken: Value) -> Value:
         """Append an operation that gives a value of this layout."""
@@ -83,13 +84,16 @@ class Builder:
         return self.add(operation, plain_layout(row), *taken)
 
     def reshape(self, value: Value, layout: Layout) -> Value:
-        """Another layout of the same values in the same order."""
+        """Another layout of the same values in the same order; made once, however often it is asked for."""
         row = tuple(factor for factor in factors(layout) if factor is not None)
         if row == value.row:
             return Value(value.number, layout)
-        if len(row) == 1:
-            return self.add(nn.Flatten(), layout, value)
-        return self.add(nn.Unflatten(1, row) if len(value.row) == 1 else Reshape(row), layout, value)
+        known = self._reshaped.get((value.number, row))
+        if known is None:
+            plain = nn.Unflatten(1, row) if len(value.row) == 1 else Reshape(row)
+            known = self.add(nn.Flatten() if len(row) == 1 else plain, layout, value).number
+            self._reshaped[value.number, row] = known
+        return Value(known, layout)
 
     def permute(self, value: Value, order: Sequence[int]) -> Value:
         """The dimensions of the traced value in another order."""

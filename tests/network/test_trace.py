@@ -274,3 +274,26 @@ def test_weights_of_other_kinds_are_refused(dtype: torch.dtype) -> None:
     encoder[1].register_buffer("extra", torch.zeros(2, dtype=dtype))
     with pytest.raises(InputError, match="give float32"):
         wrapped(encoder)
+
+
+class FlattensTwice(nn.Module):
+    """An encoder each of whose heads flattens for itself, as pythae's convolutional ones do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.mu, self.logvar = nn.Conv2d(1, 2, 4, 4), nn.Linear(8, 2), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = torch.relu(self.body(x))
+        return self.mu(h.reshape(x.shape[0], -1)), self.logvar(h.reshape(x.shape[0], -1))
+
+
+def test_the_same_reshape_twice_is_one() -> None:
+    """The heads then take one value, and are one layer: the encoder is a chain."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder, decoder, x = FlattensTwice().eval(), nn.Linear(2, 64).eval(), torch.rand(3, 1, 8, 8)
+    vae = core.wrap(encoder, decoder, shape=(1, 8, 8))
+    assert isinstance(vae.encoder, nn.Sequential)
+    assert [type(layer) for layer in vae.encoder] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear]
+    assert all(torch.equal(a, b) for a, b in zip(vae.encode(x), encoder(x), strict=True))
