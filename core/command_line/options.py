@@ -21,10 +21,11 @@ from core.evaluation.suite.plan import SUITES
 from core.scalars import whole
 from core.training.settings import TrainSettings
 from core.vae.checkpoint import list_models
-from core.vae.config import LIKELIHOODS, VAEConfig
+from core.vae.config import VAEConfig
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 from core.vae.wrap import HEADS, OUTPUTS, SCALES
+from core.vae.wrapped import WRAPPED_LIKELIHOODS
 
 # As float reads them; argparse on its own takes -1e3 for an option.
 _NEGATIVE = re.compile(
@@ -89,7 +90,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     add("--pythae", help="instead: a folder that pythae saved; needs pythae", **usual)
     add("--weights", type=Path, help="state_dict, .pt or .safetensors; nothing is unpickled", **usual)
     add("--shape", type=int, nargs=3, metavar=("C", "H", "W"), help="of one image", **usual)
-    add("--likelihood", choices=LIKELIHOODS, help="of a pixel; bernoulli, unless given", **usual)
+    add("--likelihood", choices=WRAPPED_LIKELIHOODS, help="of a pixel; bernoulli, unless given", **usual)
     add("--output", choices=OUTPUTS, help="what the decoder gives; logits, of a Gaussian mean", **usual)
     add("--heads", choices=HEADS, help="how mu and its scale come; two outputs, unless given", **usual)
     add("--scale", choices=SCALES, help="what comes beside mu; logvar, unless given", **usual)

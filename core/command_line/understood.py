@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_divergence
 
 from core.bounds.rule_table import name_of
 from core.certificates.methods import METHODS
@@ -89,7 +90,7 @@ class Understood:
         found, (low, high) = self._vae.decode(z), self._settings["pixels"]
         if self._settings["output"] == "probabilities":
             return found.sigmoid()
-        if self._settings["likelihood"] == "bernoulli" or (low, high) == (0, 1):
+        if self._settings["likelihood"] != "gaussian" or (low, high) == (0, 1):
             return found
         if self._settings["output"] == "mean":
             return low + (high - low) * found
@@ -115,13 +116,16 @@ class Understood:
         log_prob = self._distribution(output.double()).log_prob(t.flatten(1).double()).sum(1)
         return _Own(mu, logvar, z, output, log_prob - kl)
 
-    def _distribution(self, output: Tensor) -> Bernoulli | Normal:
+    def _distribution(self, output: Tensor) -> Bernoulli | ContinuousBernoulli | Normal:
         if self._settings["output"] == "mean":
             return Normal(output, self._settings["sigma"])
         if self._settings["output"] == "mean_logvar":
             mean, logvar = output.chunk(2, 1)
             return Normal(mean, (logvar / 2).exp())
         kind = "probs" if self._settings["output"] == "probabilities" else "logits"
+        if self._settings["likelihood"] == "continuous_bernoulli":
+            distribution = partial(ContinuousBernoulli, validate_args=False)
+            return distribution(probs=output) if kind == "probs" else distribution(logits=output)
         return Bernoulli(**{kind: output}, validate_args=False)  # grey values are scored, too
 
     def _proofs(self) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from core.bounds.rounding import FLOAT64
 from core.errors import UnsupportedModelError
 from core.network.graph import Graph, sources_of
 from core.network.operations import OPERATIONS
+from core.vae.continuous_bernoulli import ContinuousBernoulli
 from core.vae.elbo import decoded, encoded
 from core.vae.latent import reparameterise
 from core.vae.learned_variance import LearnedVariance
@@ -36,7 +37,7 @@ _METHODS = {
         (*_WEIGHTED, nn.ReLU, nn.Flatten, nn.Unflatten, nn.Sequential, Graph, *OPERATIONS),
         ("__call__", "_call_impl", "forward", "_conv_forward", "_output_padding"),
     ),
-    **dict.fromkeys((Bernoulli, Gaussian, LearnedVariance), _SCORE),
+    **dict.fromkeys((Bernoulli, ContinuousBernoulli, Gaussian, LearnedVariance), _SCORE),
     VAE: ("encode", "decode"),
 }
 _WRITTEN = {kind: [getattr(kind, name, None) for name in names] for kind, names in _METHODS.items()}

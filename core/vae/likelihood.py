@@ -1,14 +1,13 @@
 """The likelihoods: log p(t | a), its interval minimum, and what rounding can do to it.
 
-t is the image that is scored, a are the decoder's natural parameters: one per pixel here, two in
-core.vae.learned_variance. All sums run over the pixels of one image; results are in nats with their
-true sign.
+t is the image that is scored, a are the decoder's natural parameters: one per pixel here and in
+core.vae.continuous_bernoulli, two in core.vae.learned_variance. All sums run over the pixels of one
+image; results are in nats with their true sign.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -18,23 +17,13 @@ from torch.nn import functional as F
 from core.bounds.interval import Interval
 from core.bounds.relaxations import chord_slope, corner_plane, join_faces, unit
 from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, Arithmetic
+from core.vae.continuous_bernoulli import ContinuousBernoulli
 from core.vae.learned_variance import LearnedVariance
+from core.vae.parabola import Parabola
 
 _IMAGE = (-3, -2, -1)
 # Closer than this, a difference quotient is mostly rounding.
 _NEAR = 1e-3
-
-
-@dataclass(frozen=True)
-class Parabola:
-    """constant + slope y - bend y^2 + cross t a - square t^2 <= log p(t | a), y = a - center, per pixel."""
-
-    center: Tensor
-    constant: Tensor
-    slope: Tensor
-    bend: Tensor
-    cross: float
-    square: float
 
 
 class Likelihood(Protocol):
@@ -318,6 +307,6 @@ def make_likelihood(
     name: str, sigma: float, stretch: float = 1.0, learned_variance: bool = False
 ) -> Likelihood:
     """The likelihood of a model's configuration, by name."""
-    if name == "bernoulli":
-        return Bernoulli()
+    if name != "gaussian":
+        return Bernoulli() if name == "bernoulli" else ContinuousBernoulli()
     return LearnedVariance(stretch) if learned_variance else Gaussian(sigma, stretch)

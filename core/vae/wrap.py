@@ -14,10 +14,9 @@ from core.network.builder import Builder, Layout, Value, number, plain_layout
 from core.network.graph import Network
 from core.network.operations import Concatenate, Elementwise, Gather, Permute, Reshape, Scale, Slice
 from core.network.trace import Part, modules_of, trace
-from core.vae.config import LIKELIHOODS
 from core.vae.model import VAE
 from core.vae.validate import check_choice
-from core.vae.wrapped import WrappedConfig
+from core.vae.wrapped import WRAPPED_LIKELIHOODS, WrappedConfig
 
 HEADS = ("two", "chunk", "interleaved")
 SCALES = ("logvar", "logsigma", "sigma")
@@ -45,9 +44,9 @@ def wrap(
             its scale; latent codes (B, ...) in the shape of mu -> the decoder's output. Traced by
             torch.export; their weights are copied.
     shape   of one image, (channels, height, width).
-    likelihood  "bernoulli" or "gaussian".
+    likelihood  "bernoulli", "continuous_bernoulli" or "gaussian".
     output  what the decoder gives: "logits" or "probabilities" (a last sigmoid is taken off, of others the
-            logit is bounded) of a Bernoulli, "mean" of a Gaussian of given sigma, "mean_logvar" of one
+            logit is bounded) of the first two, "mean" of a Gaussian of given sigma, "mean_logvar" of one
             whose log variances it gives, too: as a second output, or behind the means, as the second half
             of the channels.
     heads   how mu (first) and its scale come: "two" outputs, the two halves of one ("chunk"), or in turns
@@ -70,9 +69,8 @@ def wrap(
     >>> bool((proved <= core.elbo(vae, x, noise).total).all())
     True
     """
-    wanted = {"bernoulli": OUTPUTS[:2], "gaussian": OUTPUTS[2:]}
-    check_choice("likelihood", likelihood, LIKELIHOODS)
-    check_choice("output", output, wanted[likelihood])
+    check_choice("likelihood", likelihood, WRAPPED_LIKELIHOODS)
+    check_choice("output", output, OUTPUTS[2:] if likelihood == "gaussian" else OUTPUTS[:2])
     check_choice("heads", heads, HEADS)
     check_choice("scale", scale, SCALES)
     if output == "mean" and sigma is None:

@@ -12,6 +12,8 @@ from core.scalars import real, whole
 from core.vae.config import LIKELIHOODS, ModelConfig
 
 KIND = "graph"
+WRAPPED_LIKELIHOODS = (*LIKELIHOODS, "continuous_bernoulli")
+"""Likelihoods of wrapped VAEs; those that are trained here have the first ones."""
 MOST_VALUES = 4_000_000
 """No image is larger."""
 
@@ -20,7 +22,8 @@ MOST_VALUES = 4_000_000
 class WrappedConfig(ModelConfig):
     """What is known of a wrapped VAE beside its networks.
 
-    likelihood  "bernoulli" (the decoder gives logits) or "gaussian" (it gives means).
+    likelihood  "bernoulli" or "continuous_bernoulli" (the decoder gives logits) or "gaussian" (it gives
+                means).
     image       (channels, height, width). latent: k, all dimensions of the latent code together.
     sigma       of the Gaussian likelihood on the model's own scale of pixels; unused by Bernoulli.
     pixels_from, pixels_to  the model's own values of black and white.
@@ -38,8 +41,10 @@ class WrappedConfig(ModelConfig):
     learned_variance: bool = False
 
     def __post_init__(self) -> None:
-        if self.likelihood not in LIKELIHOODS:
-            raise ConfigError(f"likelihood is {self.likelihood!r}; choose one of {', '.join(LIKELIHOODS)}.")
+        if self.likelihood not in WRAPPED_LIKELIHOODS:
+            raise ConfigError(
+                f"likelihood is {self.likelihood!r}; choose one of {', '.join(WRAPPED_LIKELIHOODS)}."
+            )
         image = tuple(self.image) if isinstance(self.image, list | tuple) else ()
         if len(image) != 3 or any(whole(size) is None or size < 1 for size in image):
             raise ConfigError(f"shape is {self.image!r}; it must be (channels, height, width).")

@@ -27,16 +27,16 @@ from core.network import operations as ops
 from core.network.functions import FUNCTIONS
 from core.network.graph import Graph, Network, taken
 from core.network.operations import OPERATIONS, Elementwise
-from core.vae.config import LIKELIHOODS
 from core.vae.elbo import as_double, elbo_terms
 from core.vae.model import VAE
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
+from core.vae.wrapped import WRAPPED_LIKELIHOODS
 from tests.network.random_graphs import LEARNED, SHAPE, STEPS, random_vae, vae_of_steps
 
 GRAPHS, STEPS_UP = 40, 3
 EPS, NORMS = (0.02, 0.1, 0.3, 0.6, 1e-6, 0.0), ("linf", "linf", "l2")
-KINDS = (*LIKELIHOODS, LEARNED)
+KINDS = (*WRAPPED_LIKELIHOODS, LEARNED)
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
 
 
@@ -168,7 +168,7 @@ def broken(asked: Asked, iterations: int = 2) -> list[str]:
 def questions(number: int) -> Iterator[Asked]:
     """Of a graph: both targets and both sides, and all likelihoods in turns."""
     for turn, (target, side) in enumerate((target, side) for target in TARGETS for side in SIDES):
-        vae = random_vae(number, KINDS[(number + turn // 2 + turn) % 3], 3)
+        vae = random_vae(number, KINDS[(number + turn // 2 + turn) % len(KINDS)], 3)
         arithmetic = ("float64", "float32")[(number // 2 + turn // 2) % 2]
         norm, eps = NORMS[(number + turn) % 3], EPS[(number + turn) % 6]
         yield Asked(vae, number, eps, norm, target, side, arithmetic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import pytest
 import torch
 from hypothesis import given
@@ -11,9 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.bounds.interval import Interval
+from core.vae.continuous_bernoulli import ContinuousBernoulli, log_partition, mean
 from core.vae.likelihood import Bernoulli, Gaussian, OneParameter, make_likelihood, softplus
 
-KINDS: dict[str, OneParameter] = {"bernoulli": Bernoulli(), "gaussian": Gaussian(0.3)}
+KINDS: dict[str, OneParameter] = {
+    "bernoulli": Bernoulli(),
+    "continuous": ContinuousBernoulli(),
+    "gaussian": Gaussian(0.3),
+}
 both = pytest.mark.parametrize("kind", KINDS)
 in_unit = st.floats(0, 1)
 params = st.floats(-60, 60)
@@ -51,7 +57,9 @@ def test_gaussian_value_by_hand() -> None:
 @both
 def test_log_prob_sums_one_image_and_broadcasts_over_draws(kind: str) -> None:
     t, a = torch.rand(4, 3, 5, 5).double(), torch.randn(2, 4, 3, 5, 5).double()
-    if kind == "bernoulli":
+    if kind == "continuous":
+        each = torch.distributions.ContinuousBernoulli(logits=a).log_prob(t)
+    elif kind == "bernoulli":
         each = -torch.nn.functional.binary_cross_entropy_with_logits(a, t.expand_as(a), reduction="none")
     else:
         each = torch.distributions.Normal(a, 0.3).log_prob(t)
@@ -83,7 +91,9 @@ def test_magnitude_covers_the_summands(
     some_t = t.lower + torch.rand(50, 1, 1, 1, generator=generator).double() * t.width
     some_a = a.lower + torch.rand(50, 1, 1, 1, generator=generator).double() * a.width
     for ts, as_ in ((some_t, some_a), (t.lower, a.lower), (t.upper, a.lower), (t.upper, a.upper)):
-        if kind == "bernoulli":
+        if kind == "continuous":
+            size = (ts * as_).abs() + log_partition(as_).abs()
+        elif kind == "bernoulli":
             size = (ts * as_).abs() + softplus(as_)
         else:
             size = (ts.abs() + as_.abs()) ** 2 / (2 * 0.09) + abs(0.5 * math.log(2 * math.pi * 0.09))
@@ -114,6 +124,29 @@ def test_natural_inverts_mean(kind: str, a: float) -> None:
     torch.testing.assert_close(
         likelihood.natural(likelihood.mean(pixel(a))), pixel(a), rtol=1e-9, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("a", [0.0, 1e-9, 1e-3, 0.0299, 0.0301, 0.5, 3.0, 40.0, 900.0])
+def test_the_log_partition_and_its_slope_against_many_digits(a: float) -> None:
+    with mpmath.workdps(60):
+        for value in (mpmath.mpf(a), -mpmath.mpf(a)):
+            wanted = mpmath.log((mpmath.exp(value) - 1) / value) if value else mpmath.mpf(0)
+            slope = 1 / (1 - mpmath.exp(-value)) - 1 / value if value else mpmath.mpf("0.5")
+            at = pixel(float(value)).requires_grad_()
+            found = log_partition(at)
+            assert abs(float(wanted) - found.item()) <= 1e-15 * (1 + abs(float(value)))
+            (own,) = torch.autograd.grad(found.sum(), at)
+            assert abs(float(slope) - own.item()) <= 2e-12
+            assert torch.equal(own, mean(at.detach()))
+
+
+@given(t=in_unit, a0=params, a1=params)
+def test_the_highest_density_of_a_continuous_bernoulli(t: float, a0: float, a1: float) -> None:
+    at, a = interval(t, t), interval(a0, a1)
+    values = ContinuousBernoulli().log_prob(at.lower, grid(a, 4001).view(-1, 1, 1, 1))
+    bound = ContinuousBernoulli().upper(at, a)
+    assert bound >= values.max() - 1e-12
+    assert bound <= values.max() + 1e-6 * (1 + a.width.item()) ** 2
 
 
 @given(a=st.floats(-700, 700))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
 import core
@@ -55,6 +55,7 @@ class Decoder(nn.Module):
         return self.last(self.out(F.elu(self.hidden(z)))).view(-1, *SHAPE)
 
 
+LETTERS = {"probabilities": "probs", "logits": "logits"}
 LAST = {
     "logits": nn.Identity(),
     "probabilities": nn.Sigmoid(),
@@ -86,8 +87,10 @@ def by_hand(encoder: Encoder, decoder: nn.Module, x: Tensor, noise: Tensor, **as
         elif asked["output"] == "mean_logvar":
             mean, logvar = a if isinstance(a, tuple) else a.flatten(1).chunk(2, 1)
             score = Normal(mean.view_as(own), (logvar / 2).exp().view_as(own)).log_prob(own)
+        elif asked.get("likelihood") == "continuous_bernoulli":
+            score = ContinuousBernoulli(**{LETTERS[asked["output"]]: a}).log_prob(x.double())
         else:
-            kind = "probs" if asked["output"] == "probabilities" else "logits"
+            kind = LETTERS[asked["output"]]
             score = Bernoulli(**{kind: a}, validate_args=False).log_prob(x.double())
         found.append(score.flatten(1).sum(1) - kl)
     return torch.stack(found).mean(0)
@@ -115,6 +118,31 @@ def test_heads_and_scales(heads: str, scale: str) -> None:
 @pytest.mark.parametrize("pixels", [(0.0, 1.0), (-1.0, 1.0), (-0.4, 2.8)])
 def test_outputs_of_a_bernoulli(output: str, pixels: tuple[float, float]) -> None:
     check(Encoder("two", "logvar"), Decoder(LAST[output]), output=output, pixels=pixels)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_a_continuous_bernoulli(output: str, tmp_path: Path) -> None:
+    asked = {"output": output, "likelihood": "continuous_bernoulli"}
+    vae = check(Encoder("two", "logvar"), Decoder(LAST[output]), **asked)
+    core.save_model(vae, tmp_path / "model")
+    again, x, noise = core.load_model(tmp_path / "model"), torch.rand(2, *SHAPE), core.sample_noise(vae, 2)
+    attacked = core.attack(again, x, noise, eps=0.02, steps=5).elbo
+    for method in ("ibp", "crown", "alpha-crown"):
+        assert (
+            core.certify(again, x, noise, eps=0.02, method=method, iterations=5).lower <= attacked
+        ).all()
+
+
+def test_quadratic_and_bab_of_a_continuous_bernoulli() -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 6)).eval()
+    decoder = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 16)).eval()
+    vae = core.wrap(encoder, decoder, shape=SHAPE, heads="chunk", likelihood="continuous_bernoulli")
+    x, noise = torch.rand(1, *SHAPE), core.sample_noise(vae, 2)
+    attacked = core.attack(vae, x, noise, eps=0.1, steps=20).elbo
+    for method in ("quadratic", "bab"):
+        found = core.certify(vae, x, noise, eps=0.1, method=method, iterations=10)
+        assert found.lower <= attacked, method
+    assert core.certify(vae, x, noise, eps=0.1, states="expectation").lower.isfinite().all()
 
 
 @pytest.mark.parametrize("pixels", [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])

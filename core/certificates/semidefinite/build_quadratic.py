@@ -18,7 +18,8 @@ from core.certificates.semidefinite.arrowhead import BlockVector
 from core.certificates.semidefinite.elbo_quadratic import Quadratic, System
 from core.certificates.semidefinite.zonotope import Zonotope, pull_zonotope
 from core.vae.latent import kl_parabolas, kl_roundoff
-from core.vae.likelihood import OneParameter, Parabola
+from core.vae.likelihood import OneParameter
+from core.vae.parabola import Parabola
 
 
 @dataclass
