@@ -109,6 +109,7 @@ def read_model(folder: Path, digest: str) -> SimpleNamespace:
         record = json.loads(file.read(MOST_BYTES).decode())
     need(record["format"] == 1, UNREADABLE, "the model's configuration has another format")
     config = record["model"]
+    need("kind" not in config, NOT_COVERED, "the model is a graph of operations, none of ours")
     with (folder / "weights.safetensors").open("rb") as file:
         raw = file.read(MOST_WEIGHTS + 1)
     need(len(raw) <= MOST_WEIGHTS, NOT_COVERED, "the model is too large")

@@ -83,13 +83,16 @@ class WrappedConfig(ModelConfig):
         return self.own_sigma / self.stretch
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": KIND, **asdict(self), "image": list(self.image)}
+        known = {"kind": KIND, **asdict(self), "image": list(self.image)}
+        if not self.learned_variance:
+            del known["learned_variance"]  # as before there was one: digests stay
+        return known
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WrappedConfig:
         """Build from the "model" entry of a config.json; unknown or missing keys raise ConfigError."""
         names = {field.name for field in fields(cls)} | {"kind"}
-        if set(values) | {"learned_variance"} != names:  # which was not written at first
+        if set(values) | {"learned_variance"} != names:  # written where it is
             raise ConfigError(
                 f"The model configuration must have the keys {', '.join(sorted(names))} and no others."
             )

@@ -298,6 +298,21 @@ def without_witness(claim: Claim) -> dict[str, Any]:
     return content | {"checksum": hashlib.sha256(text.encode()).hexdigest()}
 
 
+def test_a_graph_of_operations_is_not_covered(tmp_path: Path) -> None:
+    def pair(*sizes: int) -> torch.nn.Sequential:
+        layers = torch.nn.Linear(sizes[0], sizes[1]), torch.nn.ELU(), torch.nn.Linear(*sizes[1:])
+        return torch.nn.Sequential(torch.nn.Flatten(), *layers).eval()
+
+    vae = core.wrap(pair(16, 5, 4), pair(2, 5, 16), shape=(1, 4, 4), heads="chunk")
+    folder, path = str(tmp_path / "own"), str(tmp_path / "certificate.json")
+    core.save_model(vae, folder, images=torch.rand(1, 1, 4, 4).mul(255).round() / 255)
+    asked = ["--model", folder, "--index", "0", "--eps", "0.01", "--method", "crown", "--out", path]
+    assert main(["certify", *asked]) == 0
+    assert main(["verify", path, "--model", folder]) == 0
+    assert main(["verify", path, "--model", folder, "--independent"]) == NOT_COVERED
+    assert second_opinion(path, folder).said.startswith("Not covered: the model is a graph")
+
+
 def test_format_2_is_verified_but_not_independently(tmp_path: Path) -> None:
     claim, _ = proved("mlp-bernoulli", method="crown")
     path, folder = tmp_path / "old.json", str(checkpoint.MODELS / "mlp-bernoulli")

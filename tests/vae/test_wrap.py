@@ -184,6 +184,16 @@ def test_a_learned_variance(form: str, pixels: tuple[float, float], tmp_path: Pa
     assert bool(certificate.lower.isfinite().all()) == (pixels[1] == 1)  # the scores of 255 are vacuous
 
 
+def test_a_configuration_without_a_learned_variance_is_written_as_before_there_was_one() -> None:
+    config = WrappedConfig("gaussian", SHAPE, K)
+    assert set(config.to_dict()) == {
+        *("kind", "likelihood", "image", "latent", "own_sigma", "pixels_from", "pixels_to"),
+    }
+    assert WrappedConfig.from_dict(config.to_dict()) == config
+    learned = WrappedConfig("gaussian", SHAPE, K, learned_variance=True)
+    assert WrappedConfig.from_dict(learned.to_dict()) == learned
+
+
 def test_a_learned_variance_has_no_parabola_and_no_growth() -> None:
     """Of a chain of affine layers and ReLUs, of which otherwise everything can be proved."""
     encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6)), nn.Linear(3, 32)
