@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from core.errors import InputError, UnsupportedModelError
+from core.errors import InputError
 from core.isolation import isolated
-from core.network.builder import Builder, Layout, Value, number, plain_layout
-from core.network.graph import Network
-from core.network.operations import Concatenate, Elementwise, Gather, Permute, Reshape, Scale, Slice
-from core.network.trace import Part, modules_of, trace
+from core.network.trace import Part, modules_of
 from core.vae.model import VAE
 from core.vae.validate import check_choice
 from core.vae.wrapped import WRAPPED_LIKELIHOODS, WrappedConfig
+from core.vae.wrapped_decoder import decoder_network
+from core.vae.wrapped_encoder import encoder_network
 
 HEADS = ("two", "chunk", "interleaved")
 SCALES = ("logvar", "logsigma", "sigma")
 OUTPUTS = ("logits", "probabilities", "mean", "mean_logvar")
-# Images that a module and its graph are compared on, and how far apart they may be.
-_EXAMPLES, _APART = 3, 1e-4
+# Images that a module and its graph are compared on.
+_EXAMPLES = 3
 
 
 @isolated()
@@ -83,10 +81,10 @@ def wrap(
             check_part(module, name)
     generator = torch.Generator("cpu").manual_seed(0)
     x = torch.rand(_EXAMPLES, *config.shape, generator=generator, dtype=torch.float32, device="cpu")
-    network, code = _encoder(encoder, x, config, heads, scale)
+    network, code = encoder_network(encoder, x, config, heads, scale)
     k = network(x).shape[1] // 2
     z = torch.randn(_EXAMPLES, k, generator=generator, dtype=torch.float32, device="cpu")
-    back = _decoder(decoder, z, code, config, output)
+    back = decoder_network(decoder, z, code, config, output)
     config = _config(shape, k, likelihood, sigma, pixels, output)
     return VAE.of_networks(config, network, back).eval().requires_grad_(False)
 
@@ -154,205 +152,3 @@ def _config(
         pixels_to=high,
         learned_variance=output == "mean_logvar",
     )  # pyright: ignore[reportArgumentType]
-
-
-def _called(part: Part, v: Tensor, name: str) -> list[Tensor]:
-    """What a module gives, twice the same."""
-    with torch.no_grad():
-        try:
-            found, again = (_tensors(part(v)) for _ in range(2))
-        except Exception as error:
-            reason = str(error).splitlines()
-            raise InputError(
-                f"The {name} does not take shape {tuple(v.shape)}: "
-                f"{reason[0] if reason else type(error).__name__}"
-            ) from error
-    if not all(bool(v.isfinite().all()) for v in found):
-        raise InputError(f"The {name} gives NaN or infinite values; nothing can be proved of it.")
-    if len(found) != len(again) or any(not torch.equal(a, b) for a, b in zip(found, again, strict=True)):
-        raise UnsupportedModelError(
-            f"The {name} gives another result each time; give the part that ends before noise is drawn: "
-            "mu and its scale."
-        )
-    return found
-
-
-def _tensors(found: object) -> list[Tensor]:
-    outputs = [found] if isinstance(found, Tensor) else list(found) if isinstance(found, Sequence) else []
-    if not outputs or not all(isinstance(part, Tensor) for part in outputs):
-        raise InputError(f"It gives a {type(found).__name__}; it has to give tensors.")
-    return outputs
-
-
-def _encoder(
-    part: Part, x: Tensor, config: WrappedConfig, heads: str, scale: str
-) -> tuple[Network, tuple[int, ...]]:
-    """The network from images in [0, 1] to mu and logvar (N, 2k), and the shape of a latent code."""
-    own = config.pixels_from + config.stretch * x
-    wanted = _called(part, own, "encoder")
-    if len(wanted) != (2 if heads == "two" else 1):
-        raise InputError(
-            f"The encoder gives {len(wanted)} tensor(s); heads={heads!r} is for "
-            f"{2 if heads == 'two' else 1}."
-        )
-    build = Builder(config.shape)
-    start = build.start
-    if (config.pixels_from, config.pixels_to) != (0, 1):
-        start = build.add(Scale(*_constants(config.stretch, config.pixels_from)), start.layout, start)
-    outputs = trace(part, own, "encoder", build, start)
-    rows = [build.reshape(_in_front(build, value), ((None,), (_size(value),))) for value in outputs]
-    mu, spread, code = _two_heads(build, rows, outputs, heads)
-    if _size(mu) != _size(spread):
-        raise InputError(f"mu has {_size(mu)} values and its scale {_size(spread)}; they must be as many.")
-    for value, found in zip(rows, wanted, strict=True):
-        _compare("encoder", build.network(value)(x), found.flatten(1))
-    if scale == "logsigma":
-        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
-    elif scale == "sigma":
-        spread = build.add(Elementwise("log"), spread.layout, spread)
-        spread = build.add(Scale(number(2.0), None), spread.layout, spread)
-    plain = heads == "chunk" and scale == "logvar"
-    whole = rows[0] if plain else _merged(build, mu, spread, x)
-    return build.network(whole), code
-
-
-def _two_heads(
-    build: Builder, rows: list[Value], outputs: list[Value], heads: str
-) -> tuple[Value, Value, tuple[int, ...]]:
-    """mu and its scale, flat, and the shape that the decoder takes a code in."""
-    if heads == "two":
-        return rows[0], rows[1], outputs[0].row
-    whole, size = rows[0], _size(rows[0])
-    if size % 2:
-        raise InputError(
-            f"The encoder gives {size} values, an odd number: no mu and scale of the same size."
-        )
-    half: Layout = ((None,), (size // 2,))
-    if heads == "chunk":
-        parts = [Slice(1, start, start + size // 2) for start in (0, size // 2)]
-    else:
-        parts = [Gather(1, range(start, size, 2)) for start in (0, 1)]
-    mu, spread = (build.add(part, half, whole) for part in parts)
-    first, *rest = outputs[0].row
-    spatial = heads == "chunk" and first % 2 == 0 and bool(rest)
-    return mu, spread, (first // 2, *rest) if spatial else (size // 2,)
-
-
-def _merged(build: Builder, mu: Value, spread: Value, x: Tensor) -> Value:
-    """mu and logvar one after the other: by one linear layer where both are linear layers of one value, or
-    parts of one, and that gives the same bits; the network is a chain then, of which more is proved."""
-    k = _size(mu)
-    layout: Layout = ((None,), (2 * k,))
-    both = build.add(Concatenate(1), layout, mu, spread)
-    first, second = (_linear_part(build, value) for value in (mu, spread))
-    if first is None or second is None or first[2] != second[2]:
-        return both
-    weight, bias = torch.cat([first[0], second[0]]), torch.cat([first[1], second[1]])
-    layer = nn.Linear(weight.shape[1], 2 * k, device="meta", dtype=torch.float32)
-    layer.weight, layer.bias = (nn.Parameter(v, requires_grad=False) for v in (weight, bias))
-    joined = build.add(layer, layout, first[2])
-    same = torch.equal(build.network(joined)(x), build.network(both)(x))
-    return joined if same else both
-
-
-def _linear_part(build: Builder, value: Value) -> tuple[Tensor, Tensor, Value] | None:
-    """Weight, bias and input of the linear layer whose outputs a value is some of, or twice them. What
-    picks them picks the rows of the weight."""
-    picks, factor = list[nn.Module](), 1.0
-    while not isinstance(operation := build.made_by(value), nn.Linear):
-        if isinstance(operation, Slice | Gather | Permute | Reshape | nn.Flatten | nn.Unflatten):
-            picks.insert(0, operation)
-        elif isinstance(operation, Scale) and operation.shift is None and operation.factor is not None:
-            factor *= operation.factor.item()
-        else:
-            return None
-        value = build.before(value)
-    weight = operation.weight.detach()
-    bias = weight.new_zeros(len(weight)) if operation.bias is None else operation.bias.detach()
-    both = torch.cat([weight, bias[:, None]], 1).T
-    for pick in picks:
-        both = pick(both)
-    return factor * both[:-1].T, factor * both[-1], build.before(value)
-
-
-def _decoder(part: Part, z: Tensor, code: tuple[int, ...], config: WrappedConfig, output: str) -> Network:
-    """The network from latent codes (N, k) to natural parameters (N, C, H, W)."""
-    own = z.reshape(len(z), *code)
-    wanted = _called(part, own, "decoder")
-    sizes = [v[0].numel() for v in wanted]
-    pair = config.learned_variance and sizes == [config.pixels, config.pixels]
-    if sizes != [prod(config.natural_shape)] and not pair:
-        found = [tuple(v.shape[1:]) for v in wanted]
-        other = f", or two of {config.shape}" if config.learned_variance else ""
-        raise InputError(
-            f"The decoder gives {found} an image; one output of {config.natural_shape}{other} is needed."
-        )
-    build = Builder(z.shape[1:])
-    start = build.reshape(build.start, plain_layout(code))
-    values = [_in_front(build, value) for value in trace(part, own, "decoder", build, start)]
-    for value, found in zip(values, wanted, strict=True):
-        _compare("decoder", build.network(value)(z), found)
-    if output == "probabilities":
-        values = [_logits(build, values[0])]
-    layout = plain_layout(config.natural_shape)
-    parts = [build.reshape(value, plain_layout(config.shape) if pair else layout) for value in values]
-    value = build.add(Concatenate(1), layout, *parts) if pair else parts[0]
-    if config.likelihood == "gaussian" and (config.pixels_from, config.pixels_to) != (0, 1):
-        value = build.add(Scale(*_to_unit_scale(config)), layout, value)
-    return build.network(value)
-
-
-def _to_unit_scale(config: WrappedConfig) -> tuple[Tensor, Tensor]:
-    """Factor and shift from means on the model's scale of pixels to those on [0, 1]; log variances stay."""
-    of_means = _constants(1 / config.stretch, -config.pixels_from / config.stretch)
-    if not config.learned_variance:
-        return of_means
-    of_variances = _constants(1.0, 0.0)
-    channels = config.shape[0]
-    factor, shift = (
-        torch.cat([mean.expand(channels), variance.expand(channels)]).view(-1, 1, 1)
-        for mean, variance in zip(of_means, of_variances, strict=True)
-    )
-    return factor, shift
-
-
-def _logits(build: Builder, value: Value) -> Value:
-    """What a last sigmoid is of, else the logit of a value."""
-    before = value
-    while isinstance(operation := build.made_by(before), nn.Flatten | nn.Unflatten):
-        before = build.before(before)
-    if isinstance(operation, Elementwise) and operation.name == "sigmoid":
-        return build.before(before)
-    return build.add(Elementwise("logit"), value.layout, value)
-
-
-def _compare(name: str, found: Tensor, wanted: Tensor) -> None:
-    """Raises UnsupportedModelError where a graph computes something else than the module."""
-    apart = (
-        (found - wanted.reshape(found.shape)).abs().max().item() if found.numel() == wanted.numel() else 1e9
-    )
-    if not apart <= _APART * (1 + wanted.abs().max().item()):
-        raise UnsupportedModelError(
-            f"The graph of the {name} gives other values than the module (by {apart:.3g}); that is a fault "
-            "of this program: please report it with the module."
-        )
-
-
-def _in_front(build: Builder, value: Value) -> Value:
-    """The value with the batch as its first dimension."""
-    at = next(dim for dim, group in enumerate(value.layout) if None in group)
-    if value.layout[at] != (None,):
-        raise UnsupportedModelError("A part gives the images of a batch mixed with something else.")
-    order = [at, *(dim for dim in range(len(value.layout)) if dim != at)]
-    return build.permute(value, order)
-
-
-def _size(value: Value) -> int:
-    size = 1
-    for factor in value.row:
-        size *= factor
-    return size
-
-
-def _constants(factor: float, shift: float) -> tuple[Tensor, Tensor]:
-    return number(factor), number(shift)
