@@ -14,7 +14,7 @@ from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_diver
 
 from core.bounds.rule_table import name_of
 from core.certificates.methods import METHODS
-from core.certificates.noise.truncation import check_growth
+from core.certificates.noise.growth import check_growth
 from core.certificates.question import check_layers
 from core.command_line.foreign import Foreign
 from core.data.samples import SHAPES, load_samples

@@ -129,7 +129,7 @@ def test_what_is_not_a_chain_is_told_what_it_has_not(tmp_path: Path, capsys: Cap
     out = capsys.readouterr().out
     assert "certificates  ibp, crown-ibp, crown, alpha-crown\n" in out
     assert "quadratic, bab: Method 'quadratic' needs an exact affine form" in out
-    assert "no growth rule for layer elu" in out
+    assert "expectation and coverage, as well as given draws" in out
     assert "between two lines: 1 elu" in out
 
 

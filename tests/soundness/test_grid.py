@@ -29,6 +29,8 @@ from core.vae.config import ARCHITECTURES
 from core.vae.config import LIKELIHOODS as KNOWN_LIKELIHOODS
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS as KNOWN_TARGETS
+from tests.network.random_graphs import random_vae
+from tests.soundness import test_graphs
 
 pytestmark = pytest.mark.slow
 
@@ -111,11 +113,13 @@ def test_no_name_that_core_knows_is_without_a_cell() -> None:
 
 
 def test_no_likelihood_is_without_a_cell() -> None:
+    protocols = {likelihood.Likelihood, likelihood.OneParameter}
     scored = {
         kind for kind in vars(likelihood).values() if isinstance(kind, type) and hasattr(kind, "log_prob")
     }
     tried = {type(likelihood.make_likelihood(name, 1.0)) for name in LIKELIHOODS}
-    assert scored - {likelihood.Likelihood} == tried
+    of_graphs = {type(random_vae(0, kind, 1).likelihood) for kind in test_graphs.KINDS}  # asked there
+    assert scored - protocols == tried | of_graphs
 
 
 def test_no_layer_kind_is_without_a_network() -> None:

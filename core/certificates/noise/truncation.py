@@ -9,17 +9,14 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.bounds.interval import Interval, affine
+from core.bounds.interval import Interval
 from core.bounds.rounding import Arithmetic, proved
-from core.bounds.rule_table import is_relu, is_reshape, name_of
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
 from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
+from core.certificates.noise.growth import check_growth, reach_of
 from core.certificates.noise.statistics import floor_price
-from core.errors import UnsupportedLayerError
-from core.network.graph import Graph, Network
-from core.vae.likelihood import OneParameter
 from core.vae.model import VAE
 
 # Half widths of the nested noise boxes, in standard deviations, for the dimension that matters most.
@@ -85,7 +82,7 @@ def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     mu, logvar = posterior.chunk(2)
     sigma = (logvar.upper / 2).exp()
     unit = torch.eye(sigma.shape[-1], dtype=sigma.dtype, device=sigma.device)
-    use = sigma * _reach(vae.decoder, unit, biases=False).flatten(1).sum(1)
+    use = sigma * reach_of(vae.decoder, unit, biases=False).flatten(1).sum(1)
     share = (use / use.amax(-1, keepdim=True)).nan_to_num(nan=1.0).clamp(min=1e-12)
     base = torch.tensor(_WIDTHS, dtype=sigma.dtype, device=sigma.device)[:, None, None]
     widths = (base**2 - 2 * share.log()).sqrt()
@@ -98,45 +95,13 @@ def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
 def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
     """K (B,) with |log p| <= r^2 K for every |z| <= r size and every r >= 1; size (B, k).
 
-    |layer(v)| <= |W| |v| + |b| <= r (|W| V + |b|) for |v| <= r V, so that the natural parameters stay
-    below r A. And Likelihood.magnitude, which bounds |log p|, grows by at most r^2 from [-A, A] to
-    [-r A, r A]: t |a| and softplus(a) by r, (|t| + |a|)^2 by r^2. The factor 4 = 2^2 is for rounding.
+    |layer(v)| <= |W| |v| + |b| <= r (|W| V + |b|) for |v| <= r V, and others alike
+    (core.certificates.noise.growth), so that the natural parameters stay below r A. And
+    Likelihood.magnitude, which bounds |log p|, grows by at most r^2 from [-A, A] to [-r A, r A]: t |a| and
+    softplus(a) by r, (|t| + |a|)^2 by r^2. The factor 4 = 2^2 is for rounding.
     """
-    reach = _reach(vae.decoder, size, biases=True)
+    reach = reach_of(vae.decoder, size, biases=True)
     return 4 * vae.likelihood.magnitude(t, Interval(-reach, reach))
-
-
-def check_growth(vae: VAE) -> None:
-    """Raises UnsupportedLayerError for a decoder of which nothing is known for noise of any size."""
-    if not isinstance(vae.likelihood, OneParameter):
-        raise UnsupportedLayerError(
-            "Certificates on the expectation have no growth rule for a learned variance: log p grows "
-            "faster than any square; ask for states='coverage' or 'draws'."
-        )
-    decoder: Network = vae.decoder
-    for layer in decoder if isinstance(decoder, nn.Sequential) else [decoder]:
-        if affine(layer) is None and not is_relu(layer) and not is_reshape(layer):
-            what = (
-                "values that go more than one way"
-                if isinstance(layer, Graph)
-                else f"layer {name_of(layer)}"
-            )
-            raise UnsupportedLayerError(
-                f"Certificates on the expectation have no growth rule for {what}: they are of decoders "
-                "that are a chain of linear layers and ReLUs; ask for states='coverage' or 'draws'."
-            )
-
-
-def _reach(network: Network, size: Tensor, biases: bool) -> Tensor:
-    """Bound on |network(v)|, |v| <= size >= 0, by absolute weights; without biases: on differences."""
-    for layer in network:
-        known = affine(layer)
-        if known is None:
-            size = layer(size)  # of a ReLU, or the same values in another shape
-        else:
-            bias = known.bias.abs() if biases and known.bias is not None else None
-            size = known.op(size, known.weight.abs(), bias)
-    return size
 
 
 def recon_lower(vae: VAE, z: Interval, t: Interval, arithmetic: Arithmetic) -> Tensor:
