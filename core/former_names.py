@@ -52,4 +52,4 @@ def register() -> None:
 def _passage(relaxation: Relaxation, part: str, index: int, bounds: LayerBounds) -> BackwardPass:
     """The backward pass from the input of a layer of the "encoder" or "decoder"."""
     linear = LinearBounds(relaxation, bounds)
-    return linear.backward(linear.encoder if part == "encoder" else linear.decoder, index)
+    return linear.relaxation.backward(linear.encoder if part == "encoder" else linear.decoder, index)

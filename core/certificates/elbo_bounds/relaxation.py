@@ -11,7 +11,7 @@ whole ELBO back to x' lets errors cancel that term-by-term bounds add up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import torch
@@ -39,6 +39,7 @@ from core.vae.latent import kl_line
 from core.vae.likelihood import score_roundoff
 from core.vae.model import VAE
 
+_Asked = tuple[int, Arithmetic, list[Interval]]
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
 # First step of the ascent for a layer's slopes, and what is left of it at the last one.
@@ -53,6 +54,7 @@ class Relaxation:
     noise  (S, 1, k), shared by all images.
     t      clean images (B, C, H, W) for target "reconstruction", None for t = x'.
     weight +1 or -1, see above. arithmetic  what the bounds have to cover.
+    passes  the last backward pass of each part, see `backward`.
     """
 
     vae: VAE
@@ -61,6 +63,16 @@ class Relaxation:
     t: Tensor | None
     weight: int
     arithmetic: Arithmetic
+    passes: dict[str, tuple[_Asked, BackwardPass]] = field(default_factory=dict, repr=False, compare=False)
+
+    def backward(self, half: Half, index: int) -> BackwardPass:
+        """The backward pass from value `index` of a half to its input. The last one is kept: a bound on the
+        ELBO goes the same way as the one on the decoder's outputs before it."""
+        asked, known = (index, self.arithmetic, half.inputs[:index]), self.passes.get(half.part)
+        if known is None or not _same(known[0], asked):
+            made = BackwardPass(half.network, half.inputs, index, self.arithmetic, half.memory)
+            self.passes[half.part] = known = asked, made
+        return known[1]
 
     @property
     def scored(self) -> Interval:
@@ -168,16 +180,12 @@ class LinearBounds:
     @cached_property
     def to_input(self) -> BackwardPass:
         """The backward pass from mu and logvar to x'."""
-        return self.backward(self.encoder, len(self.encoder.network))
+        return self.relaxation.backward(self.encoder, len(self.encoder.network))
 
     @cached_property
     def _to_latent(self) -> BackwardPass:
         """The backward pass from the natural parameters to z."""
-        return self.backward(self.decoder, len(self.decoder.network))
-
-    def backward(self, half: Half, index: int) -> BackwardPass:
-        """The backward pass from value `index` of a half to its input."""
-        return BackwardPass(half.network, half.inputs, index, self.relaxation.arithmetic, half.memory)
+        return self.relaxation.backward(self.decoder, len(self.decoder.network))
 
     def cut_last(
         self, kind: type[EncoderUnits | DecoderUnits], half: Half, known: list[Interval], steps: int
@@ -277,7 +285,7 @@ class EncoderUnits:
 
     def __init__(self, linear: LinearBounds, encoder: Half, index: int) -> None:
         self._linear, self._encoder, self._index = linear, encoder, index
-        self._backward = linear.backward(encoder, index)
+        self._backward = linear.relaxation.backward(encoder, index)
 
     def slopes(self, rows: int) -> Slopes:
         """Default slopes, each row with its own."""
@@ -294,7 +302,7 @@ class DecoderUnits:
 
     def __init__(self, linear: LinearBounds, decoder: Half, index: int) -> None:
         self._linear, self._decoder, self._index = linear, decoder, index
-        self._backward = linear.backward(decoder, index)
+        self._backward = linear.relaxation.backward(decoder, index)
 
     def slopes(self, rows: int) -> Slopes:
         """Default slopes, each row with its own."""
@@ -329,6 +337,11 @@ def _optimised(exact: EncoderUnits | DecoderUnits, units: Tensor, steps: int) ->
     for _ in ascend(bound, [(slopes.tensors(), _STEP)], steps, _LAST, slopes.repair):
         pass
     return slopes
+
+
+def _same(one: _Asked, other: _Asked) -> bool:
+    """Whether two passes go from the same value, in the same arithmetic, over the very same bounds."""
+    return one[:2] == other[:2] and all(a is b for a, b in zip(one[2], other[2], strict=True))
 
 
 def _one_affine_map(network: Network, count: int) -> bool:
