@@ -53,7 +53,8 @@ def compact(network: Sequence[nn.Module], inputs: Sequence[Interval]) -> Compact
         before, after = neighbour(network, index, -1), neighbour(network, index, 1)
         if not is_relu(layer) or before is None or after is None:
             continue
-        keep = _live(inputs[index].upper, inputs[before + 1].upper.shape[1], inputs[after].upper.shape[1])
+        between = (inputs[i].upper.shape[1] for i in range(before + 1, after + 1))
+        keep = _live(inputs[index].upper, *between)
         if keep is None or not (_can_shrink(network[before]) and _can_shrink(network[after])):
             continue
         kept[index] = keep
@@ -74,8 +75,8 @@ def neighbour(network: Sequence[nn.Module], index: int, step: int) -> int | None
 
 
 def _live(upper: Tensor, *features: int) -> Kept | None:
-    """The groups that are not dead; None where all are alive. A group is one feature of the neighbour
-    that has fewer of them."""
+    """The groups that are not dead; None where all are alive. A group is one feature of the value with the
+    fewest, of those from one affine layer to the next."""
     count = min(features)
     if any(number % count for number in features):
         return None

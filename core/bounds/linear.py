@@ -132,12 +132,13 @@ def unit_rows(units: Tensor, x: Interval) -> Tensor:
     """Rows that pick each unit of x (N, ...), (U, 1, ...)."""
     rows = torch.zeros(len(units), x.lower[0].numel(), dtype=x.lower.dtype, device=x.lower.device)
     rows[torch.arange(len(units), dtype=torch.int64, device=units.device), units] = 1
-    return rows[:, None].unflatten(2, x.lower.shape[1:])
+    return rows.view(len(units), 1, *x.lower.shape[1:])
 
 
 def inner(a: Tensor, values: Tensor) -> Tensor:
     """<a, values>: a (R, N or 1, ...), values (N, ...) -> (R, N)."""
-    return torch.einsum("rnd,nd->rn", a.flatten(2).expand(-1, len(values), -1), values.flatten(1))
+    rows, values = a.reshape(*a.shape[:2], -1), values.reshape(len(values), -1)
+    return torch.einsum("rnd,nd->rn", rows.expand(-1, len(values), -1), values)
 
 
 @ByKind

@@ -75,7 +75,7 @@ def _sizes(layer: Monotone, xs: tuple[Interval, ...]) -> tuple[Tensor, int]:
 def _forward(layer: Monotone, xs: tuple[Interval, ...], arithmetic: Arithmetic) -> Tensor:
     size, units = _sizes(layer, xs)
     margin = arithmetic.gamma(units) * size + UNDERFLOW
-    largest = torch.stack([v.magnitude.flatten(1).amax(1) for v in xs]).sum(0) * layer.terms
+    largest = torch.stack([v.magnitude.reshape(len(v.magnitude), -1).amax(1) for v in xs]).sum(0) * layer.terms
     return arithmetic.unless_overflow(margin, per_row(largest, margin))
 
 
@@ -163,7 +163,7 @@ def _scale_pull(
 ) -> tuple[Tensor, Tensor]:
     factor, shift, _ = _constants(layer, x)
     back = (a * factor).sum_to_size(*a.shape[:2], *x.lower.shape[1:])
-    return back, (a * shift).flatten(2).sum(2)
+    return back, (a * shift).reshape(*a.shape[:2], -1).sum(2)
 
 
 @roundoff.register(Scale)

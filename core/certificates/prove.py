@@ -212,7 +212,8 @@ class _Run:
 
     def _stages_of(self, part: slice) -> Iterator[Stage]:
         relaxation, effort = self._question.relaxation(part), self._question.effort
-        return stages(relaxation, replace(effort, seconds=effort.seconds * len(relaxation.ball.eps)))
+        run = stages(relaxation, replace(effort, seconds=effort.seconds * len(relaxation.ball.eps)))
+        return (_within(stage, relaxation.arithmetic.largest) for stage in run)
 
     def certificate(self) -> Certificate:
         """What is proved so far."""
@@ -269,6 +270,11 @@ class _Run:
             bounds = stage.bounds or self._question.relaxation(part).interval_bounds()
             parts.append(bounds.named(self._question.vae))
         return _joined(parts)
+
+
+def _within(stage: Stage, largest: float) -> Stage:
+    """A stage without bounds so large that the network's difference of two finite terms may overflow."""
+    return replace(stage, value=torch.where(stage.value.abs() < largest / 2, stage.value, -torch.inf))
 
 
 def _without_intervals(stage: Stage) -> Stage:

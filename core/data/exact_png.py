@@ -36,6 +36,7 @@ def read_png(content: bytes, shape: tuple[int, int, int]) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.has_transparency_data:
                 raise DataError("It has transparent pixels, which no model takes; save it without.")
+            _check_decoded(image, shape)
             pixels = np.array(image, dtype=np.uint8)
     except DataError:
         raise
@@ -65,6 +66,20 @@ def _check_header(content: bytes, shape: tuple[int, int, int]) -> None:
         )
     if bits != 8:
         raise DataError(f"It has {bits} bits a value, and 8 are taken; save it with 8.")
+
+
+def _check_decoded(image: Image.Image, shape: tuple[int, int, int]) -> None:
+    """Raises ValueError where later chunks (a second header, animations) make another image of it than the
+    header said."""
+    channels, high, wide = shape
+    found = (
+        image.mode,
+        image.size,
+        getattr(image, "n_frames", 1),
+        [tile[1] for tile in getattr(image, "tile", [])],
+    )
+    if found != ("L" if channels == 1 else "RGB", (wide, high), 1, [(0, 0, wide, high)]):
+        raise ValueError("its chunks say something else than its header")
 
 
 def as_png(image: np.ndarray) -> bytes:

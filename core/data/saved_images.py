@@ -27,7 +27,7 @@ INDEX = f"{FOLDER}/index.json"
 """What the model's configuration calls the index."""
 _KEYS = {"shape", "labels", "classes", "digests"}
 _MOST_INDEX_BYTES = 200_000
-_OURS = re.compile(r"\d{3}\.png")
+_OURS = re.compile(r"[0-9]{3}\.png")
 
 
 def file_name(place: int) -> str:

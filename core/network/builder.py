@@ -90,8 +90,7 @@ class Builder:
             return Value(value.number, layout)
         known = self._reshaped.get((value.number, row))
         if known is None:
-            plain = nn.Unflatten(1, row) if len(value.row) == 1 else Reshape(row)
-            known = self.add(nn.Flatten() if len(row) == 1 else plain, layout, value).number
+            known = self.add(_reshaping(value.row, row), layout, value).number
             self._reshaped[value.number, row] = known
         return Value(known, layout)
 
@@ -128,3 +127,10 @@ class Builder:
         number = {0: 0} | {index + 1: place + 1 for place, index in enumerate(kept)}
         sources = [tuple(number[source] for source in self.sources[index]) for index in kept]
         return as_network([self.operations[i] for i in kept], sources, self._tokens.isdisjoint(kept))
+
+
+def _reshaping(row: tuple[int, ...], wanted: tuple[int, ...]) -> nn.Module:
+    """The operation from one shape of a row to another: one that chains are made of, where there is one."""
+    if row and len(wanted) == 1:
+        return nn.Flatten()
+    return nn.Unflatten(1, wanted) if len(row) == 1 and wanted else Reshape(wanted)

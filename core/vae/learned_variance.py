@@ -55,7 +55,8 @@ class LearnedVariance:
     def peak(self, t: Interval, a: Interval) -> Tensor:
         g, s = _parts(a)
         single = (self._stretch * (t.upper + g.magnitude)) ** 2 + (-s.lower).exp()
-        return self.magnitude(t, a) + single.flatten(-3).sum(-1)
+        scaled, _ = self._sizes(t, a)  # before it is halved
+        return self.magnitude(t, a) + (single + scaled).flatten(-3).sum(-1)
 
     def plane_size(self, t: Interval, a: Interval) -> Tensor:
         scaled, s = self._sizes(t, a)

@@ -300,7 +300,8 @@ def score_roundoff(
         return 0.0
     terms = math.prod(a.lower.shape[-3:]) + 2 * ELEMENTARY + draws
     lost = arithmetic.gamma(terms) * likelihood.magnitude(t, a) + FLUSHED * a.magnitude.sum(_IMAGE)
-    return arithmetic.unless_overflow(lost, likelihood.peak(t, a))
+    # The mean over the draws is their sum, divided.
+    return arithmetic.unless_overflow(lost, draws * likelihood.peak(t, a))
 
 
 def make_likelihood(

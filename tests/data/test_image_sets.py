@@ -148,6 +148,26 @@ def png(**changes: Any) -> bytes:
     return bytes(content)
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def with_chunks(*chunks: bytes) -> bytes:
+    """A colour PNG with chunks between its header and its pixels."""
+    content = png()
+    return content[:33] + b"".join(chunks) + content[33:]
+
+
+def second_header(width: int, height: int, bits: int, kind: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+
+
+FRAME = (
+    chunk(b"acTL", struct.pack(">II", 1, 0)),
+    chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 10, 6, 0, 0, 1, 1, 0, 0)),
+)
+
+
 def picture(mode: str, **more: Any) -> Callable[[Path], None]:
     return lambda path: Image.new(mode, (10, 12)).save(path, **more)
 
@@ -174,6 +194,19 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "16 bits": (lambda path: path.write_bytes(png(bits=16)), "16 bits"),
     "unknown kind": (lambda path: path.write_bytes(png(kind=9)), "unknown kind"),
     "one transparent colour": (picture("RGB", transparency=(0, 0, 0)), "transparent"),
+    "a second header, smaller": (
+        lambda path: path.write_bytes(with_chunks(second_header(10, 6, 8, 2))),
+        "damaged",
+    ),
+    "a second header, 16 bits": (
+        lambda path: path.write_bytes(with_chunks(second_header(5, 12, 16, 2))),
+        "damaged",
+    ),
+    "a second header, grey": (
+        lambda path: path.write_bytes(with_chunks(second_header(30, 12, 8, 0))),
+        "damaged",
+    ),
+    "a frame of an animation": (lambda path: path.write_bytes(with_chunks(*FRAME)), "damaged"),
     "a link": (lambda path: path.symlink_to(path.parent / "000.png"), "is a link"),
     "a link outside": (lambda path: path.symlink_to("/etc/hostname"), "is a link"),
     "a pipe": (lambda path: os.mkfifo(path), "neither a file nor"),

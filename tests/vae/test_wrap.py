@@ -120,6 +120,52 @@ def test_outputs_of_a_bernoulli(output: str, pixels: tuple[float, float]) -> Non
     check(Encoder("two", "logvar"), Decoder(LAST[output]), output=output, pixels=pixels)
 
 
+def sound(vae: VAE, eps: float = 0.1) -> None:
+    """All methods run, and none is beaten."""
+    x, noise = torch.rand(2, *SHAPE), core.sample_noise(vae, 2)
+    attacked = core.attack(vae, x, noise, eps=eps, steps=10).elbo
+    for method in ("ibp", "crown-ibp", "crown", "alpha-crown"):
+        proved = core.certify(vae, x, noise, eps=eps, method=method, iterations=5)
+        assert (proved.lower <= attacked).all(), method
+        assert not proved.vacuous.any(), method
+
+
+class Folded(nn.Module):
+    """Values in a finer shape between a ReLU and the layer behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(16, 8), nn.Linear(8, 2 * K)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.first(x.flatten(1))).view(-1, 2, 2, 2).flatten(1))
+
+
+def test_a_dead_unit_before_a_finer_shape() -> None:
+    encoder = Folded().eval()
+    with torch.no_grad():
+        encoder.first.bias[3] = -20
+    sound(core.wrap(encoder, Decoder(nn.Identity()).eval(), shape=SHAPE, heads="chunk"))
+
+
+class Scalar(nn.Module):
+    """A number an image, without a dimension of its own, that goes through operations of many kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(K, 5), nn.Linear(5, 16)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = torch.tanh(self.hidden(z))
+        gain = torch.maximum(2 * torch.sigmoid(h.mean(1)) + 0.5, h.sum(1) - h.amax(1))
+        gain = F.relu(gain - 0.3) * gain
+        return (self.out(h) * gain.view(-1, 1)).view(-1, *SHAPE)
+
+
+def test_values_of_one_number_a_row() -> None:
+    sound(core.wrap(Encoder("two", "logvar").eval(), Scalar().eval(), shape=SHAPE))
+
+
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
 def test_a_continuous_bernoulli(output: str, tmp_path: Path) -> None:
     asked = {"output": output, "likelihood": "continuous_bernoulli"}
