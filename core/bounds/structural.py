@@ -75,8 +75,8 @@ def _sizes(layer: Monotone, xs: tuple[Interval, ...]) -> tuple[Tensor, int]:
 def _forward(layer: Monotone, xs: tuple[Interval, ...], arithmetic: Arithmetic) -> Tensor:
     size, units = _sizes(layer, xs)
     margin = arithmetic.gamma(units) * size + UNDERFLOW
-    largest = torch.stack([v.magnitude.reshape(len(v.magnitude), -1).amax(1) for v in xs]).sum(0) * layer.terms
-    return arithmetic.unless_overflow(margin, per_row(largest, margin))
+    largest = [v.magnitude.reshape(len(v.lower), -1).amax(1) for v in xs]
+    return arithmetic.unless_overflow(margin, per_row(torch.stack(largest).sum(0) * layer.terms, margin))
 
 
 def _monotone_pull(layer: Monotone, a: Tensor, x: Inputs, share: Any) -> tuple[Any, Tensor]:

@@ -299,8 +299,8 @@ def without_witness(claim: Claim) -> dict[str, Any]:
 
 
 def test_a_graph_of_operations_is_not_covered(tmp_path: Path) -> None:
-    def pair(*sizes: int) -> torch.nn.Sequential:
-        layers = torch.nn.Linear(sizes[0], sizes[1]), torch.nn.ELU(), torch.nn.Linear(*sizes[1:])
+    def pair(inputs: int, hidden: int, outputs: int) -> torch.nn.Sequential:
+        layers = torch.nn.Linear(inputs, hidden), torch.nn.ELU(), torch.nn.Linear(hidden, outputs)
         return torch.nn.Sequential(torch.nn.Flatten(), *layers).eval()
 
     vae = core.wrap(pair(16, 5, 4), pair(2, 5, 16), shape=(1, 4, 4), heads="chunk")
