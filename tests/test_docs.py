@@ -15,6 +15,7 @@ from benchmarks import strangers_table
 from core.command_line.foreign import NESTINGS, PREFIXES
 from core.network.translations import TRANSLATIONS
 from core.vae.wrap import HEADS, OUTPUTS, SCALES
+from core.vae.wrapped import WRAPPED_LIKELIHOODS
 
 ROOT = Path(__file__).parent.parent
 TABLES = ROOT / "assets" / "results"
@@ -163,7 +164,7 @@ def test_operations_with_a_rule_are_those_that_are_translated() -> None:
 
 def test_what_has_to_be_said_is_what_can_be() -> None:
     said = [(row[0].strip("`"), row[1].strip("`")) for row in rows_of_own_models("argument")]
-    choices = {"heads": HEADS, "scale": SCALES, "output": OUTPUTS}
+    choices = {"heads": HEADS, "scale": SCALES, "output": OUTPUTS, "likelihood": WRAPPED_LIKELIHOODS}
     assert said == [(name, value) for name, values in choices.items() for value in values]
 
 
