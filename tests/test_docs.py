@@ -164,7 +164,7 @@ def test_operations_with_a_rule_are_those_that_are_translated() -> None:
 
 def test_what_has_to_be_said_is_what_can_be() -> None:
     said = [(row[0].strip("`"), row[1].strip("`")) for row in rows_of_own_models("argument")]
-    choices = {"heads": HEADS, "scale": SCALES, "output": OUTPUTS, "likelihood": WRAPPED_LIKELIHOODS}
+    choices = {"heads": HEADS, "scale": SCALES, "likelihood": WRAPPED_LIKELIHOODS, "output": OUTPUTS}
     assert said == [(name, value) for name, values in choices.items() for value in values]
 
 
