@@ -155,6 +155,27 @@ def test_strangers_models_are_as_measured() -> None:
     assert ("outputs are the module's to the bit" in text) == ({row["apart"] for row in rows} == {"0"})
 
 
+def test_what_is_said_of_operations_beside_a_peer_is_in_the_table() -> None:
+    with (TABLES / "operations.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["beaten"] for row in rows} == {"0"}
+    peer = [row for row in rows if row["peer_crown"] != "nan"]
+    narrower = [row for row in peer if float(row["crown"]) > 1.0001 * float(row["peer_crown"])]
+    most = max(
+        float(row["crown"]) / float(row["peer_crown"]) - 1 for row in narrower if row["peer_beaten"] == "0"
+    )
+    beaten = [row["operation"] for row in peer if row["peer_beaten"] != "0"]
+    assert set(beaten) == {"square", "gate"}
+    text = " ".join((ROOT / "docs" / "own-models.md").read_text(encoding="utf-8").split())
+    assert f"Each of {len({row['operation'] for row in rows})} of them" in text
+    assert f"has a rule for {len({row['operation'] for row in peer})} " in text
+    assert (
+        f"narrower than ours in {len(narrower)} of {len(peer)} rows, by at most {most:.1%}"
+        in text.replace(" %", "%")
+    )
+    assert f"in {len(beaten)} rows, of `square` and of a gate" in text
+
+
 def test_operations_with_a_rule_are_those_that_are_translated() -> None:
     named = [
         name for row in rows_of_own_models("how it is bounded") for name in re.findall(r"`(\w+)`", row[1])
