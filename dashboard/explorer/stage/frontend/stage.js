@@ -104,9 +104,10 @@ class Stage {
 
   /** Whether what is shown of a model is about what the page is about now. */
   drawSide(card, i, eps, data) {
+    if (!data.sides[i]) return true; // one model stands alone
     const store = shared();
     const [film, numbers] = [store.film[i], store.numbers[i]];
-    const current = film?.question === data.sides[i]?.question;
+    const current = film?.question === data.sides[i].question;
     card.section.setAttribute("aria-busy", String(!current));
     card.failed.hidden = !(current && film.failed);
     for (const part of card.parts) part.hidden = !card.failed.hidden;
