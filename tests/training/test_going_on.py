@@ -41,6 +41,32 @@ def settings_for(start: Path, **more: Any) -> TrainSettings:
     return replace(ROBUST, model=config, start=str(start), epochs=2, warmup=0.0, ramp=1.0, **more)
 
 
+@pytest.mark.parametrize("recipe", ["ibp", "crown-ibp"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"likelihood": "gaussian", "output": "mean_logvar"},
+        {"likelihood": "continuous_bernoulli", "output": "logits"},
+    ],
+)
+def test_other_likelihoods_are_trained(
+    asked: dict[str, Any], recipe: str, mnist: Path, tmp_path: Path
+) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        outputs = 512 if asked["output"] == "mean_logvar" else 256
+        encoder = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.SiLU(), nn.Linear(8, 4)).eval()
+        decoder = nn.Sequential(nn.Linear(2, 8), nn.SiLU(), nn.Linear(8, outputs)).eval()
+    before = core.wrap(encoder, decoder, shape=(1, 16, 16), heads="chunk", **asked)
+    core.save_model(before, tmp_path / "theirs")
+    after = core.train(settings_for(tmp_path / "theirs", recipe=recipe), tmp_path / "tuned", data=mnist)
+    x, noise = torch.rand(4, 1, 16, 16), core.sample_noise(before, 1)
+    proved = [
+        core.certify(v, x, noise, eps=0.02, method="ibp").by_method["ibp"].mean() for v in (before, after)
+    ]
+    assert proved[1] > proved[0]
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_strangers_model_is_made_more_robust(
     recipe: str, theirs: Path, mnist: Path, tmp_path: Path
