@@ -587,7 +587,8 @@ def check(path: Path, folder: Path | None = None) -> str:
 def main(arguments: list[str]) -> int:
     begins = {FAILS: "Does not hold", UNREADABLE: "Cannot be read", NOT_COVERED: "Not covered"}
     try:
-        need(len(arguments) in (1, 2), UNREADABLE, "usage: checker.py certificate.json [MODEL_FOLDER]")
+        files = len(arguments) in (1, 2) and arguments[0] not in ("-h", "--help")
+        need(files, UNREADABLE, "usage: checker.py certificate.json [MODEL_FOLDER]")
         with np.errstate(all="ignore"):
             code, said = 0, f"Holds. {check(*map(Path, arguments))}"
     except Stop as stop:

@@ -313,6 +313,12 @@ def test_a_graph_of_operations_is_not_covered(tmp_path: Path) -> None:
     assert second_opinion(path, folder).said.startswith("Not covered: the model is a graph")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["a", "b", "c"]])
+def test_how_it_is_called_is_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert checker.main(arguments) == UNREADABLE
+    assert "usage: checker.py certificate.json [MODEL_FOLDER]" in capsys.readouterr().err
+
+
 def test_format_2_is_verified_but_not_independently(tmp_path: Path) -> None:
     claim, _ = proved("mlp-bernoulli", method="crown")
     path, folder = tmp_path / "old.json", str(checkpoint.MODELS / "mlp-bernoulli")
