@@ -92,8 +92,8 @@ def _slope(function: Function, x: Interval, sign: int) -> Tensor:
     is convex, of the tangent at the centre, made a little flatter; else of the envelope at the centre.
 
     A linear bound is lowest where sign f is small more often than where it is large, and by how much a
-    flatter line is higher there is of the first order, what is lost at the centre of the second: on random
-    networks bounds are up to 6 % tighter (benchmarks.operations).
+    flatter line is higher there is of the first order, what is lost at the centre of the second. Any slope
+    is sound; how much flatter was chosen by the networks of benchmarks.operations.
     """
     first, last = sign * function.slope(x.lower), sign * function.slope(x.upper)
     rise = sign * (function.value(x.upper) - function.value(x.lower))

@@ -47,8 +47,8 @@ def _plane(x: Two, sign: int) -> Planes:
         a b <= a.lower b + b.upper a - a.lower b.upper   and   a.upper b + b.lower a - a.upper b.lower
 
     The larger share is that of the plane whose worst value over the box is better, all where neither factor
-    changes its sign. Any share from 0 to 1 is sound; these are the best on random networks
-    (benchmarks.operations).
+    changes its sign. Any share from 0 to 1 is sound; these were chosen by the networks of
+    benchmarks.operations.
     """
     a, b = x
     ends = (b.lower, b.upper) if sign > 0 else (b.upper, b.lower)

@@ -3,6 +3,8 @@ ReLUs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -24,13 +26,13 @@ DELTA = 0.1
 class Residual(nn.Module):
     """A decoder in which a value goes two ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int) -> None:
         super().__init__()
-        self.first, self.last = nn.Linear(2, 8), nn.Linear(8, 16)
+        self.first, self.last = nn.Linear(2, 8), nn.Linear(8, outputs)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         h = torch.tanh(self.first(z))
-        return self.last(h + torch.nn.functional.silu(h)).unflatten(1, (1, 4, 4))
+        return self.last(h + torch.nn.functional.silu(h))
 
 
 class Gate(nn.Module):
@@ -38,11 +40,29 @@ class Gate(nn.Module):
         return h * h.flip(1)
 
 
-@pytest.fixture(scope="module")
-def vae() -> VAE:
+ONE_NUMBER = (
+    {"likelihood": "bernoulli", "output": "logits"},
+    {"likelihood": "continuous_bernoulli", "output": "logits"},
+    {"likelihood": "gaussian", "output": "mean", "sigma": 0.5},
+)
+KINDS = (*ONE_NUMBER, {"likelihood": "gaussian", "output": "mean_logvar"})
+
+
+def made(asked: dict[str, Any]) -> VAE:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ELU(), nn.Linear(8, 4))
-    return core.wrap(encoder.eval(), Residual().eval(), shape=(1, 4, 4), heads="chunk")
+    decoder = Residual(32 if asked["output"] == "mean_logvar" else 16)
+    return core.wrap(encoder.eval(), decoder.eval(), shape=(1, 4, 4), heads="chunk", **asked)
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda asked: f"{asked['likelihood']}, {asked['output']}")
+def vae(request: pytest.FixtureRequest) -> VAE:
+    return made(request.param)
+
+
+@pytest.fixture(scope="module", params=ONE_NUMBER, ids=lambda asked: asked["likelihood"])
+def growing(request: pytest.FixtureRequest) -> VAE:
+    return made(request.param)
 
 
 @pytest.mark.parametrize("method", ["ibp", "crown"])
@@ -52,7 +72,7 @@ def test_no_attack_is_below_on_more_than_a_share_of_draws(vae: VAE, target: str,
     asked = {"states": "coverage", "delta": DELTA, "draws": 1000, "method": method, "target": target}
     proved = core.certify(vae, x, core.sample_noise(vae), eps=eps, **asked)  # pyright: ignore
     assert not bool(proved.vacuous.any())
-    fresh = core.sample_noise(vae, 400, seed=77)
+    fresh = core.sample_noise(vae, 200, seed=77)
     attacked = [core.attack(vae, x, draw[None], eps=eps, target=target, steps=3).elbo for draw in fresh]
     below = (torch.stack(attacked) < proved.lower).double().mean(0)
     assert bool((below <= DELTA).all())
@@ -60,16 +80,15 @@ def test_no_attack_is_below_on_more_than_a_share_of_draws(vae: VAE, target: str,
 
 @pytest.mark.parametrize("method", ["ibp", "crown"])
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
-def test_no_attack_is_below_the_expectation(vae: VAE, target: str, method: str) -> None:
+def test_no_attack_is_below_the_expectation(growing: VAE, target: str, method: str) -> None:
     x, eps = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1)), 0.05
     asked = {"states": "expectation", "draws": 1000, "method": method, "target": target}
-    proved = core.certify(vae, x, core.sample_noise(vae), eps=eps, **asked)  # pyright: ignore
+    proved = core.certify(growing, x, core.sample_noise(growing), eps=eps, **asked)  # pyright: ignore
     assert not bool(proved.vacuous.any())
-    x_adv = core.attack(vae, x, core.sample_noise(vae, 64), eps=eps, target=target, steps=20).x_adv
+    x_adv = core.attack(growing, x, core.sample_noise(growing, 64), eps=eps, target=target, steps=20).x_adv
     t = x if target == "reconstruction" else None
-    each = torch.stack(
-        [core.elbo(vae, x_adv, draw[None], t).total for draw in core.sample_noise(vae, 2000, seed=78)]
-    )
+    fresh = core.sample_noise(growing, 1000, seed=78)
+    each = torch.stack([core.elbo(growing, x_adv, draw[None], t).total for draw in fresh])
     error = each.std(0) / len(each) ** 0.5
     assert bool((each.mean(0) + 5 * error >= proved.lower).all())
 
@@ -110,6 +129,11 @@ def test_a_function_with_a_steepest_slope_is_lipschitz(name: str) -> None:
     v = torch.cat([-sizes.flip(0), torch.zeros(1).double(), sizes])
     most = growth._lipschitz(layer, v.abs(), True)
     assert bool((layer(v).abs() <= most * (1 + 1e-12)).all())
+
+
+def test_a_layer_without_a_growth_rule_raises() -> None:
+    with pytest.raises(UnsupportedLayerError, match="no growth rule for layer Dropout"):
+        growth.reach_of(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), torch.ones(1, 2), True)
 
 
 def test_what_grows_faster_is_refused() -> None:

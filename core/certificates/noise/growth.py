@@ -67,9 +67,11 @@ def _grows_in_proportion(layer: nn.Module) -> bool:
 @ByKind
 def _reach(layer: nn.Module, size: Any, biases: bool) -> Tensor:
     """What it gives for one layer; size: of what it takes, a tuple where that are several values."""
+    if is_relu(layer) or is_reshape(layer):
+        return layer(size)
     known = affine(layer)
     if known is None:
-        return layer(size)  # of a ReLU, or the same values in another shape
+        raise UnsupportedLayerError(f"There is no growth rule for layer {name_of(layer)}.")
     bias = known.bias.abs() if biases and known.bias is not None else None
     return known.op(size, known.weight.abs(), bias)
 
