@@ -4,7 +4,6 @@ extreme of "function minus slope times argument" as intercept."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,15 +12,23 @@ from torch import Tensor
 from core.bounds.interval import Interval, propagate
 from core.bounds.linear import Share, inner, prepare, pull, roundoff
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
-from core.network.functions import CONVEX, Function
+from core.network.functions import CONCAVE, CONVEX, Function, Run
 from core.network.operations import Elementwise
 
-# Halvings of an interval in which a bent piece has its extreme, and points that chords are tried between.
-_HALVINGS, _POINTS, _ROUNDS = 16, 4, 2
+# By halvings and secants in turns an interval shrinks around where a bent piece is lowest, by _LEAST or more.
+_STEPS, _LEAST = 8, 1e-3
+# Points that chords are tried between, and how often these come closer.
+_POINTS, _ROUNDS = 4, 2
 # Below this width a chord's slope is mostly rounding; a constant takes its place.
 _NARROW = 1e-9
-# How far the slope of a tangent goes from that at the centre to the flattest of the interval.
+# How far the point of a tangent goes from the centre to where the function is flattest in the interval.
 _FLATTER = 0.3
+# Half the length of the chord at the centre that stands for a tangent where corners are near, in radii.
+_CORNER = 0.2
+# Intervals whose chords are tried at once.
+_TOGETHER = 1 << 15
+# A tangent is level up to this share of the slope that was asked for.
+_LEVEL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,38 +41,70 @@ class Lines:
     above: Tensor
 
 
-def lowest(function: Function, x: Interval, slope: Tensor, sign: int) -> Tensor:
-    """Minimum of sign f(v) - slope v over the interval, or a little below; -inf where f is not defined."""
-
-    def g(v: Tensor) -> Tensor:
-        return sign * function.value(v) - slope * v
-
-    best = torch.minimum(g(x.lower), g(x.upper))
-    edges = (-math.inf, *function.knots, math.inf)
-    for low, high, bend in zip(edges[:-1], edges[1:], function.bends, strict=True):
-        start, end = x.lower.clamp(min=low), x.upper.clamp(max=high)
-        found = torch.minimum(g(start), g(end))
-        if sign * bend == CONVEX:
-            found = torch.minimum(found, _lowest_convex(function, start, end, slope, sign))
-        best = torch.where(start < end, torch.minimum(best, found), best)
-    return torch.where(_defined(function, x), best, -math.inf)
+def lowest(function: Function, x: Interval, slopes: Tensor, touch: Tensor) -> Tensor:
+    """Minima of f(v) - slopes[0] v and of -f(v) - slopes[1] v over the interval, or a little below,
+    (2, N, ...); -inf where f is not defined. touch: about where they are, if anybody knows."""
+    stops = _stops(function, x)
+    found = [*(_signs(slopes)[:, None] * function.value(stops) - slopes[:, None] * stops).amin(1)]
+    for piece, bend in enumerate(function.bends):
+        start, end = stops[piece], stops[piece + 1]
+        if bend and bool((start < end).any()):
+            side = int(bend != CONVEX)
+            inner = _lowest_convex(function, start, end, slopes[side], touch[side], bend)
+            found[side] = torch.where(start < end, torch.minimum(found[side], inner), found[side])
+    return torch.where(_defined(function, x), torch.stack(found), -math.inf)
 
 
-def _lowest_convex(function: Function, start: Tensor, end: Tensor, slope: Tensor, sign: int) -> Tensor:
-    """The same on a piece where sign f is convex. The tangent at a point that is left of the minimum, or at
-    it, lies below up to a point that is right of it."""
+def _stops(function: Function, x: Interval) -> Tensor:
+    """Both ends, and the knots between them: (2 + K, N, ...), ascending."""
+    knots = [x.lower.clamp(min=knot).minimum(x.upper) for knot in function.knots]
+    return torch.stack([x.lower, *knots, x.upper])
 
-    def turn(v: Tensor) -> Tensor:
+
+def _signs(both: Tensor) -> Tensor:
+    """1 and -1, to multiply (2, ...), as many dimensions as `both` has."""
+    return both.new_tensor([1.0, -1.0]).reshape(2, *[1] * (both.ndim - 1))
+
+
+def _lowest_convex(
+    function: Function, start: Tensor, end: Tensor, slope: Tensor, touch: Tensor, sign: int
+) -> Tensor:
+    """Minimum of sign f(v) - slope v, or a little below, between two points where sign f is convex.
+
+    Its tangent anywhere lies below it: that at `touch`, and that is all if it is level there. Else those at
+    two points that come together, left and right of the minimum, or at it, as far as the other one.
+    """
+
+    def tilt_of(v: Tensor) -> Tensor:
         return sign * function.slope(v) - slope
 
-    with torch.no_grad():
-        left, right = start, end
-        for _ in range(_HALVINGS):
-            middle = (left + right) / 2
-            falls = turn(middle) <= 0
-            left, right = torch.where(falls, middle, left), torch.where(falls, right, middle)
-    value = sign * function.value(left) - slope * left
-    return value + turn(left).clamp(max=0) * (right - left)
+    def below(v: Tensor, tilt: Tensor) -> Tensor:
+        least = torch.minimum(tilt * (start - v), tilt * (end - v))
+        found = sign * function.value(v) - slope * v + least
+        return torch.where(found.isnan(), -math.inf, found)  # where it is too steep for a number
+
+    touch = touch.maximum(start).minimum(end)
+    tilt = tilt_of(touch)
+    found = below(touch, tilt)
+    rest = ~(tilt.abs() <= _LEVEL * slope.abs()) & (start < end)
+    if not bool(rest.any()):
+        return found
+    start, end, slope = start[rest], end[rest], slope[rest]
+    falls, climbs = tilt_of(start), tilt_of(end)
+    lower = torch.maximum(torch.maximum(below(start, falls), below(end, climbs)), found[rest])
+    inside = (falls < 0) & (climbs > 0)
+    if bool(inside.any()):
+        with torch.no_grad():
+            for step in range(_STEPS):
+                share = (falls / (falls - climbs)).clamp(_LEAST, 1 - _LEAST) if step % 2 else 0.5
+                middle = start + share * (end - start)
+                tilt = tilt_of(middle)
+                left = tilt <= 0
+                start, end = torch.where(left, middle, start), torch.where(left, end, middle)
+                falls, climbs = torch.where(left, tilt, falls), torch.where(left, climbs, tilt)
+        at_ends = torch.maximum(below(start, tilt_of(start)), below(end, tilt_of(end)))
+        lower = torch.where(inside, torch.maximum(lower, at_ends), lower)
+    return found.masked_scatter(rest, lower)
 
 
 def _defined(function: Function, x: Interval) -> Tensor:
@@ -83,90 +122,110 @@ def steepness(function: Function, x: Interval) -> Tensor:
 def lines(function: Function, x: Interval) -> Lines:
     """A line below and one above f, about as near as they come at the centre of the interval."""
     steep = steepness(function, x)
-    below, above = (_slope(function, x, sign).clamp(-steep, steep) for sign in (1, -1))
-    return Lines(below, lowest(function, x, below, 1), -above, -lowest(function, x, above, -1))
+    slopes, touch = _slopes(function, x)
+    slopes = slopes.clamp(-steep, steep)
+    below, above = lowest(function, x, slopes, touch)
+    return Lines(slopes[0], below, -slopes[1], -above)
 
 
-def _slope(function: Function, x: Interval, sign: int) -> Tensor:
-    """Slope of a line below sign f: where that is concave or linear on the interval, of the chord; where it
-    is convex, of the tangent at the centre, made a little flatter; else of the envelope at the centre.
+def _slopes(function: Function, x: Interval) -> tuple[Tensor, Tensor]:
+    """Slopes of a line below f and of one below -f, (2, N, ...), and where they touch: of the chord, where
+    the one or the other is concave or linear on the interval; of a tangent near the centre where it is
+    convex; else of its envelope at the centre.
 
-    A linear bound is lowest where sign f is small more often than where it is large, and by how much a
-    flatter line is higher there is of the first order, what is lost at the centre of the second. Any slope
-    is sound; how much flatter was chosen by the networks of benchmarks.operations.
+    A linear bound is lowest where f is small more often than where it is large, and by how much a flatter
+    line is higher there is of the first order, what is lost at the centre of the second. Any slope is
+    sound; how much flatter was chosen by the networks of benchmarks.operations.
     """
-    first, last = sign * function.slope(x.lower), sign * function.slope(x.upper)
-    rise = sign * (function.value(x.upper) - function.value(x.lower))
-    found = torch.where(x.width > _NARROW, rise / x.width, 0).nan_to_num(0, 0, 0)
-    known = x.width <= _NARROW
-    tangent = sign * function.slope(x.center)
-    flattest = torch.minimum(first.clamp(min=0), last).nan_to_num(0, 0, 0)
-    tangent = tangent + _FLATTER * (flattest - tangent)
-    edges = (-math.inf, *function.knots, math.inf)
-    for low, high, bend in zip(edges[:-1], edges[1:], function.bends, strict=True):
-        inside = (x.lower >= low) & (x.upper <= high)
-        if sign * bend == CONVEX:
-            found = torch.where(inside & ~known, tangent, found)
+    center, known = x.center, x.width <= _NARROW
+    chord = ((function.value(x.upper) - function.value(x.lower)) / x.width).nan_to_num(0, 0, 0)
+    chord = torch.where(known, 0, chord)
+    slopes, touch = [chord, -chord], [center, center]
+    for run in function.runs:
+        inside = (x.lower >= run.low) & (x.upper <= run.high)
+        if run.bend:
+            side, mine = int(run.bend != CONVEX), inside & ~known
+            slope, at = _tangent(function, x, run)
+            slopes[side] = torch.where(mine, slope, slopes[side])
+            touch[side] = torch.where(mine, at, touch[side])
         known = known | inside
     if bool(known.all()):
-        return found
+        return torch.stack(slopes), torch.stack(touch)
     if isinstance(function.steepest, Tensor):  # of each channel its own function: no part of it is one
-        return torch.where(known, found, _envelope_slope(function, x, sign))
-    rest = _envelope_slope(function, Interval(x.lower[~known], x.upper[~known]), sign)
-    return found.masked_scatter(~known, rest)
+        slopes = torch.where(known, torch.stack(slopes), _envelope_slopes(function, x))
+        return slopes, torch.stack(touch)
+    rest = ~known
+    parts = zip(*(end[rest].split(_TOGETHER) for end in (x.lower, x.upper)), strict=True)
+    found = torch.cat([_envelope_slopes(function, Interval(*ends)) for ends in parts], 1)
+    slopes = torch.stack(slopes)
+    return slopes.masked_scatter(rest.expand_as(slopes), found), torch.stack(touch)
 
 
-def _envelope_slope(function: Function, x: Interval, sign: int) -> Tensor:
-    """About the slope of the convex envelope of sign f at the centre: that of the chord which is lowest
-    there, between points left and right of it."""
-    middle, left_step, right_step = x.center, x.radius / _POINTS, x.radius / _POINTS
-    left = [x.lower + left_step * i for i in range(_POINTS)]
-    right = [x.upper - right_step * i for i in range(_POINTS)]
-    ends = _lowest_chord(function, middle, left, right, sign)
+def _tangent(function: Function, x: Interval, run: Run) -> tuple[Tensor, Tensor]:
+    """Slope of a tangent of bend f, which is convex on the interval, and where it touches."""
+    if run.corners:
+        reach = _CORNER * x.radius
+        left, right = x.center - reach, x.center + reach
+        rise = function.value(right) - function.value(left)
+        return (run.bend * rise / (right - left)).nan_to_num(0, 0, 0), x.center
+    at = x.center + _FLATTER * (_flattest(function, x, run.bend) - x.center)
+    return (run.bend * function.slope(at)).nan_to_num(0, 0, 0), at
+
+
+def _flattest(function: Function, x: Interval, bend: int) -> Tensor:
+    """About where bend f, convex on the interval, is lowest: where a line through the slopes at both ends
+    is 0."""
+    first, last = bend * function.slope(x.lower), bend * function.slope(x.upper)
+    found = (x.lower - x.width * (first / (last - first))).nan_to_num(0, 0, 0)
+    return torch.where(last > first, found.maximum(x.lower).minimum(x.upper), x.center)
+
+
+def _envelope_slopes(function: Function, x: Interval) -> Tensor:
+    """About the slopes of the convex envelopes of f and -f at the centre, (2, N, ...): those of the chords
+    which are lowest there, between points left and right of it."""
+    middle, step = x.center, x.radius / _POINTS
+    left = torch.stack([x.lower + step * i for i in range(_POINTS)])[:, None]
+    right = torch.stack([x.upper - step * i for i in range(_POINTS)])[:, None]
+    ends = _lowest_chords(function, middle, left, right)
     for _ in range(_ROUNDS):
-        left_step, right_step = left_step / 3, right_step / 3
-        left = [
-            torch.minimum((ends[0] + left_step * i).clamp(min=x.lower), middle - left_step / 2)
-            for i in range(-2, 3)
-        ]
-        right = [
-            torch.maximum((ends[1] + right_step * i).clamp(max=x.upper), middle + right_step / 2)
-            for i in range(-2, 3)
-        ]
-        ends = _lowest_chord(function, middle, left, right, sign)
+        step = step / 3
+        around = torch.stack([step * i for i in range(-2, 3)])[:, None]
+        left = (ends[0] + around).maximum(x.lower).minimum(middle - step / 2)
+        right = (ends[1] + around).minimum(x.upper).maximum(middle + step / 2)
+        ends = _lowest_chords(function, middle, left, right)
     return ends[2].nan_to_num(0, 0, 0)
 
 
-def _lowest_chord(
-    function: Function, middle: Tensor, left: Sequence[Tensor], right: Sequence[Tensor], sign: int
+def _lowest_chords(
+    function: Function, middle: Tensor, left: Tensor, right: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The ends and the slope of the chord that is lowest at `middle`."""
-    stops = torch.stack([*right])
-    others = sign * function.value(stops)
-    best = (left[0], right[0], torch.zeros_like(middle))
-    level = torch.full_like(middle, math.inf)
-    for start in left:
-        value = sign * function.value(start)
-        chords = (others - value) / (stops - start)
-        heights = (value + chords * (middle - start)).nan_to_num(math.inf, math.inf, -math.inf)
-        height, which = heights.min(0, keepdim=True)
-        lower = height[0] < level
-        level = torch.where(lower, height[0], level)
-        found = (start, stops.gather(0, which)[0], chords.gather(0, which)[0])
-        best = tuple(torch.where(lower, new, old) for new, old in zip(found, best, strict=True))
-    return best[0], best[1], best[2]
+    """Ends and slopes of the chords of f and of -f that are lowest at `middle`, (2, N, ...) each, between
+    points (P, 1 or 2, N, ...) left and right of it."""
+    signs = _signs(middle[None])
+    start, end = signs * function.value(left), signs * function.value(right)
+    chords = (end[None] - start[:, None]) / (right[None] - left[:, None])
+    heights = start[:, None] + chords * (middle - left)[:, None]
+    which = heights.nan_to_num(math.inf, math.inf, -math.inf).flatten(0, 1).argmin(0)[None]
+    shape = (-1, *start.shape[1:])
+    return (
+        left.expand(shape).gather(0, which // len(right))[0],
+        right.expand(shape).gather(0, which % len(right))[0],
+        chords.flatten(0, 1).gather(0, which)[0],
+    )
 
 
 @propagate.register(Elementwise)
 def _propagate(layer: Elementwise, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     function = layer.function
-    if function.rising:
+    if function.monotone:
         defined = _defined(function, x)
-        lower = torch.where(defined, function.value(x.lower), -math.inf)
-        upper = torch.where(defined, function.value(x.upper), math.inf)
+        low, high = (x.lower, x.upper) if function.monotone > 0 else (x.upper, x.lower)
+        lower = torch.where(defined, function.value(low), -math.inf)
+        upper = torch.where(defined, function.value(high), math.inf)
     else:
-        zero = torch.zeros_like(x.lower)
-        lower, upper = lowest(function, x, zero, 1), -lowest(function, x, zero, -1)
+        touch = torch.stack([_flattest(function, x, CONVEX), _flattest(function, x, CONCAVE)])
+        lower, minus_upper = lowest(function, x, torch.zeros_like(touch), touch)
+        upper = -minus_upper
     found = Interval(lower, upper, points=x.points)
     return found.widened(_forward(function, x, found, arithmetic)).guarded() if arithmetic.rounds else found
 
@@ -198,7 +257,7 @@ def _pull(layer: Elementwise, a: Tensor, x: Interval, share: Share) -> tuple[Ten
 @roundoff.register(Elementwise)
 def _roundoff(layer: Elementwise, x: Interval, arithmetic: Arithmetic) -> Tensor:
     function = layer.function
-    found = propagate(layer, x, FLOAT64)
-    size = found.magnitude + 4 * steepness(function, x) * x.magnitude
+    found, steep = propagate(layer, x, FLOAT64), steepness(function, x)
+    size = found.magnitude + 4 * steep * x.magnitude
     own = FLOAT64.gamma(x.lower[0].numel() + 8 * ELEMENTARY) * size
     return _forward(function, x, found, arithmetic) + own

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,6 +21,17 @@ CONVEX, CONCAVE, LINEAR = 1, -1, 0
 
 
 @dataclass(frozen=True)
+class Run:
+    """A stretch of a function between two places on which it is convex, concave or linear; `corners`: it is
+    so over knots, where its slope may jump."""
+
+    low: float
+    high: float
+    bend: int
+    corners: bool
+
+
+@dataclass(frozen=True)
 class Function:
     """An elementwise function f.
 
@@ -28,9 +40,11 @@ class Function:
     knots     ascending; bends, one more, says of each piece between them CONVEX, CONCAVE or LINEAR.
     steepest  |slopes| of f between two values are at most this; None where the slope is monotone on each
               domain, and largest at one of the two.
-    rising    whether f is non-decreasing.
+    monotone  1 where f falls nowhere, -1 where it rises nowhere, on each domain; else 0.
     domains   intervals in which f is defined and finite; elsewhere nothing is known.
     apart     how far the network's f may be from the function that is bent like that, beside rounding.
+    corners   of each knot CONVEX or CONCAVE where the slope rises or falls there, or is the same: pieces
+              that bend the same way are then one run. None: no pieces are. Bounds are sound with any.
     """
 
     value: Callable[[Tensor], Tensor]
@@ -38,9 +52,25 @@ class Function:
     knots: tuple[float, ...]
     bends: tuple[int, ...]
     steepest: float | Tensor | None
-    rising: bool = False
+    monotone: int = 0
     domains: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
     apart: float = 0.0
+    corners: tuple[int, ...] | None = None
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The longest stretches that are convex, concave or linear. They may overlap in a linear piece."""
+        edges, found = (-math.inf, *self.knots, math.inf), list[Run]()
+        for first, own in enumerate(self.bends):
+            last, bend = first, own
+            while self.corners is not None and last < len(self.knots):
+                more = {bend, self.corners[last], self.bends[last + 1]} - {LINEAR}
+                if len(more) > 1:
+                    break
+                last, bend = last + 1, *more
+            if not any(run.high == edges[last + 1] for run in found):
+                found.append(Run(edges[first], edges[last + 1], bend, last > first))
+        return tuple(found)
 
 
 def _none(v: Tensor) -> Tensor:
@@ -54,24 +84,33 @@ def _positive(name: str, option: str, value: float) -> None:
 
 
 def piecewise_linear(
-    value: Callable[[Tensor], Tensor], *knots: float, steepest: float | Tensor = 1.0, rising: bool = False
+    value: Callable[[Tensor], Tensor],
+    corners: dict[float, int],
+    *,
+    steepest: float | Tensor = 1.0,
+    monotone: int = 0,
 ) -> Function:
-    """A function that is linear between knots."""
-    return Function(value, _none, knots, (LINEAR,) * (len(knots) + 1), steepest, rising)
+    """A function that is linear between knots; corners: by knot, whether its slope rises there."""
+    bends, bent = (LINEAR,) * (len(corners) + 1), tuple(corners.values())
+    return Function(value, _none, tuple(corners), bends, steepest, monotone, corners=bent)
 
 
 def relu6() -> Function:
-    return piecewise_linear(F.relu6, 0.0, 6.0, rising=True)
+    return piecewise_linear(F.relu6, {0.0: CONVEX, 6.0: CONCAVE}, monotone=1)
 
 
 def absolute() -> Function:
-    return piecewise_linear(torch.abs, 0.0)
+    return piecewise_linear(torch.abs, {0.0: CONVEX})
 
 
 def leaky_relu(negative_slope: float = 0.01) -> Function:
     steepest = max(1.0, abs(negative_slope))
+    corner = {0.0: CONVEX if negative_slope <= 1 else CONCAVE}
     return piecewise_linear(
-        lambda v: F.leaky_relu(v, negative_slope), 0.0, steepest=steepest, rising=negative_slope >= 0
+        lambda v: F.leaky_relu(v, negative_slope),
+        corner,
+        steepest=steepest,
+        monotone=int(negative_slope >= 0),
     )
 
 
@@ -81,16 +120,19 @@ def prelu(weight: Tensor) -> Function:
     def value(v: Tensor) -> Tensor:
         return torch.where(v > 0, v, weight.to(v) * v)
 
-    return piecewise_linear(value, 0.0, steepest=weight.abs().clamp(min=1))
+    bends, steepest = (LINEAR, LINEAR), weight.abs().clamp(min=1)
+    corner = CONVEX if bool((weight <= 1).all()) else CONCAVE if bool((weight >= 1).all()) else None
+    return Function(value, _none, (0.0,), bends, steepest, corners=None if corner is None else (corner,))
 
 
 def clamp(low: float = -math.inf, high: float = math.inf) -> Function:
-    knots = [end for end in (low, high) if math.isfinite(end)]
-    return piecewise_linear(lambda v: v.clamp(low, high), *knots, rising=True)
+    ends = ((low, CONVEX), (high, CONCAVE)) if low <= high else ()  # torch gives `high` then
+    corners = {end: bend for end, bend in ends if math.isfinite(end)}
+    return piecewise_linear(lambda v: v.clamp(low, high), corners, monotone=1)
 
 
 def hardsigmoid() -> Function:
-    return piecewise_linear(F.hardsigmoid, -3.0, 3.0, rising=True)
+    return piecewise_linear(F.hardsigmoid, {-3.0: CONVEX, 3.0: CONCAVE}, monotone=1)
 
 
 def hardswish() -> Function:
@@ -102,18 +144,18 @@ def sigmoid() -> Function:
     def slope(v: Tensor) -> Tensor:
         return torch.sigmoid(v) * torch.sigmoid(-v)
 
-    return Function(torch.sigmoid, slope, (0.0,), (CONVEX, CONCAVE), 0.25, rising=True)
+    return Function(torch.sigmoid, slope, (0.0,), (CONVEX, CONCAVE), 0.25, monotone=1)
 
 
 def tanh() -> Function:
-    return Function(torch.tanh, lambda v: 1 / v.cosh() ** 2, (0.0,), (CONVEX, CONCAVE), 1.0, rising=True)
+    return Function(torch.tanh, lambda v: 1 / v.cosh() ** 2, (0.0,), (CONVEX, CONCAVE), 1.0, monotone=1)
 
 
 def softsign() -> Function:
     def slope(v: Tensor) -> Tensor:
         return 1 / (1 + v.abs()) ** 2
 
-    return Function(F.softsign, slope, (0.0,), (CONVEX, CONCAVE), 1.0, rising=True)
+    return Function(F.softsign, slope, (0.0,), (CONVEX, CONCAVE), 1.0, monotone=1)
 
 
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> Function:
@@ -124,11 +166,11 @@ def softplus(beta: float = 1.0, threshold: float = 20.0) -> Function:
         return F.softplus(v, beta, threshold)
 
     apart = math.exp(min(-threshold, 700.0)) / beta
-    return Function(value, lambda v: torch.sigmoid(beta * v), (), (CONVEX,), 1.0, rising=True, apart=apart)
+    return Function(value, lambda v: torch.sigmoid(beta * v), (), (CONVEX,), 1.0, monotone=1, apart=apart)
 
 
 def log_sigmoid() -> Function:
-    return Function(F.logsigmoid, lambda v: torch.sigmoid(-v), (), (CONCAVE,), 1.0, rising=True)
+    return Function(F.logsigmoid, lambda v: torch.sigmoid(-v), (), (CONCAVE,), 1.0, monotone=1)
 
 
 def _exponential_below(
@@ -141,7 +183,8 @@ def _exponential_below(
 
     steepest = max(abs(at_zero), above)
     bend = CONVEX if at_zero >= 0 else CONCAVE
-    return Function(value, slope, (0.0,), (bend, LINEAR), steepest, rising=at_zero >= 0)
+    corners = (CONVEX if at_zero <= above else CONCAVE,)
+    return Function(value, slope, (0.0,), (bend, LINEAR), steepest, int(at_zero >= 0), corners=corners)
 
 
 def elu(alpha: float = 1.0) -> Function:
@@ -197,30 +240,32 @@ def mish() -> Function:
 
 
 def exp() -> Function:
-    return Function(torch.exp, torch.exp, (), (CONVEX,), None, rising=True)
+    return Function(torch.exp, torch.exp, (), (CONVEX,), None, monotone=1)
 
 
 def log() -> Function:
     return Function(
-        torch.log, torch.reciprocal, (), (CONCAVE,), None, rising=True, domains=((0.0, math.inf),)
+        torch.log, torch.reciprocal, (), (CONCAVE,), None, monotone=1, domains=((0.0, math.inf),)
     )
 
 
 def sqrt() -> Function:
     return Function(
-        torch.sqrt, lambda v: 0.5 * v.rsqrt(), (), (CONCAVE,), None, True, domains=((0.0, math.inf),)
+        torch.sqrt, lambda v: 0.5 * v.rsqrt(), (), (CONCAVE,), None, 1, domains=((0.0, math.inf),)
     )
 
 
 def rsqrt() -> Function:
     return Function(
-        torch.rsqrt, lambda v: -0.5 * v.rsqrt() / v, (), (CONVEX,), None, domains=((0.0, math.inf),)
+        torch.rsqrt, lambda v: -0.5 * v.rsqrt() / v, (), (CONVEX,), None, -1, domains=((0.0, math.inf),)
     )
 
 
 def reciprocal() -> Function:
     domains = ((-math.inf, 0.0), (0.0, math.inf))
-    return Function(torch.reciprocal, lambda v: -1 / v**2, (0.0,), (CONCAVE, CONVEX), None, domains=domains)
+    return Function(
+        torch.reciprocal, lambda v: -1 / v**2, (0.0,), (CONCAVE, CONVEX), None, -1, domains=domains
+    )
 
 
 def square() -> Function:
@@ -232,7 +277,7 @@ def logit() -> Function:
         return 1 / (v * (1 - v))
 
     domains = ((0.0, 1.0),)
-    return Function(torch.logit, slope, (0.5,), (CONCAVE, CONVEX), None, rising=True, domains=domains)
+    return Function(torch.logit, slope, (0.5,), (CONCAVE, CONVEX), None, monotone=1, domains=domains)
 
 
 FUNCTIONS: dict[str, Callable[..., Function]] = {

@@ -188,6 +188,25 @@ def test_curvature_is_as_it_says(name: str, options: dict[str, Any]) -> None:
         assert (function.value(v).diff() / v.diff()).abs().max().item() <= float(function.steepest) + 1e-9
 
 
+@cases
+def test_runs_bend_one_way(name: str, options: dict[str, Any]) -> None:
+    """Over knots, too; each knot is inside of a run, or between two."""
+    function = layer_of(name, options).double().function
+    runs, knots = function.runs, function.knots
+    assert {-torch.inf, torch.inf, *knots} >= {end for run in runs for end in (run.low, run.high)}
+    assert runs[0].low == -torch.inf
+    assert runs[-1].high == torch.inf
+    for run in runs:
+        assert run.corners == any(run.low < knot < run.high for knot in knots)
+        v = torch.linspace(max(run.low, -30.0), min(run.high, 30.0), 3001, dtype=torch.float64)
+        v = v[inside(function, Interval(v, v))]
+        if len(v) < 3 or function.apart > 1e-6:
+            continue  # of another domain; or it jumps
+        turns = (function.value(v).diff() / v.diff()).diff()
+        room = 1e-9 * (1 + function.slope(v).abs().max()) + 4 * function.apart / v.diff()[0]
+        assert bool((run.bend * turns >= -room).all()) if run.bend else bool((turns.abs() <= room).all())
+
+
 TRUE: dict[str, Callable[..., Any]] = {
     "relu6": lambda v: min(max(v, 0), 6),
     "absolute": abs,
