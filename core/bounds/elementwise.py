@@ -15,7 +15,7 @@ from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, FLUSHED, UNDERFLOW,
 from core.network.functions import CONCAVE, CONVEX, Function, Run
 from core.network.operations import Elementwise
 
-# By halvings and secants in turns an interval shrinks around where a bent piece is lowest, by _LEAST or more.
+# Halvings and secants, in turns, of an interval around where a bent piece is lowest; least share of a step.
 _STEPS, _LEAST = 8, 1e-3
 # Points that chords are tried between, and how often these come closer.
 _POINTS, _ROUNDS = 4, 2
