@@ -322,7 +322,7 @@ def tangent_of_the_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         elementwise,
         "_lowest_convex",
-        lambda function, start, end, slope, sign: torch.minimum(
+        lambda function, start, end, slope, touch, sign: torch.minimum(
             sign * function.value(start) - slope * start, sign * function.value(end) - slope * end
         ),
     )
