@@ -57,6 +57,11 @@ def publish(page: str, url: dict[str, str]) -> None:
     session[_last(page)] = now
 
 
+def replaced(page: str, url: dict[str, str]) -> None:
+    """The browser puts a URL in place of the one it has, which is no step of its history and no news."""
+    st.session_state[_last(page)] = url
+
+
 def arrive(page: str) -> None:
     """A page that has no settings in its URL was opened: the others will see that they were left."""
     st.session_state["page"] = page
