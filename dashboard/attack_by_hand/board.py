@@ -79,9 +79,9 @@ class Board:
             rulers,
             goals(self.sides, known, self._machine, bool(self.coming.doing)),
             " ".join(text.spoken(s.name, found[s.model], rulers[i].said) for i, s in enumerate(self.sides)),
+            self._status(),
             self._link(),
         )
-        st.caption(f"{self.coming.doing}." if self.coming.doing else text.PROOFS_IN)
         for said in filter(None, (refused, self.coming.error)):
             st.error(plain(said))
         self._chart(known)
@@ -105,6 +105,14 @@ class Board:
             self.panel.set("eps", message.eps)
             st.rerun()
         return ""
+
+    def _status(self) -> str:
+        """What is being proved, and whether a link holds the painting."""
+        asked, levels = self.hand.asked, self.painting.levels
+        said = f"{self.coming.doing}." if self.coming.doing else text.PROOFS_IN
+        long = self.painting.done and levels.any() and not self.hand.paint
+        coloured = text.COLOURED if asked.source.shape[0] > 1 else ""
+        return " ".join(filter(None, (said, text.LONG if long else "", coloured)))
 
     def _link(self) -> Mapping[str, str]:
         """The URL that the browser is to show once the hand is off; none while it paints."""

@@ -79,9 +79,11 @@ def answer(
     rulers: Mapping[int, Ruler],
     goals: Sequence[Goal],
     spoken: str,
+    status: str,
     link: Mapping[str, str],
 ) -> None:
-    """What the models say of a painting. rulers: by side. link: the URL that the browser is to show."""
+    """What the models say of a painting. rulers: by side. spoken: for those who cannot see them. status: of
+    the proofs. link: the URL that the browser is to show."""
     count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
     _ANSWER(
         key="attack-answer",
@@ -94,6 +96,7 @@ def answer(
             "rulers": {side: found.sent() for side, found in rulers.items()},
             "goals": [asdict(goal) for goal in goals],
             "spoken": spoken,
+            "status": status,
             "link": dict(link),
         },
     )

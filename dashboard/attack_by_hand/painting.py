@@ -32,6 +32,10 @@ class Painting:
     opened: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """From now on a browser that has no painting begins with this one."""
         self.opened = self.levels
 
     def take(self, message: Message) -> bool:

@@ -10,9 +10,10 @@ SUBTITLE = (
     "other: it proves nothing, it attains."
 )
 ONLY_LOWER = "Here the score is pushed down, and proofs are of these draws; the explorer has the rest."
-TO_EXPLORER = "The same question over all eps: the explorer"
+TO_EXPLORER = "Over all eps: the explorer"
 PROOFS_IN = "All proofs are in."
 MINE = "┈✖┈\u00a0your\u00a0best"
+COLOURED = "The brush paints all colours alike."
 LONG = "This painting is too long for an address: the link holds all but the painting."
 BADGES = {False: "above the alarm line", True: "below the alarm line"}
 """Whether a painted image is below it."""
@@ -115,7 +116,7 @@ def standing(
 
 def why(model: str) -> str:
     """Where it is shown why nobody gets below a proof."""
-    return f"Why is it proved? Inside {model}"
+    return f"Why? Inside {model}"
 
 
 def spoken(name: str, score: float, said: str) -> str:

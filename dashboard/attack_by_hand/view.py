@@ -41,12 +41,15 @@ def show() -> None:
     if other:
         panel.keep("")
         hand = replace(hand, paint="")
+    on_canvas.open()
     panel.publish(hand)
     left, right = st.columns(SHARES, gap="small")
-    with left:
+    with left.container(key="attack-board"):
         canvas, status, below = st.container(), st.empty(), st.container()
     with right:
-        place, legend = st.empty(), st.empty()
+        with st.container(key="attack-chart"):
+            place = st.empty()
+        legend = st.empty()
     sides = _known(hand, models, status)
     with below:
         warn((*messages, *late))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.attack_by_hand import text
+from dashboard.attack_by_hand import places, text
 
-# The place of the sidebar first: what comes later would push the page aside.
-st.sidebar.container(height=1, border=False)
+st.sidebar.container()
 st.title(text.TITLE, anchor=False)
-st.markdown(text.SUBTITLE)
+places.introduce(text.SUBTITLE)
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401

@@ -206,6 +206,7 @@ class Hand {
     const rulers = this.find(".rulers").children;
     for (const [i, ruler] of Object.entries(answer.rulers)) if (rulers[i]) this.read(rulers[i], ruler, i);
     drawGoals(this.find(".goals"), answer.goals, this.data.words, this.given, (what) => this.act(what));
+    this.find(".status").textContent = answer.status;
     const busy = this.asked > answer.serial;
     this.find(".rulers").setAttribute("aria-busy", String(busy));
     if (busy) return;

@@ -1,6 +1,6 @@
 // One model's ruler: an axis, a mark for each number, and hatching where nobody gets.
 
-const [HEIGHT, WIDTH, AXIS, LINE] = [300, 130, 16, 15];
+const [HEIGHT, AXIS, LINE] = [264, 16, 15];
 const SVG = "http://www.w3.org/2000/svg";
 
 function element(tag, values, content = "") {
