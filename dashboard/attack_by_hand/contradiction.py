@@ -22,8 +22,8 @@ from dashboard.shared import compute
 
 @dataclass(frozen=True)
 class Contradiction:
-    """said: in words. file: the counterexample, "" where the certificate as it stands is not contradicted. name:
-    of the file."""
+    """said: in words. file: the counterexample, "" where the certificate as it stands is not contradicted.
+    name: of the file."""
 
     said: str
     file: str
