@@ -4,14 +4,21 @@ where it painted. No Streamlit in here but the caches."""
 from __future__ import annotations
 
 import numpy as np
+import streamlit as st
 import torch
 from torch import Tensor
 
 import core
 from core.bounds.ball import Ball
+from core.device import plain_convolutions
+from core.isolation import isolated
+from core.vae import elbo
+from core.vae.elbo import as_double
+from core.vae.model import VAE
 from core.vae.threat import Threat
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import ProofSettings, Settings
+from dashboard.addresses.models import stamped
 from dashboard.addresses.paint import UNITS
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import compute
@@ -46,10 +53,22 @@ def as_levels(x: Tensor, point: Tensor) -> np.ndarray:
     return np.clip(away, -UNITS, UNITS).astype("<i2")
 
 
+@stamped(st.cache_resource(max_entries=4, show_spinner=False))
+def _double(name: str) -> VAE:
+    """A model in float64: to copy it takes ten times as long as to score an image."""
+    return as_double(compute.model(name))
+
+
+@isolated()
+@plain_convolutions()
+@torch.no_grad()
 def score(model: str, digit: Digit, settings: ProofSettings, point: Tensor) -> float:
-    """The ELBO of an image (1, C, H, W) in nats, in float64, on the question's own draws."""
-    vae, x, noise = compute.question(model, digit, settings)
-    return core.elbo(vae, point, noise, settings.threat(0.0).scored(x)).total.item()
+    """The ELBO of an image (1, C, H, W) in nats, as `core.elbo` has it, on the question's own draws."""
+    vae, x = _double(model), digit.image()
+    clean = settings.threat(0.0).scored(x)
+    scored = point if clean is None else clean
+    noise = settings.noise(vae).double()[:, None]
+    return elbo.score(vae, point.double(), noise, scored.double()).total.item()
 
 
 @cached(500)
