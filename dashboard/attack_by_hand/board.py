@@ -114,9 +114,9 @@ class Board:
         coloured = text.COLOURED if asked.source.shape[0] > 1 else ""
         return " ".join(filter(None, (said, text.LONG if long else "", coloured)))
 
-    def _link(self) -> Mapping[str, str]:
-        """The URL that the browser is to show once the hand is off; none while it paints."""
-        return self.panel.replaced(self.hand) if self.painting.done else {}
+    def _link(self) -> Mapping[str, str] | None:
+        """The URL that the browser is to show once the hand rests; None while it paints."""
+        return self.panel.replaced(self.hand) if self.painting.done else None
 
     def _scored(self) -> dict[str, float]:
         """What the models say of the painting, nats; the best is remembered, the beaten machine goes on."""

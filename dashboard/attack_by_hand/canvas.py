@@ -80,10 +80,10 @@ def answer(
     goals: Sequence[Goal],
     spoken: str,
     status: str,
-    link: Mapping[str, str],
+    link: Mapping[str, str] | None,
 ) -> None:
     """What the models say of a painting. rulers: by side. spoken: for those who cannot see them. status: of
-    the proofs. link: the URL that the browser is to show."""
+    the proofs. link: the URL that the browser is to show, None for the one it has."""
     count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
     _ANSWER(
         key="attack-answer",
@@ -97,7 +97,7 @@ def answer(
             "goals": [asdict(goal) for goal in goals],
             "spoken": spoken,
             "status": status,
-            "link": dict(link),
+            "link": None if link is None else dict(link),
         },
     )
 

@@ -24,7 +24,7 @@ class Message:
     """One look at the canvas.
 
     serial   the later, the larger. version: of the painting that was begun, see `Painting`.
-    levels   (C, H, W), see `dashboard.addresses.paint`. done: whether the hand is off the canvas.
+    levels   (C, H, W), see `dashboard.addresses.paint`. done: whether the hand rests.
     eps      what the slider was moved to, None if it was not.
     """
 

@@ -20,7 +20,7 @@ class Painting:
 
     levels   (C, H, W) in units of `paint.UNITS`. opened: those that the browser starts from.
     version  counts paintings that did not come from the browser: it drops its own for a new one.
-    serial   of the last message. origin: what it was started from. done: whether the hand is off.
+    serial   of the last message. origin: what it was started from. done: whether the hand rests.
     """
 
     digit: Digit

@@ -2,6 +2,7 @@
 // alone says what it is worth; it is asked for the last painting as soon as it has answered the one before.
 
 const PAUSE = 80; // ms at least between two questions
+const REST = 400; // ms without a stroke after which chart, address and machine follow
 const LOST = 1500; // ms after which an answer is not waited for any more
 const TOOLS = { b: "lighter", d: "darker", e: "erase" };
 const SIZES = [1, 2, 3, 4];
@@ -29,6 +30,7 @@ class Hand {
   asked = 0; // serial that is not answered yet, 0 for none
   dirty = false; // whether there is more to ask
   timer = 0;
+  resting = 0;
   sent = 0;
   given = new Set();
 
@@ -48,7 +50,7 @@ class Hand {
   close() {
     this.ends.abort();
     this.watch.disconnect();
-    clearTimeout(this.timer);
+    for (const timer of [this.timer, this.resting]) clearTimeout(timer);
     shared().hears.delete(this.hear);
   }
 
@@ -61,7 +63,7 @@ class Hand {
     for (const type of ["focus", "blur"]) on(this.canvas, type, () => this.draw());
     on(this.find(".attack"), "keydown", (event) => this.key(event));
     on(this.range, "input", () => this.hold(Number(this.range.value)));
-    on(this.range, "change", () => this.ask(true));
+    on(this.range, "change", () => this.rest());
     on(this.find(".undo"), "click", () => this.undo());
     on(this.find(".fill-ink"), "click", () => this.fill(true));
     on(this.find(".fill-paper"), "click", () => this.fill(false));
@@ -80,7 +82,7 @@ class Hand {
       this.origin = data.origins[0];
       Object.assign(this, { stroke: null, held: null, asked: 0, dirty: false, cell: 0 });
       this.given.clear();
-      clearTimeout(this.timer);
+      for (const timer of [this.timer, this.resting]) clearTimeout(timer);
       this.timer = 0;
     }
     if (this.painting.norm !== data.norm) {
@@ -170,10 +172,19 @@ class Hand {
     this.find(".undo").disabled = painting.past.length === 0;
   }
 
-  /** Ask for what is painted now; off: the hand is off the canvas. */
+  /** Ask for what is painted now; off: the hand is off the canvas, and may soon rest. */
   ask(off) {
     this.dirty = true;
-    this.off = off;
+    this.off = false;
+    clearTimeout(this.resting);
+    if (off) this.resting = setTimeout(() => this.rest(), REST);
+    this.later();
+  }
+
+  /** The hand rests: ask for all that takes longer than a number. */
+  rest() {
+    clearTimeout(this.resting);
+    this.dirty = this.off = true;
     this.later();
   }
 
@@ -218,7 +229,7 @@ class Hand {
       this.later();
       return;
     }
-    if (this.stroke) return;
+    if (this.stroke || answer.link === null) return;
     const said = this.find(".said");
     if (said.textContent !== answer.spoken) said.textContent = answer.spoken;
     this.put(answer.link);
@@ -240,8 +251,8 @@ class Hand {
   /** The address holds the painting; strokes are no steps of the browser's history. */
   put(link) {
     const query = new URLSearchParams(link).toString();
-    if (!query || `?${query}` === location.search) return;
-    history.replaceState(history.state, "", `${location.pathname}?${query}${location.hash}`);
+    const search = query && `?${query}`;
+    if (search !== location.search) history.replaceState(history.state, "", `${location.pathname}${search}`);
   }
 
   /** Something is about to be painted, which undo takes back. */
@@ -261,6 +272,7 @@ class Hand {
 
   press(event) {
     if (this.stroke || event.button !== 0) return;
+    clearTimeout(this.resting);
     this.canvas.setPointerCapture(event.pointerId);
     this.begin();
     this.stroke = { pointer: event.pointerId, last: this.cellAt(event), done: new Set() };
@@ -340,7 +352,7 @@ class Hand {
       this.answered();
     } else if (eps !== this.eps) {
       this.hold(eps);
-      this.ask(true);
+      this.rest();
     }
   }
 
