@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,7 +132,8 @@ class Board:
             went_on = best.known(side.model, asked.digit, proof).get(self._eps, Found()).machine
             if self.painting.done and beats(score, attained) and (went_on is None or score < went_on):
                 args = side.model, asked.digit, asked.settings, self._eps, point, _unseen
-                new = replace(new, machine=scores.go_on(*args))
+                with suppress(CoreError):  # it goes on another time
+                    new = replace(new, machine=scores.go_on(*args))
             if new != Found():
                 best.remember(side.model, asked.digit, proof, self._eps, new)
         return found

@@ -65,6 +65,7 @@ def show(
             "sides": [{"name": side.name, "hue": HUES[side.colour]} for side in sides],
             "starts": list(starts),
             "origins": ORIGINS,
+            "origin": painting.begun,
             "words": text.WORDS,
         },
         default={"paint": None},

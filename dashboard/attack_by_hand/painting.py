@@ -18,7 +18,8 @@ _KEPT, _VERSION = "attack painting", "attack version"
 class Painting:
     """What is painted over one image.
 
-    levels   (C, H, W) in units of `paint.UNITS`. opened: those that the browser starts from.
+    levels   (C, H, W) in units of `paint.UNITS`. opened, begun: levels and origin that a browser which
+             has none starts from.
     version  counts paintings that did not come from the browser: it drops its own for a new one.
     serial   of the last message. origin: what it was started from. done: whether the hand rests.
     """
@@ -30,13 +31,14 @@ class Painting:
     origin: str = CLEAN
     done: bool = True
     opened: np.ndarray = field(init=False)
+    begun: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.open()
 
     def open(self) -> None:
         """From now on a browser that has no painting begins with this one."""
-        self.opened = self.levels
+        self.opened, self.begun = self.levels, self.origin
 
     def take(self, message: Message) -> bool:
         """Take over what the browser sent; False for what was seen before, or is about another painting."""

@@ -23,7 +23,8 @@ from dashboard.addresses.paint import UNITS
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared import compute
 
-_SHRINK = 1 - 2.0**-20
+_LEAST = 2.0**-20
+"""The first part of a change that is given up where rounding has put it out of the ball."""
 FIRST = "fgsm"
 """The attack of one step that a painting may start from."""
 
@@ -41,8 +42,9 @@ def painted(x: Tensor, levels: np.ndarray, threat: Threat) -> Tensor:
         # A rounding to float32 may leave the ball: one step towards the middle is back in it.
         beyond = (point.double() - x.double()).abs() > ball.eps
         point = torch.where(beyond, torch.nextafter(point, x), point)
+    way, lost = point - x, _LEAST
     while not bool(ball.holds(point)):
-        point = x + (point - x) * _SHRINK
+        point, lost = x + way * (1 - lost), min(1.0, 2 * lost)
     return point
 
 

@@ -23,8 +23,8 @@ KEYS = (
     ("z", "undo"),
     ("arrows", "move the cell"),
     ("space", "paint it"),
-    ("+ \N{MINUS SIGN}", "a tenth of eps lighter, darker"),
-    ("Shift", "5 by 5 pixels with + \N{MINUS SIGN}"),
+    ("+ or =, \N{MINUS SIGN}", "a tenth of eps lighter, darker"),
+    ("Shift", "with these: 5 by 5 pixels"),
 )
 WORDS = {
     "canvas": "The image under attack. Arrow keys move a cell, space paints it, plus and minus change it.",
@@ -45,8 +45,6 @@ WORDS = {
         "linf": "{full} of {all} pixels at the limit; largest change {most} of {eps}",
         "l2": "{used} of {eps} used",
     },
-    "full": "The budget is used up: more paint thins the rest.",
-    "waiting": "The models are looking.",
     "list": KEYS,
 }
 """What stands on the canvas's part of the page; {names} are filled in by the browser."""

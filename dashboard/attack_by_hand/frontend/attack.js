@@ -78,8 +78,7 @@ class Hand {
     this.send = send;
     this.data = data;
     if (anew) {
-      this.painting = new Painting(data.image, data.shape, data.norm, data.levels);
-      this.origin = data.origins[0];
+      this.painting = new Painting(data.image, data.shape, data.norm, data.levels, data.origin);
       Object.assign(this, { stroke: null, held: null, asked: 0, dirty: false, cell: 0 });
       this.given.clear();
       for (const timer of [this.timer, this.resting]) clearTimeout(timer);
@@ -204,8 +203,10 @@ class Hand {
     this.asked = this.serial;
     this.sent = performance.now();
     this.find(".rulers").setAttribute("aria-busy", "true");
-    const { serial, origin } = this;
-    const levels = this.painting.levels(this.eps);
+    const { serial, painting } = this;
+    if (painting.change.every((value) => value === 0)) [painting.origin] = this.data.origins;
+    const { origin } = painting;
+    const levels = painting.levels(this.eps);
     const eps = this.held !== null && this.off ? this.held : null;
     this.send({ serial, version: this.data.version, levels, origin, done: this.off && !this.stroke, eps });
   }
@@ -336,7 +337,7 @@ class Hand {
     if (!number) return;
     this.begin();
     const chosen = this.data.starts[number - 2];
-    this.origin = chosen ? chosen.origin : this.data.origins[0];
+    this.painting.origin = chosen ? chosen.origin : this.data.origins[0];
     this.painting.change = chosen ? opened(chosen.levels) : this.painting.change.fill(0);
     this.changed();
   }
@@ -357,7 +358,8 @@ class Hand {
   }
 
   key(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || this.find("dialog").open) return;
+    const shortcut = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
+    if (shortcut || event.isComposing || this.find("dialog").open) return;
     const { key, target } = event;
     const letter = key.toLowerCase();
     const typed = target.closest("select, input[type=range]");

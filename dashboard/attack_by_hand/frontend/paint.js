@@ -25,14 +25,16 @@ function opened(levels) {
 }
 
 class Painting {
-  /** image: values, channel by channel. change: of each, as painted; it may be more than fits the ball. */
-  constructor(image, shape, norm, levels) {
+  /** image: values, channel by channel. change: of each, as painted; it may be more than fits the ball.
+   * origin: what it was started from. */
+  constructor(image, shape, norm, levels, origin) {
     const view = new DataView(bytes(image).buffer);
     this.image = Float64Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
     [this.channels, this.height, this.width] = shape;
     this.norm = norm;
     this.change = opened(levels);
-    this.past = [];
+    this.origin = origin;
+    this.past = []; // changes and what they were started from
   }
 
   get cells() {
@@ -66,13 +68,13 @@ class Painting {
   }
 
   remember() {
-    this.past.push(this.change);
+    this.past.push([this.change, this.origin]);
     if (this.past.length > UNDO) this.past.shift();
     this.change = this.change.slice();
   }
 
   undo() {
-    if (this.past.length) this.change = this.past.pop();
+    if (this.past.length) [this.change, this.origin] = this.past.pop();
   }
 
   /** Paint cells with a tool. */

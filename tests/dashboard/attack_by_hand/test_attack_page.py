@@ -15,13 +15,15 @@ from streamlit.testing.v1 import AppTest
 import core
 from core.claims.counterexample import read_counterexample, verify_counterexample
 from core.command_line.cli import main
+from dashboard.addresses import models
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import ProofSettings
-from dashboard.addresses.paint import decode, encode
+from dashboard.addresses.paint import UNITS, decode, encode
 from dashboard.attack_by_hand import board, canvas, scores
 from dashboard.shared import tighter_bounds
 from tests.dashboard.attack_by_hand.hands import fills, message
 from tests.dashboard.page_parts import HOSTILE, NAMES
+from tests.dashboard.test_other_images import tiny
 
 ENTRY = Path(__file__).resolve().parents[3] / "dashboard" / "entries" / "attack.py"
 CHEAP = {"steps": "3", "draws": "2", "method": "ibp"}
@@ -250,3 +252,29 @@ def test_a_false_proof_is_caught_and_its_file_is_verified(
     hand.sent = message(np.zeros_like(fills(X)), serial=2)
     page.run()
     assert len(page.error) == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 10), (1, 6, 9)])
+def test_images_of_another_shape_are_painted_too(
+    page: AppTest, hand: Hand, shape: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    images = torch.randint(
+        0, 256, (3, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    core.save_model(tiny(shape), tmp_path / "lab" / "other", images=images)
+    monkeypatch.setenv(models.ROOTS, str(tmp_path / "lab"))
+    page.query_params["left"] = "lab/other"
+    page.run()
+    assert not page.exception
+    clean = you(page)
+    assert len(clean) == 1
+    assert told(page, "elbo_attack")["shape"] == list(shape)
+    assert ("all colours alike" in told(page)["status"]) == (shape[0] == 3)
+    hand.sent = message(np.full(shape, -UNITS, "<i2"))
+    page.run()
+    assert not page.error
+    assert you(page) != clean
+    # A painting of another shape is refused.
+    hand.sent = message(fills(X), serial=2)
+    page.run()
+    assert ["Reload the page" in error.value for error in page.error] == [True]
