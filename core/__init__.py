@@ -12,6 +12,7 @@ from core.attacks import attack
 from core.certificates.prove import certify, refine
 from core.certificates.radius import certified_radius
 from core.claims.claim import read_claim
+from core.claims.counterexample import make_counterexample, read_counterexample, verify_counterexample
 from core.claims.making import make_claim
 from core.claims.verify import verify_claim
 from core.data.samples import load_samples
@@ -41,7 +42,9 @@ __all__ = [
     "load_model",
     "load_samples",
     "make_claim",
+    "make_counterexample",
     "read_claim",
+    "read_counterexample",
     "refine",
     "run_suite",
     "sample_noise",
@@ -49,5 +52,6 @@ __all__ = [
     "sigma_of_loss",
     "train",
     "verify_claim",
+    "verify_counterexample",
     "wrap",
 ]

@@ -10,6 +10,7 @@ NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "
 
 pages = [
     st.Page("entries/explorer.py", title="Explorer", default=True),
+    st.Page("entries/attack.py", title="Attack it yourself", url_path="attack"),
     st.Page("entries/inspect.py", title="Inspect", url_path="inspect"),
     st.Page("entries/compare.py", title="Compare", url_path="compare"),
     st.Page("entries/lessons.py", title="Lessons", url_path="lessons"),

@@ -63,6 +63,13 @@ class Ball:
         whole, nearest = x.clamp(0, 1), (center + per_row(low, x) * way).clamp(0, 1)
         return torch.where(per_row(holds(whole), x) > 0, whole, nearest)
 
+    def holds(self, x: Tensor) -> Tensor:
+        """Whether images, shape of center, are in the ball, compared in float64: (B,) bool. NaN is not."""
+        way = (x.double() - self.center.double()).flatten(1)
+        size = way.abs().amax(1) if self.norm == "linf" else way.norm(dim=1)
+        inside = (x >= 0) & (x <= 1)
+        return (size <= self.eps.double()) & inside.flatten(1).all(1)
+
     def minimiser(self, slope: Tensor) -> Tensor:
         """The point of the ball where the linear function <slope, x'> is lowest, shape of center."""
         if self.norm == "linf":

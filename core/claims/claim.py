@@ -79,7 +79,7 @@ def read_claim(content: str | bytes) -> Claim:
     if len(content) > MOST_BYTES:
         raise ClaimError("The file is over 1 MB, which no certificate is.")
     try:
-        parsed = json.loads(content, parse_constant=_refuse, object_pairs_hook=_once)
+        parsed = json.loads(content, parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ClaimError(f"The file is no certificate: it cannot be read as JSON ({error}).") from error
     names = {field.name: field.type for field in fields(Claim)}
@@ -154,11 +154,12 @@ def checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refuse(constant: str) -> None:
+def refuse(constant: str) -> None:
+    """Raise ValueError for NaN and infinities, which JSON has not."""
     raise ValueError(f"{constant} is no number")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A field that is there twice would say one thing to people and another to us."""
     if len(names := dict(pairs)) < len(pairs):
         raise ValueError("a field is there twice")

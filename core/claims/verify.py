@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from core.certificates.certificate import Certificate, shown_bound
 from core.certificates.methods import OPTIMISING, Effort
 from core.certificates.noise_certificate import Guarantee
 from core.certificates.prove import prove
-from core.claims.claim import Claim, check_claim, check_name
+from core.claims.asked import asking, folder_of, image_of, noise_of
+from core.claims.claim import Claim, check_claim
 from core.claims.making import make_claim, worded
 from core.claims.witness import check_witness, same_noise
-from core.errors import Cancelled, ClaimError
+from core.errors import Cancelled
 from core.isolation import isolated
-from core.vae.checkpoint import find_model, list_models, load_model, model_digest
-from core.vae.elbo import sample_noise
+from core.vae.checkpoint import load_model, model_digest
 from core.vae.model import VAE
 from core.vae.threat import Threat
 
@@ -64,12 +61,7 @@ def verify_claim(
     True
     """
     check_claim(claim)
-    if model is None and claim.model not in list_models():
-        raise ClaimError(
-            f"No shipped model is called {claim.model[:80]!r}; name the folder of its weights."
-        )
-    folder = find_model(claim.model if model is None else model)
-    check_name(claim, folder.name)
+    folder = folder_of(claim, model)
     if model_digest(folder) != claim.weights:
         return Verification(
             False, math.nan, f"Not verified: {folder.name} has other weights than were certified."
@@ -85,7 +77,7 @@ def verify_claim(
             stopped = True
             raise
 
-    x, noise, bound, short = _image(vae, claim), _noise(vae, claim), math.nan, ""
+    x, noise, bound, short = image_of(vae, claim.image), noise_of(vae, claim), math.nan, ""
     drawn = claim.states == "draws" and claim.witness
     if drawn and not same_noise(check_witness(claim.witness, vae, claim.draws), noise):
         return Verification(
@@ -144,32 +136,11 @@ def _differs(claim: Claim, expected: Claim) -> str | None:
     return None
 
 
-@contextmanager
-def _asked() -> Iterator[None]:
-    """What goes wrong here is the question's fault."""
-    try:
-        yield
-    except (ValueError, RuntimeError) as error:  # InputError and binascii.Error are ValueErrors
-        raise ClaimError(f"The certificate asks what cannot be asked: {str(error).rstrip('.')}.") from error
-
-
-def _image(vae: VAE, claim: Claim) -> Tensor:
-    with _asked():
-        raw = bytearray(base64.b64decode(claim.image, validate=True))
-        return torch.frombuffer(raw, dtype=torch.float32).view(1, *vae.config.shape)
-
-
-def _noise(vae: VAE, claim: Claim) -> Tensor:
-    # What plays no part in a proof is 0 in a claim; functions want numbers that make sense all the same.
-    with _asked():
-        return sample_noise(vae, claim.draws if claim.states == "draws" else 1, claim.seed)
-
-
 def _again(
     vae: VAE, x: Tensor, noise: Tensor, claim: Claim, progress: Callable[[int, int], None]
 ) -> Certificate:
     searched = claim.method in OPTIMISING and claim.states == "draws"
-    with _asked():
+    with asking():
         threat = Threat(claim.eps, claim.target, claim.norm, claim.side)
         effort = Effort(claim.method, claim.arithmetic, claim.iterations if searched else 1)
         guarantee = Guarantee(claim.states, claim.alpha, claim.delta, claim.sample, claim.seed)

@@ -20,7 +20,9 @@ from core.attacks import attack
 from core.certificates.certificate import over_draws, shown_bound, shown_radius
 from core.certificates.prove import certify
 from core.certificates.radius import certified_radius
+from core.claims import counterexample
 from core.claims.claim import MOST_BYTES, read_claim
+from core.claims.counterexample import read_counterexample, verify_counterexample
 from core.claims.making import make_claim
 from core.claims.opinion import UNREADABLE, second_opinion
 from core.claims.verify import verify_claim
@@ -198,6 +200,10 @@ def _certify(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if (options.claim is None) == (options.counterexample is None):
+        raise InputError("Name one file: a certificate, or a counterexample after --counterexample.")
+    if options.counterexample is not None:
+        return _verify_counterexample(options)
     if options.independent:
         model = None if options.model is None else find_model(options.model)
         opinion = second_opinion(options.claim, model)
@@ -206,6 +212,15 @@ def _verify(options: argparse.Namespace) -> int:
     claim = read_claim(read_bytes(options.claim, MOST_BYTES + 1))
     with _stoppable() as progress:
         verdict = verify_claim(claim, options.model, progress)
+    print(verdict.sentence)
+    return 0 if verdict.holds else 1
+
+
+def _verify_counterexample(options: argparse.Namespace) -> int:
+    if options.independent:
+        raise InputError("--independent checks certificates; leave it out for a counterexample.")
+    found = read_counterexample(read_bytes(options.counterexample, counterexample.MOST_BYTES + 1))
+    verdict = verify_counterexample(found, options.model)
     print(verdict.sentence)
     return 0 if verdict.holds else 1
 

@@ -159,7 +159,15 @@ def _add_certify(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("claim", type=Path, help="file that `certify --out` or the explorer wrote")
+    text = "file that `certify --out` or the explorer wrote"
+    parser.add_argument("claim", type=Path, nargs="?", help=text)
+    parser.add_argument(
+        "--counterexample",
+        type=Path,
+        metavar="FILE",
+        help="instead: a file that the page `attack` wrote, an image that contradicts a certificate; exit "
+        "code 0: it does, 1: it does not",
+    )
     parser.add_argument("--model", help="folder of its weights, where they are not a shipped model's")
     parser.add_argument(
         "--independent",

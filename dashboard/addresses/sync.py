@@ -29,7 +29,7 @@ def restore(
     touched = session.pop("touched", False) and not arrived
     if arrived:
         url = url or last(page)
-    if arrived or (not touched and url != session[_last(page)]):
+    if arrived or (not touched and url not in (session[_last(page)], session.get(_before(page)))):
         state, session["messages"] = parse(url)
         # A click may interrupt the run at any of these lines: until all is written, nothing counts.
         session[_last(page)] = None
@@ -57,6 +57,14 @@ def publish(page: str, url: dict[str, str]) -> None:
     session[_last(page)] = now
 
 
+def replaced(page: str, url: dict[str, str]) -> None:
+    """The browser puts a URL in place of the one it has, which is no step of its history; until it has done
+    so the one before is no news."""
+    session = st.session_state
+    if url != session[_last(page)]:
+        session[_before(page)], session[_last(page)] = session[_last(page)], url
+
+
 def arrive(page: str) -> None:
     """A page that has no settings in its URL was opened: the others will see that they were left."""
     st.session_state["page"] = page
@@ -74,3 +82,7 @@ def touch() -> None:
 
 def _last(page: str) -> str:
     return f"url of {page}"
+
+
+def _before(page: str) -> str:
+    return f"url before {page}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from dashboard.addresses import compare, explorer, inspect
+from dashboard.addresses import attack, compare, explorer, inspect
 from dashboard.addresses.kinds import kinds
 from dashboard.shared import destinations
 
@@ -25,6 +25,7 @@ def onward(state: explorer.State, names: Mapping[str, str]) -> None:
     for model in dict.fromkeys(state.sides):
         url = inspect.address(state, model, models)
         link(destinations.INSPECT, f"Inside {names[model]}: intervals of every layer", url)
+    link(destinations.ATTACK, destinations.TO_ATTACK, attack.address(state, models), icon="brush")
     link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))
     link(destinations.RESULTS, destinations.TO_RESULTS)
     link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")

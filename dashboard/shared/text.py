@@ -23,7 +23,9 @@ UPPER_THRESHOLD = {
     own: f"{said.replace('Above', 'Below')} The adversary makes what would be rejected look normal."
     for own, said in THRESHOLD.items()
 }
-LOWER_ONLY = "Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
+LOWER_ONLY = (
+    "Attack it yourself, Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
+)
 INCOMPARABLE = (
     "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."

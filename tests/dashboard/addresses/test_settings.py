@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from core.evaluation.results_files import read_results
-from dashboard.addresses import compare, explorer, inspect, lessons, results
+from dashboard.addresses import attack, compare, explorer, inspect, lessons, results
 from dashboard.addresses.digit import own_name
 from dashboard.addresses.inspect import Layout
 from dashboard.addresses.page import Page, flat
@@ -21,6 +21,7 @@ MODELS = ("a", "b", "mnist-mlp-standard", "mnist-mlp-robust-0.1")
 KINDS = dict.fromkeys(MODELS, "bernoulli") | {"g": "gaussian"}
 OWN = {own_name(b"\x00" * 16): b"\x00" * 16}
 PAGES: dict[str, tuple[Page[Any], dict[str, Any]]] = {
+    "attack": (attack.PAGE, {"models": MODELS, "images": OWN}),
     "explorer": (explorer.PAGE, {"models": MODELS, "images": OWN}),
     "inspect": (
         inspect.PAGE,

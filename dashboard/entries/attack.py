@@ -1,0 +1,17 @@
+"""The page of attacks by hand, at "/attack". The browser gets its first words while torch still loads."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.attack_by_hand import places, text
+
+st.sidebar.container()
+st.title(text.TITLE, anchor=False)
+places.introduce(text.SUBTITLE)
+
+# Late on purpose, and core first: see explorer.py beside this.
+import core  # noqa: E402, F401
+from dashboard.attack_by_hand import view  # noqa: E402
+
+view.show()
