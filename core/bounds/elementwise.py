@@ -172,6 +172,7 @@ def _tangent(function: Function, x: Interval, run: Run) -> tuple[Tensor, Tensor]
     return (run.bend * function.slope(at)).nan_to_num(0, 0, 0), at
 
 
+@torch.no_grad()  # where it is hardly bent it has no gradient that is a number, and needs none
 def _flattest(function: Function, x: Interval, bend: int) -> Tensor:
     """About where bend f, convex on the interval, is lowest: where a line through the slopes at both ends
     is 0."""
