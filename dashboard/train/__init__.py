@@ -1,1 +1,0 @@
-"""The page on which a small model is trained while one looks."""
