@@ -49,6 +49,8 @@ def publish(page: str, url: dict[str, str]) -> None:
     the back button could not get past.
     """
     session, now = st.session_state, dict(st.query_params)
+    if (now, url) == (session.get(_before(page)), session.get(_last(page))):
+        return  # the browser is about to put it there
     if session.pop("fresh", False):
         session["synonyms"] = (now, url)
     if url != now and session.get("synonyms") != (now, url):

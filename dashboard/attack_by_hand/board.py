@@ -34,16 +34,13 @@ MOST_SEEN = 4
 
 @dataclass
 class Board:
-    """One question, and the places where it is answered. place, legend: of the chart, outside of what runs
-    again."""
+    """One question, what is painted, and what is known of it."""
 
     panel: Panel
     hand: Hand
     painting: Painting
     sides: Sequence[Known]
     coming: Coming
-    place: DeltaGenerator
-    legend: DeltaGenerator
 
     def __post_init__(self) -> None:
         self._drawn: object = None
@@ -85,10 +82,10 @@ class Board:
         )
         for said in filter(None, (refused, self.coming.error)):
             st.error(plain(said))
-        self._chart(known)
         self._contradictions(found)
-        if self._proving and not self.coming.doing:
-            st.rerun()  # without looking for proofs by itself
+        changed = self._drawn is not None and self._drawn != self._news()
+        if self.painting.done and (changed or (self._proving and not self.coming.doing)):
+            st.rerun()  # with another chart, or without looking for proofs by itself
 
     def _take(self, sent: object) -> str:
         """Take over what the canvas sent; why not, if it cannot be."""
@@ -147,14 +144,16 @@ class Board:
         found = best.known(side.model, asked.digit, asked.settings.proof).get(self._eps, Found())
         return ruler(side, self._eps, score, self._machine, found.machine)
 
-    def _chart(self, found: Mapping[str, Radii]) -> None:
-        """Draw it again where there is news, and nobody paints."""
-        mine = {model: best.curve(radii) for model, radii in found.items()}
-        news = mine, [len(side.curve.proofs) for side in self.sides]
-        if news == self._drawn or (self._drawn is not None and not self.painting.done):
-            return
-        self._drawn = news
-        chart.draw(self.place, self.legend, self.sides, mine, self.hand.asked)
+    def chart(self, place: DeltaGenerator, legend: DeltaGenerator) -> None:
+        """Draw the chart. What runs again must not: what it drew goes when it runs without drawing it."""
+        self._drawn = self._news()
+        mine = {model: best.curve(radii) for model, radii in self._found().items()}
+        chart.draw(place, legend, self.sides, mine, self.hand.asked)
+
+    def _news(self) -> object:
+        """Changes when the chart does."""
+        mine = [best.curve(radii) for radii in self._found().values()]
+        return mine, [len(side.curve.proofs) for side in self.sides]
 
     def _contradictions(self, found: Mapping[str, float]) -> None:
         """Whatever was below a proof, with its file; it stays on the page as long as the session lasts."""

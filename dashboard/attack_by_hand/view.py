@@ -57,7 +57,9 @@ def show() -> None:
             st.info(INCOMPARABLE)
     if sides:
         with canvas:
-            Board(panel, hand, on_canvas, sides, proofs.coming(sides, hand.asked), place, legend).show()
+            board = Board(panel, hand, on_canvas, sides, proofs.coming(sides, hand.asked))
+            board.show()
+        board.chart(place, legend)
     with right:
         _onward(hand, sides, models)
     skeleton.glossary(HELP, GLOSSARY)
