@@ -14,6 +14,7 @@ export default function ({ parentElement, data, setStateValue }) {
   if (!hands.has(parentElement)) hands.set(parentElement, new Hand(parentElement));
   const hand = hands.get(parentElement);
   hand.update(data, (paint) => setStateValue("paint", paint));
+  parentElement.querySelector(".attack").dataset.ready = "";
   return () => {
     hand.close();
     hands.delete(parentElement);
