@@ -189,7 +189,8 @@ def test_a_finger_paints_and_does_not_scroll(telephone: Page, server: str):
     assert PROOF <= you(page) < FGSM + 5
     too_wide = page.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')]
-            .filter(e => !e.closest("svg *") && e.getBoundingClientRect().right > 391).map(e => e.tagName)"""
+            .filter(e => !e.closest("svg *") && e.getBoundingClientRect().right > 391)
+            .map(e => e.tagName)"""
     )
     assert too_wide == []
 
