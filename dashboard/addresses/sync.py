@@ -11,6 +11,8 @@ from dashboard.addresses.reader import Message
 
 S = TypeVar("S")
 
+_MOST_BEFORE = 8
+"""URLs that a browser may be behind by."""
 EXPLORER = "explorer"
 """What the explorer is called here: other pages ask where it was left."""
 
@@ -29,7 +31,7 @@ def restore(
     touched = session.pop("touched", False) and not arrived
     if arrived:
         url = url or last(page)
-    if arrived or (not touched and url not in (session[_last(page)], session.get(_before(page)))):
+    if arrived or (not touched and url not in (session[_last(page)], *_before(page))):
         state, session["messages"] = parse(url)
         # A click may interrupt the run at any of these lines: until all is written, nothing counts.
         session[_last(page)] = None
@@ -49,7 +51,7 @@ def publish(page: str, url: dict[str, str]) -> None:
     the back button could not get past.
     """
     session, now = st.session_state, dict(st.query_params)
-    if (now, url) == (session.get(_before(page)), session.get(_last(page))):
+    if now in _before(page) and url == session.get(_last(page)):
         return  # the browser is about to put it there
     if session.pop("fresh", False):
         session["synonyms"] = (now, url)
@@ -61,10 +63,11 @@ def publish(page: str, url: dict[str, str]) -> None:
 
 def replaced(page: str, url: dict[str, str]) -> None:
     """The browser puts a URL in place of the one it has, which is no step of its history; until it has done
-    so the one before is no news."""
+    so the ones before are no news."""
     session = st.session_state
     if url != session[_last(page)]:
-        session[_before(page)], session[_last(page)] = session[_last(page)], url
+        session[f"urls before {page}"] = [*_before(page), session[_last(page)]][-_MOST_BEFORE:]
+        session[_last(page)] = url
 
 
 def arrive(page: str) -> None:
@@ -86,5 +89,6 @@ def _last(page: str) -> str:
     return f"url of {page}"
 
 
-def _before(page: str) -> str:
-    return f"url before {page}"
+def _before(page: str) -> list[dict[str, str]]:
+    """URLs that the browser may still have."""
+    return st.session_state.get(f"urls before {page}", [])

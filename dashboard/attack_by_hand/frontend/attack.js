@@ -189,6 +189,7 @@ class Hand {
   }
 
   later() {
+    this.find(".rulers").setAttribute("aria-busy", "true");
     if (this.timer) return;
     const waits = this.asked && performance.now() - this.sent < LOST;
     const pause = waits ? LOST - (performance.now() - this.sent) : Math.max(0, PAUSE - (performance.now() - this.sent));
@@ -203,7 +204,6 @@ class Hand {
     this.serial = Math.max(this.serial + 1, Date.now());
     this.asked = this.serial;
     this.sent = performance.now();
-    this.find(".rulers").setAttribute("aria-busy", "true");
     const { serial, painting } = this;
     if (painting.change.every((value) => value === 0)) [painting.origin] = this.data.origins;
     const { origin } = painting;
@@ -221,7 +221,7 @@ class Hand {
     drawGoals(this.find(".goals"), answer.goals, this.data.words, this.given, (what) => this.act(what));
     this.find(".status").textContent = answer.status;
     const busy = this.asked > answer.serial;
-    this.find(".rulers").setAttribute("aria-busy", String(busy));
+    this.find(".rulers").setAttribute("aria-busy", String(busy || this.dirty));
     if (busy) return;
     this.asked = 0;
     if (this.held !== null && answer.eps === this.held && !this.dirty) this.held = null;
