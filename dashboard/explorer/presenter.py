@@ -14,9 +14,18 @@ from core.errors import CoreError
 from dashboard.addresses.digit import last_index
 from dashboard.addresses.explorer import PAGE, State, opposite, to_params
 from dashboard.addresses.models import sentence
-from dashboard.explorer import proof_schedule
 from dashboard.explorer.presenter_side import Side
-from dashboard.shared import compute, destinations, figures, large_type, links, own_images, skeleton, text
+from dashboard.shared import (
+    compute,
+    destinations,
+    figures,
+    large_type,
+    links,
+    own_images,
+    proof_schedule,
+    skeleton,
+    text,
+)
 from dashboard.shared.display_size import ROOM, enlarged
 from dashboard.shared.question_controls import QuestionControls
 from dashboard.shared.result import statement

@@ -11,11 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import FAST, State
-from dashboard.explorer import proof_schedule
 from dashboard.explorer.card import Card
-from dashboard.explorer.proof_schedule import Step
 from dashboard.server.background import Now
-from dashboard.shared import text
+from dashboard.shared import proof_schedule, text
+from dashboard.shared.proof_schedule import Step
 from dashboard.shared.skeleton import Bar
 
 SECONDS = 120.0

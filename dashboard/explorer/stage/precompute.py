@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import core
 from core.evaluation.curve import Proof
 from dashboard.addresses.explorer import default_state
-from dashboard.explorer import proof_schedule
 from dashboard.server.background import Now
-from dashboard.shared import compute, first_view
+from dashboard.shared import compute, first_view, proof_schedule
 from dashboard.shared.result import Known
 
 COMMAND = "python -m dashboard.explorer.stage.precompute"
