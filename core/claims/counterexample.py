@@ -28,6 +28,7 @@ FORMAT = 1
 MOST_BYTES = 2 * claims.MOST_BYTES
 """No counterexample is larger: a certificate, and an image that a certificate has room for."""
 _FIELDS = {"format", "certificate", "attacked", "attained", "checksum"}
+_WHOSE = "Anyone can write a false one: whether this program gives it, verifying the certificate shows."
 _TOLERANCE = 1e-6
 """Of a score, which other machines sum in another order, relative to it."""
 
@@ -146,7 +147,8 @@ def verify_counterexample(counterexample: Counterexample, model: str | Path | No
             f"The counterexample says that its image scores {stated:.6f} nats; it scores {score:.6f}."
         )
     if _beyond(claim, score):
-        return Verification(True, score, f"Confirmed: the certificate is false. {_said(claim, score)}.")
+        said = f"Confirmed: the certificate in the file is false. {_said(claim, score)}. {_WHOSE}"
+        return Verification(True, score, said)
     return Verification(False, score, f"Not confirmed. {_said(claim, score)}.")
 
 

@@ -81,7 +81,7 @@ def test_a_false_certificate_is_contradicted(asked: dict[str, Any]) -> None:
     verdict = verify_counterexample(again)
     assert verdict.holds
     assert verdict.bound == pytest.approx(score, rel=1e-9)
-    assert "Confirmed: the certificate is false." in verdict.sentence
+    assert "Confirmed: the certificate in the file is false." in verdict.sentence
 
 
 def test_an_upper_bound_is_contradicted_from_above() -> None:

@@ -247,7 +247,7 @@ def test_a_false_proof_is_caught_and_its_file_is_verified(
         assert main(["verify", "--counterexample", str(file)]) == 0
         file.write_text(each.file.replace(f'"attained": {example.attained!r}', '"attained": -1.0'))
         assert main(["verify", "--counterexample", str(file)]) == 2
-    assert "Confirmed: the certificate is false." in capsys.readouterr().out
+    assert "Confirmed: the certificate in the file is false." in capsys.readouterr().out
     # It stays when the painting is gone.
     hand.sent = message(np.zeros_like(fills(X)), serial=2)
     page.run()
