@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from core.errors import Cancelled, CoreError
-from core.evaluation.curve import Curve, Proof
-from dashboard.addresses.explorer import FAST, State
+from core.evaluation.curve import Curve
+from dashboard.addresses.explorer import State
 from dashboard.addresses.models import sentence, stamp
 from dashboard.server.background import Now
-from dashboard.shared import tighter_bounds
+from dashboard.shared import proof_schedule
 from dashboard.shared.result import Known
 
 PATIENCE = 10.0
@@ -40,8 +42,7 @@ class Coming:
     wanted: bool = True
 
     def __post_init__(self) -> None:
-        self.curves = {side.model: side.result.curve for side in self.sides}
-        self._names = {side.model: side.name for side in self.sides}
+        self._cards = [replace(side, curve=side.result.curve) for side in self.sides]
         self.asked = time.monotonic()
         thread = threading.Thread(target=self._work, name="proofs", daemon=True)
         add_script_run_ctx(thread, get_script_run_ctx())  # images of one's own are cached in the session
@@ -51,53 +52,24 @@ class Coming:
     def look(self) -> dict[str, Curve]:
         """The curves with all that is known by now; says that somebody still looks."""
         self.asked = time.monotonic()
-        return dict(self.curves)
+        return {card.model: card.curve for card in self._cards}
 
     def _work(self) -> None:
         try:
-            for model, method, radii in self._steps():
-                self._prove(model, method, radii)
+            # The chart's other radii wait: what is painted is scored meanwhile.
+            for step in proof_schedule.steps(self._cards, self.state, math.inf, spread=False):
+                card = step.card
+                card.curve = card.curve.add(step.compute(partial(self._show, card.name)))
         except Cancelled:
             self.wanted = False
         except CoreError as error:
             self.error = sentence(error)
         self.doing = ""
 
-    def _prove(self, model: str, method: str, radii: tuple[float, ...]) -> None:
-        """Radii that are several are asked of a fast method at once."""
-
-        def show(now: Now) -> None:
-            if not self.wanted or time.monotonic() - self.asked > PATIENCE:
-                raise Cancelled
-            self.doing = f"{self._names[model]}: {now.what}"
-
-        settings, digit = self.state.settings.proof, self.state.digit
-        if method in FAST:
-            found = tighter_bounds.grid(model, digit, settings, method, radii, show)
-        else:
-            found = tighter_bounds.point(model, digit, settings, method, radii[0], show)
-        self._add(model, found)
-
-    def _add(self, model: str, found: tuple[Proof, ...]) -> None:
-        self.curves[model] = self.curves[model].add(found)
-
-    def _steps(self) -> Iterator[tuple[str, str, tuple[float, ...]]]:
-        """The whole range by the fast method, eps by the usual one, radii that settle the verdict, and at
-        last eps by the slowest that is asked for."""
-        state, method = self.state, self.state.spread
-        if method != "ibp":
-            yield from ((side.model, FAST[-1], state.grid) for side in self.sides)
-        if method not in FAST:
-            yield from ((side.model, method, (state.eps,)) for side in self.sides)
-            for side in self.sides:
-                asked = None
-                while (eps := self.curves[side.model].undecided(side.threshold, method)) is not None:
-                    if eps == asked:
-                        break
-                    asked = eps
-                    yield side.model, method, (eps,)
-        if state.method != method:
-            yield from ((side.model, state.method, (state.eps,)) for side in self.sides)
+    def _show(self, name: str, now: Now) -> None:
+        if not self.wanted or time.monotonic() - self.asked > PATIENCE:
+            raise Cancelled
+        self.doing = f"{name}: {now.what}"
 
 
 def coming(sides: Sequence[Known], state: State) -> Coming:

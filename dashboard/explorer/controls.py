@@ -8,50 +8,27 @@ import streamlit as st
 
 from core.data.image_sets import ImageSet
 from dashboard.addresses import sync
-from dashboard.addresses.digit import last_index
-from dashboard.addresses.explorer import OFFERED, PAGE, STATED, State, first_right, opposite
-from dashboard.addresses.kinds import Source, source_of
+from dashboard.addresses.explorer import OFFERED, PAGE, STATED, State, opposite
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.sync import touch
 from dashboard.explorer.stage import view as stage
-from dashboard.shared import compute, image_picker, own_images
-from dashboard.shared.question_controls import QuestionControls
-from dashboard.shared.text import ALONE, help_on
+from dashboard.shared import image_picker, own_images
+from dashboard.shared.pair_controls import PairControls
+from dashboard.shared.text import help_on
 
 
-class Panel(QuestionControls[State]):
+class Panel(PairControls[State]):
     """The settings of the page; the keys of its controls are the settings' names."""
-
-    common = "The same for both"
 
     def __init__(self, models: Sequence[str]) -> None:
         super().__init__(sync.EXPLORER, PAGE, "", models=models, images=own_images.images())
 
-    def match(self) -> Source:
-        """Put in the place of what the left model has not, a right one and an image, what it has; where the
-        images come from."""
-        beside, left = opposite(self.get("left"), self.there["models"]), self.get("left")
-        if self.get("right") not in beside:
-            self.put("right", first_right({"left": left, "models": self.there["models"]}))
-        source = source_of((left, self.get("right")))
-        if self.get("index") > last_index(source):
-            self.put("index", 0)
-        if self.get("own") not in own_images.images(source.shape):
-            self.put("own", "")
-        return source
-
     def sidebar(self, source: Source, found: ImageSet | None) -> None:
         """Everything but eps. found: the images to choose from, None where there are none."""
-        models = self.there["models"]
-        names = {**compute.labels(tuple(models)), "": "None"}
         with st.sidebar:
             if found is not None:
                 image_picker.choose(self, found, source)
-            self.select("left", format_func=names.__getitem__)
-            beside = opposite(self.get("left"), models)
-            alone = beside == [""]
-            self.select("right", options=beside, format_func=names.__getitem__, disabled=alone)
-            if alone:
-                st.caption(ALONE)
+            self.pair()
             self.segments("side", on_change=self._change_side)
             side = self.get("side")
             words = help_on(side)
