@@ -56,8 +56,7 @@ class Coming:
 
     def _work(self) -> None:
         try:
-            # The chart's other radii wait: what is painted is scored meanwhile.
-            for step in proof_schedule.steps(self._cards, self.state, math.inf, spread=False):
+            for step in proof_schedule.steps(self._cards, self.state, math.inf):
                 card = step.card
                 card.curve = card.curve.add(step.compute(partial(self._show, card.name)))
         except Cancelled:

@@ -30,11 +30,10 @@ class Step(Generic[H]):
     sampled: bool = False
 
 
-def steps(cards: Sequence[H], state: State, end: float, spread: bool = True) -> Iterator[Step[H]]:
+def steps(cards: Sequence[H], state: State, end: float) -> Iterator[Step[H]]:
     """Whole range by the fast method; then the cursor; then a few radii; then the cursor by the slowest.
 
-    end     on the clock `time.monotonic`; no other radius is begun after it.
-    spread  with radii over the range, not only those that settle the verdict.
+    end  on the clock `time.monotonic`; no other radius is begun after it.
     """
     method = state.spread
     if method != "ibp":
@@ -51,26 +50,20 @@ def steps(cards: Sequence[H], state: State, end: float, spread: bool = True) -> 
             args = (card.model, state.digit, state.settings.proof, used, state.states, state.eps)
             yield Step(card, used, (state.eps,), partial(tighter_bounds.statement, *args), sampled=True)
     if method not in FAST:
-        yield from _deciding(cards, state, method, end)
-        if spread:
-            yield from _spread(cards, state, method, end)
+        yield from _radii(cards, state, method, end)
     if state.method != method:
         for card in cards:
             yield _point(card, state, state.method, state.eps)
 
 
-def _deciding(cards: Sequence[H], state: State, method: str, end: float) -> Iterator[Step[H]]:
-    """Radii that settle the verdict."""
+def _radii(cards: Sequence[H], state: State, method: str, end: float) -> Iterator[Step[H]]:
+    """Radii that settle the verdict, then some over the range, upwards until a proof is vacuous."""
     for card in cards:
         asked = None
         while (eps := card.curve.undecided(card.threshold, method)) is not None:
             if eps == asked or time.monotonic() > end:
                 break
             yield _point(card, state, method, asked := eps)
-
-
-def _spread(cards: Sequence[H], state: State, method: str, end: float) -> Iterator[Step[H]]:
-    """Radii over the range, upwards until a proof is vacuous."""
     for eps in state.scale.tight:
         for card in cards:
             tried = {p.eps: p.strength for p in card.curve.proofs if p.method == method}
