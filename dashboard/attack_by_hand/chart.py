@@ -37,6 +37,9 @@ def figure(sides: Sequence[Known], mine: Mapping[str, Points], state: State) -> 
                 hovertemplate=f"<b>{side.name}</b>: your best %{{y:.1f}} nats<extra></extra>",
             )
     drawn.update_layout(height=HEIGHT)
+    # A narrow chart: notes that leave the frame begin at its edge.
+    drawn.update_annotations(font_size=10)
+    drawn.update_annotations(x=0.02, selector={"x": figures.EXITS})
     return drawn
 
 

@@ -82,6 +82,8 @@ def cursor_note(eps: float, most: float) -> dict[str, Any]:
     }
 
 
+EXITS = 0.15
+"""Where notes of bounds that leave the frame begin, as a share of the chart's width."""
 QUIET = {"hoverinfo": "skip"}
 """Of what says nothing under a pointer: the line of what is attained says it all."""
 
@@ -198,7 +200,7 @@ def _exits(lines: Sequence[Line], low: float, high: float, most: float) -> Itera
             continue
         at = 0.02 + 0.11 * row
         yield {
-            "x": 0.15,
+            "x": EXITS,
             "y": at if line.side == "lower" else 1 - at,
             "xref": "paper",
             "yref": "paper",
