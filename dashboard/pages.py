@@ -7,7 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
+BESIDE = ("", "inspect", "compare", "results")
+"""Pages with a sidebar."""
+STYLE = "<style>.stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }</style>"
+"""A page is as wide as its place."""
 
+# First, before anything is drawn, or what is drawn jumps.
+st.set_page_config(page_title=NAME, page_icon=ICON, layout="wide", initial_sidebar_state=300)
 pages = [
     st.Page("entries/explorer.py", title="Explorer", default=True),
     st.Page("entries/attack.py", title="Attack it yourself", url_path="attack"),
@@ -22,5 +28,9 @@ pages = [
 page = st.navigation(pages, position="top")
 # After the pages: what they are called would otherwise be the whole title.
 title = NAME if page == pages[0] else f"{page.title}: {NAME}"
-st.set_page_config(page_title=title, page_icon=ICON, layout="wide", initial_sidebar_state=300)
+st.set_page_config(page_title=title)
+st.html(STYLE)
+if page.url_path in BESIDE:
+    # The sidebar comes with the first words, not seconds later.
+    st.sidebar.empty()
 page.run()

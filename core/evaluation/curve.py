@@ -190,23 +190,24 @@ class Verdict:
     side: str = "lower"
 
     def sentence(self) -> str:
-        level = f"{self.threshold:.12g} nats"
-        kept, lost = f"above {level}", f"below {level}"
+        level, most = f"{self.threshold:.12g} nats", f"{self.most:g}"
+        # What is proved, what an attack does with the level, and in short.
+        kept, lost, again = f"stay above {level}", f"gets below {level}", "gets below"
         if self.side == "upper":
-            kept, lost = lost, f"at or above {level}"
+            kept, lost, again = f"stay below {level}", f"lifts it to {level}", "lifts it there"
         if self.broken == 0:
-            return f"{lost} without any attack."
-        if self.broken is None and self.certified == self.most:
-            return f"proved {kept} up to eps {self.most:g}, the whole range."
-        if self.certified is None:
-            proved = "no eps is proved"
-        elif self.certified == 0:
-            proved = f"nothing is proved {kept} beyond eps 0"
-        else:
-            proved = f"proved {kept} up to eps {self.certified:g}"
-        if self.broken is None:
-            return f"{proved}, not broken up to {self.most:g}, open between."
-        return f"{proved}, broken from {self.broken:g}, open between."
+            return f"{'Below' if self.side == 'lower' else 'At or above'} {level} without any attack."
+        if not self.certified:  # eps 0 is the image itself
+            attack = f"No attack {lost} up to eps {most}."
+            if self.broken is not None:
+                attack = f"An attack {lost} at eps {self.broken:g}."
+            return f"{attack} Nothing is proved."
+        proved = f"Proved to {kept} up to eps {self.certified:g}"
+        if self.broken is not None:
+            return f"{proved}. An attack {again} at {self.broken:g}."
+        if self.certified == self.most:
+            return f"{proved}, the whole range."
+        return f"{proved}. No attack {again} up to {most}."
 
 
 @isolated()
@@ -237,7 +238,7 @@ def elbo_curve(
     >>> bool((curve.proved() <= curve.attained).all())
     True
     >>> curve.verdict(-250.0).sentence()
-    'proved above -250 nats up to eps 0.05, broken from 0.1, open between.'
+    'Proved to stay above -250 nats up to eps 0.05. An attack gets below at 0.1.'
     """
     x = check_images(vae, x)
     if len(x) != 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -17,7 +16,6 @@ from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show
 from dashboard.shared import compute, text
-from dashboard.shared.lines import Line
 from dashboard.shared.result import Known
 
 # Proofs from the cache arrive at once: they are not drawn one by one.
@@ -25,29 +23,31 @@ _STANDS = 0.2
 
 
 class Card(Known):
-    """Drawn in the container that is current when it is made.
-
-    headline  where its verdict goes. show: draws the four numbers, at every radius.
-    """
+    """show: draws verdict, numbers and line at every radius. What is below the stage is drawn in the
+    container that is current when it is asked for."""
 
     def __init__(
-        self, known: Known, headline: DeltaGenerator, show: Callable[[Curve], None], state: State
+        self, known: Known, show: Callable[[Curve, float, Proof | None], None], state: State
     ) -> None:
         super().__init__(**vars(known))
         seen = seen_proofs.recall(self.model, state.digit, state.settings.proof, state.method)
         self.curve = self.curve.add(seen)
-        self._state, self._headline = state, headline
-        self._show, self._at, self._drawn = show, self.result.at(state.eps), 0.0
+        self._state, self._show = state, show
+        self._at, self._drawn, self._files = self.result.at(state.eps), 0.0, itertools.count()
         self._shown: tuple[Curve | None, Proof | None] = (None, None)
-        self._statement, self._file, self._files = st.empty(), st.empty(), itertools.count()
-        self._opinion = st.empty()
+        self._statement: DeltaGenerator | None = None
         self._methods: DeltaGenerator | None = None
         self.draw(self.curve)
 
+    def state_exactly(self) -> None:
+        """From now on the exact statement is shown, with its certificate."""
+        self._statement, self._file, self._opinion = st.empty(), st.empty(), st.empty()
+        self._say(self.curve)
+
     def table(self) -> None:
-        """From now on the bound of each method is shown in the container that is current."""
+        """From now on the bound of each method is shown."""
         self._methods = st.empty()
-        self._tabulate(self.curve)
+        self._say(self.curve)
 
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs on the draws, and show what they change, soon."""
@@ -62,16 +62,16 @@ class Card(Known):
             self.draw(self.curve)
 
     def draw(self, curve: Curve) -> None:
-        """Show the verdict and the numbers of a curve."""
+        """Show what a curve says."""
         self._drawn, self._shown = time.monotonic(), (curve, self.sampled)
-        # The first time into the container, then in place of what was written.
-        self._headline = self._headline.markdown(f"**{self.verdict(curve)}**")
-        self._show(curve)
-        panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
-        self._offer(curve.best(curve.eps[self._at].item()))
-        self._tabulate(curve)
+        self._show(curve, self.threshold, self.sampled)
+        self._say(curve)
 
-    def _tabulate(self, curve: Curve) -> None:
+    def _say(self, curve: Curve) -> None:
+        """What is open below the stage."""
+        if self._statement is not None:
+            panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
+            self._offer(curve.best(curve.eps[self._at].item()))
         if self._methods is not None:
             name = f":{text.HUES[self.colour]}[{self.name}]"
             panels.methods(self._methods, name, curve, self._at, self._state.method)
@@ -109,6 +109,8 @@ class Card(Known):
     @property
     def awaits_opinion(self) -> bool:
         """Whether somebody asked for a second opinion on the best proof, as it stands."""
+        if self._statement is None:
+            return False
         best = self.curve.best(self.curve.eps[self._at].item())
         return best is not None and self._asked_of(best)
 
@@ -121,14 +123,6 @@ class Card(Known):
             panels.opinion(self._opinion, compute.opinion(self.model, state.digit, certificate, show))
         except CoreError as error:
             self._opinion.error(text.plain(str(error)))
-
-    def drawn(self) -> Line:
-        """The curve with the bounds of each method, and what is proved of the noise at large."""
-        line = self.line(methods=True)
-        if (proof := self.sampled) is None:
-            return line
-        said = text.STATES_LABELS[self._state.states].lower()
-        return replace(line, sampled=(proof.eps, proof.bound, said))
 
     @property
     def losses(self) -> list[loss_bars.Loss]:

@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.data.image_sets import ImageSet
 from dashboard.addresses import sync
-from dashboard.addresses.explorer import OFFERED, PAGE, STATED, State, opposite
+from dashboard.addresses.explorer import OFFERED, PAGE, STATED, USUAL, State, opposite
 from dashboard.addresses.kinds import Source
+from dashboard.addresses.settings import given
 from dashboard.addresses.sync import touch
 from dashboard.explorer.stage import view as stage
 from dashboard.shared import image_picker, own_images
@@ -29,21 +30,38 @@ class Panel(PairControls[State]):
             if found is not None:
                 image_picker.choose(self, found, source)
             self.pair()
-            self.segments("side", on_change=self._change_side)
-            side = self.get("side")
-            words = help_on(side)
-            self.radio("target", help=words["target"])
-            self.segments("norm", on_change=self.change_norm)
-            self.select("attack", options=OFFERED[side], help=words["attack"])
-            self.select("method", help=words["method"])
-            self.select("states", options=STATED[side], help=words["states"])
-            self.threshold(words)
-            self.more()
+            changed = self._changed()
+            with st.expander(f"Settings: {', '.join(changed)}" if changed else "Settings"):
+                self.segments("side", on_change=self._change_side)
+                side = self.get("side")
+                words = help_on(side)
+                self.radio("target", help=words["target"])
+                self.segments("norm", on_change=self.change_norm)
+                self.select("attack", options=OFFERED[side], help=words["attack"])
+                self.select("method", help=words["method"])
+                self.select("states", options=STATED[side], help=words["states"])
+                self.threshold(words)
+                self.more()
             self.foot()
+
+    def _changed(self) -> list[str]:
+        """What differs from what the page opens with, in short."""
+        names = self.page.settings
+        said = [
+            str((names[name].names or {}).get(value := self.get(name), value)).split(":")[0]
+            for name in ("side", "target", "norm", "attack", "method", "states")
+            if self.get(name) != given(names[name].default, self.seen)
+        ]
+        for name in ("draws", "steps", "restarts", "seed"):
+            if self.get(name) != USUAL[name]:
+                said.append(f"{name} {self.get(name)}")
+        if self.get("kind") == self.common:
+            said.append(f"threshold {self.get('threshold'):g}")
+        return said
 
     def answer(self) -> None:
         """The stage asks for something: take it over."""
-        asked = stage.asked(self.there["models"], self.scale.most)
+        asked = stage.asked(self.there["models"], self.scale)
         if asked.right is not None and asked.right not in opposite(self.get("left"), self.there["models"]):
             return
         for name in ("eps", "index", "left", "right"):
@@ -51,6 +69,9 @@ class Panel(PairControls[State]):
                 self.set(name, value)
         if asked.index is not None:
             self.put("own", "")
+        if asked.upto is not None:
+            self.set("upto", asked.upto)
+            self.put("eps", min(self.get("eps"), float(asked.upto)))
 
     def _change_side(self) -> None:
         """What there is for one side only goes back to what there is for both."""

@@ -67,8 +67,8 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
     if old:
         draw()
     late = state.method not in FAST and time.monotonic() > end
-    said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "All proofs are in"
-    status.progress(1.0, f"{said}, up to {text.METHOD_NAMES[state.method]}.")
+    said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "Proofs complete"
+    status.caption(f"{said}, up to {text.METHOD_NAMES[state.method]}.")
 
 
 def _settle(cards: Sequence[Card]) -> None:

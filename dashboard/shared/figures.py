@@ -159,7 +159,7 @@ def legend(lines: Sequence[Line]) -> str:
 
 def marks(first: Iterable[str], methods: Iterable[str], sampled: Iterable[str]) -> str:
     """Strokes and marks after what comes first; sampled: what is proved of the noise at large."""
-    parts = [*first, "┄┄ clean", "─●─ attained", "╍╍ proved, best", "▒ open"]
+    parts = [*first, "┄┄ clean", "─●─ attacked", "╍╍ proved", "▒ open"]
     parts += [f"{GLYPHS[method]} {METHOD_NAMES[method]}" for method in methods]
     parts += [f"◆ {name}" for name in sampled]
     return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)

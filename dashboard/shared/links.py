@@ -22,12 +22,13 @@ def onward(state: explorer.State, names: Mapping[str, str]) -> None:
     names  the models there are, and what people call them.
     """
     models = list(names)
-    for model in dict.fromkeys(state.sides):
-        url = inspect.address(state, model, models)
-        link(destinations.INSPECT, f"Inside {names[model]}: intervals of every layer", url)
-    link(destinations.ATTACK, destinations.TO_ATTACK, attack.address(state, models), icon="brush")
-    link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))
-    link(destinations.RESULTS, destinations.TO_RESULTS)
-    link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")
-    url = explorer.to_params(state, models)
-    link(destinations.PRESENT, destinations.TO_PRESENT, url, icon="co_present")
+    with st.container(horizontal=True, gap="small"):
+        for model in dict.fromkeys(state.sides):
+            url = inspect.address(state, model, models)
+            link(destinations.INSPECT, f"Inside {names[model]}", url)
+        link(destinations.ATTACK, destinations.TO_ATTACK, attack.address(state, models), icon="brush")
+        link(destinations.COMPARE, destinations.TO_COMPARE, compare.address(state, kinds(models)))
+        link(destinations.RESULTS, destinations.TO_RESULTS)
+        link(destinations.LESSONS, destinations.TO_LESSONS, icon="school")
+        url = explorer.to_params(state, models)
+        link(destinations.PRESENT, destinations.TO_PRESENT, url, icon="co_present")

@@ -97,4 +97,9 @@ def chart(figure: go.Figure, key: str, alt: str, place: Any = st, **more: Any) -
 def glossary(words: Mapping[str, str], chosen: Iterable[str], first: Iterable[str] = ()) -> None:
     """Definitions to open at the end of a page."""
     with st.expander("Words on this page"):
-        st.markdown("\n".join(f"- {said}" for said in (*first, *(words[word] for word in chosen))))
+        definitions(words, chosen, first)
+
+
+def definitions(words: Mapping[str, str], chosen: Iterable[str], first: Iterable[str] = ()) -> None:
+    """Definitions, a line each."""
+    st.markdown("\n".join(f"- {said}" for said in (*first, *(words[word] for word in chosen))))

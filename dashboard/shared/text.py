@@ -9,10 +9,20 @@ from typing import Any
 
 TITLE = "ELBO under attack"
 SUBTITLE = (
-    "A variational auto-encoder scores how likely an image is: its ELBO. An adversary may change the "
-    "image a little, by at most eps, to push the score down, or up. What an attack reached is "
-    "**attained**, what no attack can pass is **proved**, and what lies between is **open**."
+    "Drag eps. The attack pushes a model's score (ELBO) down; the proof says how far it can get at most."
 )
+HEAD = (
+    f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 0.8rem">'
+    f'<h1 style="margin:0;padding:0;font-size:1.1rem;font-weight:600">{TITLE}</h1>'
+    f'<span style="font-size:0.9rem">{SUBTITLE}</span></div>'
+)
+"""The explorer's title, which leaves the screen to what it is about."""
+ROOM = """<style>
+.st-key-stage-place { min-height: 33rem; }
+.st-key-status { min-height: 3.2rem; }
+@media (max-width: 860px) { .st-key-stage-place { min-height: 34rem; } }
+</style>"""
+"""What comes later has its place from the start."""
 THRESHOLD = {
     True: "Above what? Each model's own threshold: about 5 % of clean test images score below it, and an "
     "anomaly detector would reject them.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dashboard.addresses.digit import MOST_INDEX
 from dashboard.addresses.reader import to_number
+from dashboard.addresses.scales import Scale
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,20 @@ class Ask:
     index: int | None = None
     left: str | None = None
     right: str | None = None
+    upto: str | None = None
 
 
-def read_ask(value: object, models: Sequence[str], most: float) -> Ask:
-    """What is valid of it; the rest is left out. most: the largest eps there is."""
+def read_ask(value: object, models: Sequence[str], scale: Scale) -> Ask:
+    """What is valid of it; the rest is left out."""
     asked = {str(key): value[key] for key in value} if isinstance(value, dict) else {}
     serial, index = _whole(asked.get("serial"), 2**53), _whole(asked.get("index"), MOST_INDEX)
     eps, sides = asked.get("eps"), [asked.get(side) for side in ("left", "right")]
     return Ask(
         serial or 0,
-        to_number(repr(eps), 0, most) if isinstance(eps, int | float) else None,
+        to_number(repr(eps), 0, scale.most) if isinstance(eps, int | float) else None,
         index,
         *(side if isinstance(side, str) and side in models else None for side in sides),
+        upto=upto if (upto := asked.get("upto")) in scale.ranges else None,
     )
 
 

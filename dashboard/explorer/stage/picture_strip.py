@@ -1,17 +1,19 @@
-"""What the browser gets of one model: pictures and numbers at every radius. No Streamlit in here."""
+"""What the browser gets of a model: pictures, numbers, a curve over all radii. No Streamlit in here."""
 
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
 
-from core.evaluation.curve import Curve
+from core.evaluation.curve import Curve, Proof, stays
 from core.vae.threat import SIGN
 from dashboard.explorer.stage import text
+from dashboard.shared.lines import Line, line_of
 from dashboard.shared.result import Result
-from dashboard.shared.text import METHOD_NAMES, nats, proved_nats, signed
+from dashboard.shared.text import METHOD_NAMES, minus, nats, proved_nats, signed
 
 LEVELS = 127
 """Steps of a change, up and down, to the largest of its radius."""
@@ -41,21 +43,59 @@ def film(result: Result, norm: str) -> dict[str, Any]:
     }
 
 
-def readings(curve: Curve) -> list[list[tuple[str, str]]]:
-    """`reading` at every radius of a curve."""
-    return [reading(curve, i) for i in range(len(curve.eps))]
+def numbers(curve: Curve, threshold: float, sampled: Proof | None, name: str) -> dict[str, Any]:
+    """What is known of a model so far: its verdict, its line, and at every radius of the curve `reading`
+    and whether the threshold holds there, see `state`. sampled, name: what is proved of the noise at large
+    at one eps, and what that is called."""
+    at_large = None if sampled is None else [sampled.eps, sampled.bound, name]
+    return {
+        "verdict": minus(curve.verdict(threshold).sentence()),
+        "line": line(line_of(curve, "", "", threshold, methods=True)) | {"sampled": at_large},
+        "readings": [[reading(curve, i), state(curve, i, threshold)] for i in range(len(curve.eps))],
+    }
 
 
 def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
-    """Clean, attained, proved, open gap at one radius: each with its unit and sign, and a note."""
+    """Clean, attacked, proved, open at one radius: each with its unit and sign, and a note."""
     clean, attained, best = curve.clean, curve.attained[i].item(), curve.best(curve.eps[i].item())
-    known = [(nats(clean, 1), "no attack"), (nats(attained, 1), f"{signed(attained - clean)} from clean")]
+    change = f"{signed(attained - clean)} from clean"
+    known = [(nats(clean, _digits(clean)), "no attack"), (nats(attained, _digits(attained)), change)]
     if best is None:
-        return [*known, ("vacuous", "nothing proved"), ("unbounded", "no limit")]
+        return [*known, (text.NOTHING, "proved"), ("–", "")]
     gap = SIGN[curve.side] * (attained - best.bound)
     digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = proved_nats(best.bound, 1, curve.side), f"by {METHOD_NAMES[best.method]}"
-    return [*known, proved, (nats(gap, digits), "undecided")]
+    proved = proved_nats(best.bound, _digits(best.bound), curve.side), f"by {METHOD_NAMES[best.method]}"
+    return [*known, proved, (nats(gap, digits), "")]
+
+
+def _digits(value: float) -> int:
+    """Four digits are enough, and all that there is room for."""
+    return 1 if abs(value) < 1000 else 0
+
+
+def state(curve: Curve, i: int, threshold: float) -> str:
+    """Whether a threshold is proved to "holds" at a radius, is "broken", or is "open"."""
+    if not stays(curve.attained[i].item(), threshold, curve.side):
+        return "broken"
+    best = curve.best(curve.eps[i].item())
+    return "holds" if best is not None and stays(best.bound, threshold, curve.side) else "open"
+
+
+def line(known: Line) -> dict[str, Any]:
+    """A curve for the chart: plain lists, None where nothing is proved."""
+    return {
+        "eps": known.eps.tolist(),
+        "clean": known.clean,
+        "attained": known.attained.tolist(),
+        "proved": _finite(known.proved),
+        "methods": {m: [eps.tolist(), _finite(bounds)] for m, (eps, bounds) in known.by_method.items()},
+        "threshold": known.threshold,
+        "side": known.side,
+    }
+
+
+def _finite(bounds: np.ndarray) -> list[float | None]:
+    return [bound if math.isfinite(bound) else None for bound in bounds.tolist()]
 
 
 def _grey(image: np.ndarray) -> str:

@@ -13,7 +13,37 @@ KEYS = (
     ("?", "this list"),
     ("Esc", "close it"),
 )
-CAPTIONS = ("Input", "Attacked", "Perturbation", "Recon of input", "Recon of attacked")
+CAPTIONS = ("Input", "Attacked", "Change", "Decoded", "Decoded, attacked")
+NOTHING = "nothing"
+"""What is proved where no method says anything."""
+STATES = {
+    "lower": {
+        "holds": ("HOLDS", "At this eps it is proved that no attack gets below the alarm line."),
+        "open": (
+            "OPEN",
+            "At this eps no attack got below the alarm line; no proof says that none can.",
+        ),
+        "broken": ("BROKEN", "At this eps an attack gets below the alarm line."),
+    },
+    "upper": {
+        "holds": ("HOLDS", "At this eps it is proved that no attack lifts it to the alarm line."),
+        "open": (
+            "OPEN",
+            "At this eps no attack lifted it to the alarm line; no proof says that none can.",
+        ),
+        "broken": ("BROKEN", "At this eps an attack lifts it to the alarm line."),
+    },
+}
+"""What a badge says of the eps in the hand."""
+CHART = {
+    "axis": "ELBO (nats)",
+    "chart": "Line chart of the ELBO over eps",
+    "reach": "up to",
+    "alarm": "alarm line",
+    "below": "proved: below this frame from eps",
+    "above": "proved: above this frame from eps",
+    "nothing": "nothing proved from eps",
+}
 LIMITS = {"linf": "each pixel changed by at most", "l2": "changed in total by at most"}
 FAILED = "This model cannot be shown; the reason stands below."
 
@@ -23,9 +53,9 @@ def numbers(side: str) -> tuple[tuple[str, str], ...]:
     words = help_on(side)
     return (
         ("Clean", f"{words['clean']}\n\n{words['elbo']}"),
-        ("Attained", words["attained"]),
+        ("Attacked", words["attained"]),
         ("Proved", f"{words['proved']}\n\n{words['vacuous']}"),
-        ("Open gap", words["open"]),
+        ("Open", words["open"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The stage on the page: one element for eps, pictures and numbers; feeds bring it what is known."""
+"""The stage: one element for eps, pictures, numbers and the chart; feeds bring it what is known."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ import streamlit as st
 from streamlit.components.v2 import component
 from streamlit.delta_generator import DeltaGenerator
 
-from core.evaluation.curve import Curve
+from core.certificates.methods import METHODS
+from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import last_index
-from dashboard.addresses.explorer import Settings, State, opposite
+from dashboard.addresses.explorer import State, opposite
 from dashboard.addresses.models import stamp
+from dashboard.addresses.scales import Scale
 from dashboard.explorer.stage import text
 from dashboard.explorer.stage.event import Ask, read_ask
-from dashboard.explorer.stage.picture_strip import LEVELS, film, readings
+from dashboard.explorer.stage.picture_strip import LEVELS, film, numbers
+from dashboard.shared import figures
 from dashboard.shared.images import palette
 from dashboard.shared.result import Result
-from dashboard.shared.text import EPS_LABELS, HELP
+from dashboard.shared.text import EPS_LABELS, HELP, HUES, STATES_LABELS
 
 KEY = "stage"
 _TOKEN, _COUNT = "stage token", "stage count"
@@ -39,7 +42,7 @@ _STAGE = component(
     "elbo_stage",
     html=_source("stage.html"),
     css=_source("stage.css"),
-    js=_source("store.js", "pictures.js", "cursor.js", "keys.js", "card.js", "stage.js"),
+    js=_source("store.js", "pictures.js", "chart.js", "keys.js", "card.js", "stage.js"),
 )
 _FEED = component("elbo_feed", js=_source("store.js", "feed.js"))
 _PALETTE = base64.b64encode(palette(LEVELS).tobytes()).decode()
@@ -48,7 +51,7 @@ _PALETTE = base64.b64encode(palette(LEVELS).tobytes()).decode()
 class Stage:
     """Drawn in the container that is current when it is made; it stays when the page runs again.
 
-    sides  model, its name, and the name of its colour, left and right.
+    sides  model, its name, and its colour, left and right.
     """
 
     def __init__(
@@ -67,18 +70,23 @@ class Stage:
                 key=KEY,
                 data={
                     "token": _token(),
-                    "serial": asked(models, state.scale.most).serial,
+                    "serial": asked(models, state.scale).serial,
                     "eps": state.eps,
                     "grid": state.scale.grid,
                     "step": state.scale.step,
+                    "most": state.most,
+                    "ranges": state.scale.ranges,
                     "index": state.index,
                     "images": last_index(state.source) + 1,
                     "models": {"left": list(models), "right": opposite(state.left, models)},
                     "left": state.left,
                     "right": state.right,
-                    "sides": [{"question": q, "name": name, "hue": hue} for q, (_, name, hue) in shown],
+                    "sides": [
+                        {"question": q, "name": name, "hue": HUES[colour], "colour": colour}
+                        for q, (_, name, colour) in shown
+                    ],
                     "palette": _PALETTE,
-                    "words": _words(state.settings, state.source.shape[0] > 1),
+                    "words": _words(state),
                 },
                 on_ask_change=on_ask,
             )
@@ -93,10 +101,12 @@ class Stage:
         shown = {"failed": True} if result is None else film(result, self._state.settings.norm)
         self._send(self._films[side], side, f"film-{side}", {"kind": "film"} | shown)
 
-    def numbers(self, side: int, curve: Curve) -> None:
-        """The numbers of a model, now that this is known."""
+    def numbers(self, side: int, curve: Curve, threshold: float, sampled: Proof | None) -> None:
+        """The numbers and the line of a model, now that this is known."""
         count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
-        news = {"kind": "numbers", "token": _token(), "count": count, "readings": readings(curve)}
+        name = STATES_LABELS[self._state.states].lower()
+        news = {"kind": "numbers", "token": _token(), "count": count}
+        news |= numbers(curve, threshold, sampled, name)
         self._send(self._numbers[side], side, f"numbers-{count}", news)
 
     def _send(self, place: DeltaGenerator, side: int, key: str, data: dict[str, Any]) -> None:
@@ -104,10 +114,10 @@ class Stage:
             _FEED(key=key, data=data | {"side": side, "question": self._questions[side]})
 
 
-def asked(models: Sequence[str], most: float) -> Ask:
+def asked(models: Sequence[str], scale: Scale) -> Ask:
     """What the stage asked for last."""
     state = st.session_state.get(KEY)
-    return read_ask(state.get("ask") if isinstance(state, dict) else None, models, most)
+    return read_ask(state.get("ask") if isinstance(state, dict) else None, models, scale)
 
 
 def _question(model: str, state: State) -> str:
@@ -121,13 +131,24 @@ def _token() -> str:
     return st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
 
 
-def _words(settings: Settings, coloured: bool) -> dict[str, Any]:
+def _words(state: State) -> dict[str, Any]:
+    side, norm = state.settings.side, state.settings.norm
     return {
-        "eps": EPS_LABELS[settings.norm],
+        "eps": EPS_LABELS[norm],
         "help": HELP["eps"],
         "keys": text.KEYS,
-        "numbers": text.numbers(settings.side),
+        "numbers": text.numbers(side),
         "captions": text.CAPTIONS,
-        "alts": text.alts(settings.norm, coloured),
+        "alts": text.alts(norm, state.source.shape[0] > 1),
         "failed": text.FAILED,
+        "states": text.STATES[side],
+        "legend": legend(state),
+        **text.CHART,
     }
+
+
+def legend(state: State) -> str:
+    """All strokes and marks there can be."""
+    used = METHODS[: METHODS.index(state.method) + 1]
+    sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
+    return figures.marks((), used, sampled)

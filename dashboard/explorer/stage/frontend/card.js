@@ -6,6 +6,7 @@ function makeCard(template) {
   return {
     section,
     name: section.querySelector("h2"),
+    badge: section.querySelector(".badge"),
     failed: section.querySelector(".failed"),
     parts: [section.querySelector(".pictures"), section.querySelector(".numbers")],
     canvases: [...section.querySelectorAll("canvas")],
@@ -45,7 +46,13 @@ function show(card, film, numbers, eps, palette, words) {
     captions[2] = film.captions[index];
     card.captions.forEach((caption, i) => setText(caption, captions[i]));
   }
-  const reading = numbers?.readings[index] ?? words.numbers.map(() => ["\u2013", ""]);
+  const [reading, state] = numbers ? numbers.readings[index] : [words.numbers.map(() => ["\u2013", ""]), null];
+  card.badge.hidden = state === null;
+  if (state !== null) {
+    card.badge.dataset.state = state;
+    setText(card.badge, words.states[state][0]);
+    card.badge.title = words.states[state][1];
+  }
   reading.forEach(([value, note], i) => {
     setText(card.values[i], value);
     setText(card.notes[i], note);

@@ -1,5 +1,5 @@
-// eps in the hand: pictures, numbers and the cursor of the chart follow it here; the server hears of it
-// when it is let go.
+// eps in the hand: pictures, numbers and the chart's cursor follow it here; the server hears of it when it is
+// let go.
 
 const PAUSE = 300; // ms after the last key until the server hears of it
 
@@ -27,6 +27,12 @@ class Stage {
   constructor(root) {
     const find = (selector) => root.querySelector(selector);
     this.range = find("#eps");
+    this.reach = find("select");
+    this.verdicts = [...root.querySelectorAll(".verdicts p")];
+    this.hover = find(".hover");
+    this.chart = new Chart(find("svg"));
+    this.chart.drawn = () => this.align();
+    shared().chart = this.chart.svg;
     this.output = find("output");
     this.said = find(".said");
     this.dialog = find("dialog");
@@ -45,6 +51,7 @@ class Stage {
     const { signal } = ends;
     this.close = () => {
       ends.abort();
+      this.chart.close();
       this.held = null;
       clearTimeout(this.timer);
       shared().hears.delete(this.hear);
@@ -53,9 +60,14 @@ class Stage {
     shared().hears.add(this.hear);
     const on = (target, type, act) => target.addEventListener(type, act, { signal });
     on(this.range, "pointerdown", () => (this.dragging = true));
-    on(this.range, "input", () => this.hold(Number(this.range.value)));
+    on(this.range, "input", () => this.hold(this.snapped(Number(this.range.value))));
     on(this.range, "change", () => this.release());
     for (const type of ["pointerup", "pointercancel"]) on(window, type, () => this.release());
+    on(this.reach, "change", () => this.ask({ upto: this.reach.value }));
+    const { svg } = this.chart;
+    on(svg, "pointerdown", (event) => this.grab(event));
+    on(svg, "pointermove", (event) => this.point(event));
+    on(svg, "pointerleave", () => (this.hover.hidden = true));
     on(document, "keydown", (event) => this.press(event));
     on(this.find(".keys"), "click", () => this.dialog.showModal());
     on(this.find(".cards"), "keydown", (event) => {
@@ -75,12 +87,12 @@ class Stage {
     }
     setText(this.find(".name"), data.words.eps);
     this.range.title = data.words.help;
-    setText(this.find(".most"), short(data.grid.at(-1)));
-    Object.assign(this.range, { max: data.grid.at(-1), step: data.step });
+    setText(this.find(".reach span"), data.words.reach);
+    setText(this.find(".legend"), data.words.legend);
     const rows = data.words.keys.flatMap(([key, what]) => [make("dt", key), make("dd", what)]);
     this.list.replaceChildren(...rows);
     this.cards.forEach((card, i) => {
-      card.section.hidden = !data.sides[i];
+      this.verdicts[i].hidden = card.section.hidden = !data.sides[i];
       if (data.sides[i]) label(card, data.sides[i], data.words);
     });
     this.draw();
@@ -90,16 +102,94 @@ class Stage {
     return this.held ?? this.data.eps;
   }
 
+  /** The eps at which chart and slider end: never short of what is in the hand. */
+  get most() {
+    const { eps, data } = this;
+    if (eps <= data.most + 1e-12) return data.most;
+    return data.ranges.map(Number).find((range) => range >= eps) ?? eps;
+  }
+
   /** Eps as it is now, everywhere. */
   draw() {
     if (!this.data) return;
-    const { eps, data } = this;
+    const { eps, most, data } = this;
+    Object.assign(this.range, { max: most, step: "any" });
     if (!this.dragging) this.range.value = eps;
     this.range.setAttribute("aria-valuetext", short(eps));
     setText(this.output, short(eps));
+    this.offer(most);
     const ready = this.cards.map((card, i) => this.drawSide(card, i, eps, data));
-    moveCursor(eps);
+    this.chart.show(this.lines(), most, data.words);
+    this.chart.move(eps);
+    if (!this.dragging) this.describe(data);
     if (this.due && this.held === null && !Object.keys(this.pending).length && ready.every(Boolean)) this.announce();
+  }
+
+  /** How far the chart can go. */
+  offer(most) {
+    const now = short(most);
+    const ranges = this.data.ranges.includes(now) ? this.data.ranges : [...this.data.ranges, now];
+    if (ranges.join() !== this.offered) {
+      this.offered = ranges.join();
+      this.reach.replaceChildren(...ranges.map((range) => make("option", range)));
+    }
+    if (this.reach.value !== now) this.reach.value = now;
+  }
+
+  /** The lines of the chart, as far as they are there. */
+  lines() {
+    const { film, numbers } = shared();
+    return this.data.sides
+      .map((side, i) => (film[i] && numbers[i]?.question === film[i].question ? lineOf(numbers[i], side.colour) : null))
+      .filter(Boolean);
+  }
+
+  /** The slider's thumb is the foot of the chart's cursor. */
+  align() {
+    const { left, right } = this.chart;
+    const thumb = 16;
+    Object.assign(this.range.style, { marginInlineStart: `${left - thumb / 2}px`, width: `${right - left + thumb}px` });
+  }
+
+  /** A place of the chart, as a radius that the slider has. */
+  radiusAt(event) {
+    return this.snapped(this.chart.at(event.clientX));
+  }
+
+  snapped(eps) {
+    const { step } = this.data;
+    return Math.min(this.most, Number((Math.round(eps / step) * step).toFixed(6)));
+  }
+
+  grab(event) {
+    if (event.button !== 0) return;
+    this.chart.svg.setPointerCapture(event.pointerId);
+    this.dragging = true;
+    this.hover.hidden = true;
+    this.hold(this.radiusAt(event));
+  }
+
+  point(event) {
+    if (this.dragging) return this.hold(this.radiusAt(event));
+    if (event.pointerType === "mouse") this.tell(event);
+  }
+
+  /** All that is known where the pointer is, without moving eps. */
+  tell(event) {
+    const eps = this.chart.at(event.clientX);
+    const { film, numbers } = shared();
+    const said = this.data.sides.flatMap((side, i) => {
+      if (!film[i] || film[i].failed || numbers[i]?.question !== film[i].question) return [];
+      const index = nearest(film[i].radii, eps);
+      const [reading] = numbers[i].readings[index];
+      const parts = this.data.words.numbers.map(([name], j) => `${name.toLowerCase()} ${reading[j][0]}`);
+      return [`eps ${short(film[i].radii[index])}, ${side.name}`, `  ${parts.join(", ")}`];
+    });
+    this.hover.hidden = said.length === 0;
+    setText(this.hover, said.join("\n"));
+    const box = this.chart.svg.getBoundingClientRect();
+    const right = event.clientX - box.left > box.width / 2;
+    Object.assign(this.hover.style, right ? { left: "3.5rem", right: "auto" } : { left: "auto", right: "0.5rem" });
   }
 
   /** Whether what is shown of a model is about what the page is about now. */
@@ -113,25 +203,16 @@ class Stage {
     for (const part of card.parts) part.hidden = !card.failed.hidden;
     if (!film || film.failed) return current;
     const about = numbers?.question === film.question ? numbers : null;
+    tellVerdict(this.verdicts[i], data.sides[i], about);
     show(card, film, about, eps, this.palette, data.words);
     return current && about !== null;
   }
 
   /** Take eps; from now on nothing but the hand moves it. */
   hold(eps) {
-    if (this.held === null) this.follow();
     this.held = eps;
     this.draw();
     if (!this.dragging) this.later();
-  }
-
-  /** The chart may be drawn again by the server meanwhile, with its cursor where it was. */
-  follow() {
-    requestAnimationFrame(() => {
-      if (this.held === null) return;
-      moveCursor(this.held);
-      this.follow();
-    });
   }
 
   /** The hand lets go. */
@@ -185,6 +266,16 @@ class Stage {
     }
   }
 
+  /** The chart for those who cannot see it. */
+  describe({ sides, words }) {
+    const known = this.cards.map((card, i) => {
+      const said = words.numbers.map(([name], j) => `${name.toLowerCase()} ${card.values[j].textContent}`);
+      return sides[i] && card.film ? `${sides[i].name}: ${said.join(", ")}.` : "";
+    });
+    const said = [`${words.chart}. At eps ${short(this.eps)}:`, ...known].filter(Boolean).join(" ");
+    if (this.chart.svg.getAttribute("aria-label") !== said) this.chart.svg.setAttribute("aria-label", said);
+  }
+
   announce() {
     this.due = false;
     const { words, sides } = this.data;
@@ -193,7 +284,8 @@ class Stage {
       .filter((card, i) => sides[i] && card.failed.hidden)
       .map((card) => {
         const [, first, second] = card.values.map((value) => value.textContent);
-        return `${card.name.textContent}: ${attained} ${first}, ${proved} ${second}.`;
+        const state = card.badge.hidden ? "" : ` ${card.badge.textContent}.`;
+        return `${card.name.textContent}: ${attained} ${first}, ${proved} ${second}.${state}`;
       });
     setText(this.said, `eps ${short(this.eps)}. ${parts.join(" ")}`);
   }
@@ -204,6 +296,28 @@ function beside(grid, eps, move) {
   const near = 1e-9;
   const next = move > 0 ? grid.find((radius) => radius > eps + near) : grid.findLast((radius) => radius < eps - near);
   return next ?? (move > 0 ? Math.max(eps, grid.at(-1)) : 0);
+}
+
+/** What is proved and what is broken of a model's threshold, in a sentence. */
+function tellVerdict(place, side, numbers) {
+  const key = `${side.name} ${numbers?.verdict}`;
+  if (place.dataset.key === key) return;
+  Object.assign(place.dataset, { key, hue: side.hue });
+  place.replaceChildren(make("b", `${side.name}: `), numbers?.verdict ?? "");
+}
+
+const lined = new WeakMap();
+
+/** A line for the chart from the numbers of a model; where nothing is proved JSON has null. */
+function lineOf(numbers, colour) {
+  if (!lined.has(numbers)) {
+    const { line } = numbers;
+    const far = line.side === "lower" ? -Infinity : Infinity;
+    const whole = (values) => values.map((value) => value ?? far);
+    const methods = Object.entries(line.methods).map(([name, [eps, bounds]]) => [name, [eps, whole(bounds)]]);
+    lined.set(numbers, { ...line, colour, proved: whole(line.proved), methods: Object.fromEntries(methods) });
+  }
+  return lined.get(numbers);
 }
 
 function make(tag, text) {
