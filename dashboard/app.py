@@ -14,11 +14,12 @@ if ROOT not in sys.path:
     sys.path.insert(0, ROOT)
 
 from dashboard import opening  # noqa: E402
-from dashboard.server import health, logs  # noqa: E402
+from dashboard.server import first_frame, health, logs  # noqa: E402
+from dashboard.shared.destinations import PATHS  # noqa: E402
 
 app = st.App(
     "pages.py",
     lifespan=health.lifespan(opening.load),
-    routes=[Route("/health", health.respond)],
+    routes=[Route("/health", health.respond), *first_frame.routes(PATHS.values())],
     on_script_error=logs.failed,
 )

@@ -6,31 +6,49 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.shared.destinations import (
+    ATTACK,
+    COMPARE,
+    EXPLORER,
+    INSPECT,
+    LESSONS,
+    OWN,
+    PATHS,
+    PRESENT,
+    RESULTS,
+)
+
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
-BESIDE = ("", "inspect", "compare", "results")
-"""Pages with a sidebar."""
-STYLE = "<style>.stMainBlockContainer { padding-left: 1rem; padding-right: 1rem; }</style>"
-"""A page is as wide as its place."""
+# Pages with a sidebar.
+BESIDE = (EXPLORER, INSPECT, COMPARE, RESULTS)
 
 # First, before anything is drawn, or what is drawn jumps.
 st.set_page_config(page_title=NAME, page_icon=ICON, layout="wide", initial_sidebar_state=300)
-pages = [
-    st.Page("entries/explorer.py", title="Explorer", default=True),
-    st.Page("entries/attack.py", title="Attack it yourself", url_path="attack"),
-    st.Page("entries/inspect.py", title="Inspect", url_path="inspect"),
-    st.Page("entries/compare.py", title="Compare", url_path="compare"),
-    st.Page("entries/lessons.py", title="Lessons", url_path="lessons"),
-    st.Page("entries/own.py", title="Your own", url_path="own"),
-    st.Page("entries/results.py", title="Results", url_path="results"),
-    # Reached from the explorer, whose settings it takes over.
-    st.Page("entries/present.py", title="Present", url_path="present", visibility="hidden"),
-]
-page = st.navigation(pages, position="top")
+titles = {
+    EXPLORER: "Explorer",
+    ATTACK: "Attack it yourself",
+    INSPECT: "Inspect",
+    COMPARE: "Compare",
+    LESSONS: "Lessons",
+    OWN: "Your own",
+    RESULTS: "Results",
+    PRESENT: "Present",
+}
+# The presenter view is reached from the explorer, whose settings it takes over.
+pages = {
+    file: st.Page(
+        file,
+        title=title,
+        url_path=PATHS[file],
+        default=file == EXPLORER,
+        visibility="hidden" if file == PRESENT else "visible",
+    )
+    for file, title in titles.items()
+}
+page = st.navigation(list(pages.values()), position="top")
 # After the pages: what they are called would otherwise be the whole title.
-title = NAME if page == pages[0] else f"{page.title}: {NAME}"
-st.set_page_config(page_title=title)
-st.html(STYLE)
-if page.url_path in BESIDE:
+st.set_page_config(page_title=NAME if page == pages[EXPLORER] else f"{page.title}: {NAME}")
+if any(page == pages[file] for file in BESIDE):
     # The sidebar comes with the first words, not seconds later.
     st.sidebar.empty()
 page.run()

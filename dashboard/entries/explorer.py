@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard.shared import text
 
 st.html(text.HEAD)
-st.html(text.ROOM)
 
 # Late on purpose: these lines take seconds in a fresh process. First core as a whole, for which a second
 # thread waits: two that import its parts in two orders wait for each other, and both fail.

@@ -6,6 +6,17 @@ EXPLORER, INSPECT, COMPARE = "entries/explorer.py", "entries/inspect.py", "entri
 LESSONS, OWN, RESULTS = "entries/lessons.py", "entries/own.py", "entries/results.py"
 PRESENT, ATTACK = "entries/present.py", "entries/attack.py"
 """Files of the pages, beside pages.py."""
+PATHS = {
+    EXPLORER: "",
+    ATTACK: "attack",
+    INSPECT: "inspect",
+    COMPARE: "compare",
+    LESSONS: "lessons",
+    OWN: "own",
+    RESULTS: "results",
+    PRESENT: "present",
+}
+"""The address of each."""
 
 TO_ATTACK = "Attack it yourself"
 TO_COMPARE = "Compare"

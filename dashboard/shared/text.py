@@ -17,12 +17,6 @@ HEAD = (
     f'<span style="font-size:0.9rem">{SUBTITLE}</span></div>'
 )
 """The explorer's title, which leaves the screen to what it is about."""
-ROOM = """<style>
-.st-key-stage-place { min-height: 33rem; }
-.st-key-status { min-height: 3.2rem; }
-@media (max-width: 860px) { .st-key-stage-place { min-height: 34rem; } }
-</style>"""
-"""What comes later has its place from the start."""
 THRESHOLD = {
     True: "Above what? Each model's own threshold: about 5 % of clean test images score below it, and an "
     "anomaly detector would reject them.",
