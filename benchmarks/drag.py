@@ -15,7 +15,7 @@ import sys
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
-MOST = 0.3
+MOST = 0.15
 THUMB = 16
 """Width of the slider's thumb in pixels: its middle stays inside the track."""
 WATCH = """() => {
@@ -67,7 +67,7 @@ def main(address: str) -> None:
         sent: list[str | bytes] = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
         page.goto(address)
-        page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+        page.wait_for_selector(".plot svg polyline")
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         before = len(sent)
         measured = drag(page, times=5)

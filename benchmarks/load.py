@@ -3,7 +3,7 @@
 python -m benchmarks.load --sessions 30 --seconds 300 --every 3 --query method=crown-ibp
 python -m benchmarks.load --sessions 30 --seconds 300 --every 3                     # the page as it opens
 
-`drawn` is the time until the pictures, the numbers and both charts are there, with everything that is
+`drawn` is the time until the pictures, the numbers and both curves are there, with everything that is
 known at once; `finished` until the whole run is over. With the slow proofs of the page as it opens most
 runs are still refining when the next change comes: they have no `finished`. --replicas N starts N servers,
 each session stays with one, as behind a load balancer with session affinity. `core seconds` is what a

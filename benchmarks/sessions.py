@@ -24,8 +24,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).resolve().parent.parent
-CHARTS = 2
-"""The page is drawn, with all that is known at once, when the last of so many charts has come."""
+NEWS = 2
+"""The page is drawn, with all that is known at once, when numbers and curve of both models have come."""
 PATIENCE = 60.0
 """Seconds for a page to be drawn, after which that counts as an error."""
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -126,7 +126,7 @@ class Session:
         page is drawn."""
         assert self._socket is not None
         loop = asyncio.get_running_loop()
-        ask, start, drawn, charts = BackMsg(), loop.time(), None, 0
+        ask, start, drawn, news = BackMsg(), loop.time(), None, 0
         ask.rerun_script.query_string = urlencode(query)
         ask.rerun_script.cached_message_hashes.extend(self._kinds)
         await self._socket.send(ask.SerializeToString())
@@ -143,18 +143,18 @@ class Session:
             message = ForwardMsg.FromString(data)
             kind = message.WhichOneof("type")
             if kind == "new_session":
-                begun, charts, drawn = True, 0, None
+                begun, news, drawn = True, 0, None
             elif not begun:
                 continue  # of the run before, which ends early for this one
             elif kind in ("delta", "ref_hash"):
                 element = self._element(message)
                 if element in ("exception", "error"):
                     return Run(drawn, None, element)
-                charts += element == "plotly_chart"
-                if charts == CHARTS and drawn is None:
+                news += element == "numbers"
+                if news == NEWS and drawn is None:
                     drawn = loop.time() - start
             elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                return Run(drawn, loop.time() - start, "" if drawn is not None else "no charts")
+                return Run(drawn, loop.time() - start, "" if drawn is not None else "no numbers")
 
     def _element(self, message: ForwardMsg) -> str:
         """Kind of an element; one that was sent before comes as its hash alone."""
@@ -164,6 +164,8 @@ class Session:
         kind = element.WhichOneof("type") or ""
         if kind == "alert" and element.alert.format == Alert.ERROR:
             kind = "error"
+        if kind == "bidi_component" and '"kind": "numbers"' in element.bidi_component.json:
+            kind = "numbers"
         if message.hash and message.metadata.cacheable:
             self._kinds[message.hash] = kind
         return kind

@@ -198,10 +198,10 @@ class Verdict:
         if self.broken == 0:
             return f"{'Below' if self.side == 'lower' else 'At or above'} {level} without any attack."
         if not self.certified:  # eps 0 is the image itself
-            attack = f"No attack {lost} up to eps {most}."
+            attack = f"No attack {lost} up to eps {most}"
             if self.broken is not None:
-                attack = f"An attack {lost} at eps {self.broken:g}."
-            return f"{attack} Nothing is proved."
+                attack = f"An attack {lost} at eps {self.broken:g}"
+            return f"{attack}; no eps is proved."
         proved = f"Proved to {kept} up to eps {self.certified:g}"
         if self.broken is not None:
             return f"{proved}. An attack {again} at {self.broken:g}."

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,14 @@ from dashboard.attack_by_hand.goals import Goal
 from dashboard.attack_by_hand.message import ORIGINS
 from dashboard.attack_by_hand.painting import Painting
 from dashboard.attack_by_hand.ruler import Ruler
+from dashboard.shared.frontend import source
 from dashboard.shared.result import Known
 from dashboard.shared.text import HUES
 
 KEY = "attack-canvas"
 _TOKEN, _COUNT = "attack token", "attack count"
 """In the session: whom the browser is talking to, and how many answers it was sent."""
-
-
-def _source(*names: str) -> str:
-    """Files of the frontend, one after the other: the browser gets one module."""
-    there = Path(__file__).with_name("frontend")
-    return "\n".join((there / name).read_text(encoding="utf-8") for name in names)
-
-
+_source = partial(source, Path(__file__).with_name("frontend"))
 _CANVAS = component(
     "elbo_attack",
     html=_source("attack.html"),

@@ -51,6 +51,9 @@ class Card(Known):
 
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs on the draws, and show what they change, soon."""
+        proofs = [proof for proof in proofs if proof not in self.curve.proofs]
+        if not proofs:
+            return
         self.curve = self.curve.add(proofs)
         seen_proofs.remember(self.model, self._state.digit, self._state.settings.proof, proofs)
         if time.monotonic() - self._drawn > _STANDS:

@@ -25,7 +25,7 @@ _EARLY = (
     "Slider",
     "StreamlitMarkdown",
 )
-"""Streamlit's small parts that stand on the first screens. It fetches each when the page first needs it, and
+"""Streamlit's small parts that stand on the first screens. It fetches each when a page first needs it, and
 until then shows a grey line in its place, of another size."""
 _MORE = {"lessons": ("katex", "rehype-katex")}
 """Those that one page alone shows first."""
@@ -46,8 +46,8 @@ def routes(paths: Iterable[str]) -> list[Route]:
 
 
 def document(more: Iterable[str] = ()) -> str:
-    """Streamlit's document with, at the end of its head, what a script brings too late for the first frame: a
-    style, and word of the parts to fetch, more of them than usual."""
+    """Streamlit's document and, at the end of its head, what a script brings too late for the first frame:
+    a style, and word of the parts to fetch, more of them than usual."""
     found = (_STATIC / "index.html").read_text(encoding="utf-8")
     if found.count(_END) != 1:
         raise ValueError(f"The index.html of this Streamlit has no single {_END}: where does a style go?")

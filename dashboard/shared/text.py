@@ -11,11 +11,7 @@ TITLE = "ELBO under attack"
 SUBTITLE = (
     "Drag eps. The attack pushes a model's score (ELBO) down; the proof says how far it can get at most."
 )
-HEAD = (
-    f'<div style="display:flex;flex-wrap:wrap;align-items:baseline;gap:0 0.8rem">'
-    f'<h1 style="margin:0;padding:0;font-size:1.1rem;font-weight:600">{TITLE}</h1>'
-    f'<span style="font-size:0.9rem">{SUBTITLE}</span></div>'
-)
+HEAD = f'<div class="elbo-head"><h1>{TITLE}</h1><span>{SUBTITLE}</span></div>'
 """The explorer's title, which leaves the screen to what it is about."""
 THRESHOLD = {
     True: "Above what? Each model's own threshold: about 5 % of clean test images score below it, and an "

@@ -60,6 +60,22 @@ def note(app: AppTest, label: str, side: int) -> str:
     return _shown(app, label, side)[1]
 
 
+def badge(app: AppTest, side: int) -> str:
+    """What is shown of the threshold at this eps: "holds", "open" or "broken"."""
+    radii = feeds(app, "film")[side]["radii"]
+    return feeds(app, "numbers")[side]["readings"][radii.index(stage(app)["eps"])][1]
+
+
+def verdict(app: AppTest, side: int) -> str:
+    """What is proved and what is broken over all eps, as a sentence."""
+    return feeds(app, "numbers")[side]["verdict"]
+
+
+def curve(app: AppTest, side: int) -> dict[str, Any]:
+    """What the chart is told of a model."""
+    return feeds(app, "numbers")[side]["line"]
+
+
 def count(app: AppTest) -> int:
     """How many numbers are shown."""
     return 4 * len(feeds(app, "numbers"))
@@ -68,7 +84,7 @@ def count(app: AppTest) -> int:
 def _shown(app: AppTest, label: str, side: int) -> list[str]:
     at = [name for name, _ in stage(app)["words"]["numbers"]].index(label)
     radii = feeds(app, "film")[side]["radii"]
-    return feeds(app, "numbers")[side]["readings"][radii.index(stage(app)["eps"])][at]
+    return feeds(app, "numbers")[side]["readings"][radii.index(stage(app)["eps"])][0][at]
 
 
 def _sent(app: AppTest, name: str) -> list[dict[str, Any]]:

@@ -82,42 +82,52 @@ def proof(eps: float, method: str, lower: float) -> Proof:
             [-80, -90, -99],
             [-70, -75, -80],
             (0.2, None),
-            "proved above -100 nats up to eps 0.2, the whole range.",
+            "Proved to stay above -100 nats up to eps 0.2, the whole range.",
         ),
         (
             [-100, -100, -100],
             [-70, -75, -80],
             (0.2, None),
-            "proved above -100 nats up to eps 0.2, the whole range.",
+            "Proved to stay above -100 nats up to eps 0.2, the whole range.",
         ),
         (
             [-80, -90, -101],
             [-70, -75, -80],
             (0.1, None),
-            "up to eps 0.1, not broken up to 0.2, open between.",
+            "Proved to stay above -100 nats up to eps 0.1. No attack gets below up to 0.2.",
         ),
-        ([-80, -101, -999], [-70, -75, -100.5], (0.0, 0.2), "beyond eps 0, broken from 0.2, open between."),
-        ([-80, -99, -999], [-70, -99, -101], (0.1, 0.2), "up to eps 0.1, broken from 0.2, open between."),
+        (
+            [-80, -101, -999],
+            [-70, -75, -100.5],
+            (0.0, 0.2),
+            "An attack gets below -100 nats at eps 0.2; no eps is proved.",
+        ),
+        (
+            [-80, -99, -999],
+            [-70, -99, -101],
+            (0.1, 0.2),
+            "Proved to stay above -100 nats up to eps 0.1. An attack gets below at 0.2.",
+        ),
         (
             [-101, -999, -torch.inf],
             [-100, -101, -102],
             (None, 0.1),
-            "no eps is proved, broken from 0.1, open",
+            "An attack gets below -100 nats at eps 0.1; no eps is proved.",
         ),
         (
             [-101, -999, -torch.inf],
             [-70, -71, -72],
             (None, None),
-            "no eps is proved, not broken up to 0.2, open",
+            "No attack gets below -100 nats up to eps 0.2; no eps is proved.",
         ),
-        ([-120, -130, -torch.inf], [-110, -120, -130], (None, 0.0), "below -100 nats without any attack."),
+        ([-120, -130, -torch.inf], [-110, -120, -130], (None, 0.0), "Below -100 nats without any attack."),
     ],
 )
 def test_verdicts(certified: list[float], attained: list[float], verdict: Any, sentence: str) -> None:
     found = made(attained, certified).verdict(-100)
     assert (found.certified, found.broken) == pytest.approx(verdict)
     assert found.most == pytest.approx(0.2)
-    assert sentence in found.sentence()
+    assert found.sentence() == sentence
 
 
 def test_a_verdict_never_contradicts_itself() -> None:
@@ -232,4 +242,4 @@ def test_the_best_proof_is_the_highest_of_all_that_cover_a_radius(
 
 def test_a_verdict_names_its_threshold_to_the_last_digit():
     said = Verdict(-245.476, 0.05, 0.06, 0.1).sentence()
-    assert said.startswith("proved above -245.476 nats up to eps 0.05")
+    assert said.startswith("Proved to stay above -245.476 nats up to eps 0.05")

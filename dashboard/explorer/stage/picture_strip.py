@@ -59,17 +59,17 @@ def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
     """Clean, attacked, proved, open at one radius: each with its unit and sign, and a note."""
     clean, attained, best = curve.clean, curve.attained[i].item(), curve.best(curve.eps[i].item())
     change = f"{signed(attained - clean)} from clean"
-    known = [(nats(clean, _digits(clean)), "no attack"), (nats(attained, _digits(attained)), change)]
+    known = [(nats(clean, digits(clean)), "no attack"), (nats(attained, digits(attained)), change)]
     if best is None:
         return [*known, (text.NOTHING, "proved"), ("–", "")]
     gap = SIGN[curve.side] * (attained - best.bound)
-    digits = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = proved_nats(best.bound, _digits(best.bound), curve.side), f"by {METHOD_NAMES[best.method]}"
-    return [*known, proved, (nats(gap, digits), "")]
+    decimals = 0 if gap >= 10 else 1 if gap >= 1 else 2
+    proved = proved_nats(best.bound, digits(best.bound), curve.side), f"by {METHOD_NAMES[best.method]}"
+    return [*known, proved, (nats(gap, decimals), "")]
 
 
-def _digits(value: float) -> int:
-    """Four digits are enough, and all that there is room for."""
+def digits(value: float) -> int:
+    """Decimals of a number of nats on a card: four digits are enough, and all that there is room for."""
     return 1 if abs(value) < 1000 else 0
 
 

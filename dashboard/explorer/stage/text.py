@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dashboard.shared.text import help_on
+from core.certificates.methods import METHODS
+from dashboard.addresses.explorer import State
+from dashboard.shared import figures
+from dashboard.shared.text import STATES_LABELS, help_on
 
 KEYS = (
     ("\N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}", "eps down, up by one step"),
@@ -74,3 +77,10 @@ def alts(norm: str, coloured: bool = False) -> tuple[str, ...]:
         "The image as the model decodes it",
         "The attacked image as the model decodes it, at eps {eps}",
     )
+
+
+def legend(state: State) -> str:
+    """All strokes and marks there can be."""
+    used = METHODS[: METHODS.index(state.method) + 1]
+    sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
+    return figures.marks((), used, sampled)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import streamlit as st
 from streamlit.components.v2 import component
 from streamlit.delta_generator import DeltaGenerator
 
-from core.certificates.methods import METHODS
 from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import last_index
 from dashboard.addresses.explorer import State, opposite
@@ -22,7 +22,7 @@ from dashboard.addresses.scales import Scale
 from dashboard.explorer.stage import text
 from dashboard.explorer.stage.event import Ask, read_ask
 from dashboard.explorer.stage.picture_strip import LEVELS, film, numbers
-from dashboard.shared import figures
+from dashboard.shared.frontend import source
 from dashboard.shared.images import palette
 from dashboard.shared.result import Result
 from dashboard.shared.text import EPS_LABELS, HELP, HUES, STATES_LABELS
@@ -30,14 +30,7 @@ from dashboard.shared.text import EPS_LABELS, HELP, HUES, STATES_LABELS
 KEY = "stage"
 _TOKEN, _COUNT = "stage token", "stage count"
 """In the session: whom the browser is talking to, and how many news it has been sent."""
-
-
-def _source(*names: str) -> str:
-    """Files of the frontend, one after the other: the browser gets one module."""
-    folder = Path(__file__).with_name("frontend")
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
-
-
+_source = partial(source, Path(__file__).with_name("frontend"))
 _STAGE = component(
     "elbo_stage",
     html=_source("stage.html"),
@@ -142,13 +135,6 @@ def _words(state: State) -> dict[str, Any]:
         "alts": text.alts(norm, state.source.shape[0] > 1),
         "failed": text.FAILED,
         "states": text.STATES[side],
-        "legend": legend(state),
+        "legend": text.legend(state),
         **text.CHART,
     }
-
-
-def legend(state: State) -> str:
-    """All strokes and marks there can be."""
-    used = METHODS[: METHODS.index(state.method) + 1]
-    sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
-    return figures.marks((), used, sampled)

@@ -1,12 +1,10 @@
 /* Saves the page's chart, with a title, its numbers in words and a legend, as SVG or PNG.
-   data: chart (how its description begins), title, question, models, legend, file, labels, none, saved. */
+   data: title, question, models, legend, file, labels, none, saved. */
 const NS = "http://www.w3.org/2000/svg";
 const FAMILY = "Source Sans";
 const FONT = `"${FAMILY}", sans-serif`;
 const PAD = 16;
 const SCALE = 3;
-// What plotly draws for the pointer alone.
-const QUIET = ".draglayer, .zoomlayer, .hoverlayer, .menulayer, .selectionlayer";
 
 export default function ({ data, parentElement }) {
   const said = parentElement.querySelector("[role=status]");
@@ -29,13 +27,9 @@ export default function ({ data, parentElement }) {
 
 /* The chart in one drawing, or null if there is none. */
 function draw(data, host) {
-  const charts = [...document.querySelectorAll("[aria-label]")].filter((place) =>
-    place.getAttribute("aria-label").startsWith(data.chart),
-  );
-  const chart = charts.reverse().find((place) => place.querySelector(".main-svg"));
-  if (chart === undefined) return null;
-  const layers = [...chart.querySelectorAll(".main-svg")];
-  const width = Number(layers[0].getAttribute("width"));
+  const { chart } = shared();
+  const { clientWidth: width, clientHeight: height } = chart ?? {};
+  if (!width || !height || !chart.firstChild) return null;
   const style = getComputedStyle(host instanceof ShadowRoot ? host.host : host);
   const ink = style.color;
   const paper = style.getPropertyValue("--st-background-color").trim() || "#ffffff";
@@ -54,14 +48,11 @@ function draw(data, host) {
   write(data.question, 13, 400);
   write(chart.getAttribute("aria-label").replace(/^[^.]*\.\s*/, ""), 13, 400);
   y += PAD / 2;
-  const height = Number(layers[0].getAttribute("height"));
-  for (const layer of layers) {
-    const copy = layer.cloneNode(true);
-    copy.querySelectorAll(QUIET).forEach((part) => part.remove());
-    copy.removeAttribute("style");
-    copy.setAttribute("y", y);
-    page.append(copy);
+  const copy = chart.cloneNode(true);
+  for (const [key, value] of Object.entries({ y, width, height, color: ink, "font-family": FONT })) {
+    copy.setAttribute(key, value);
   }
+  page.append(copy);
   y += height;
   for (const model of data.models) {
     page.append(element("rect", { x: PAD, y: y + 5, width: 11, height: 11, fill: model.colour }));

@@ -7,21 +7,18 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
+from dashboard.explorer.stage.text import legend
 from dashboard.explorer.takeaway import text
-from dashboard.shared import figures
+from dashboard.shared.frontend import source
 from dashboard.shared.text import (
     ATTACK_LABELS,
     EPS_AXIS,
     METHOD_NAMES,
-    STATES_LABELS,
     TARGET_LABELS,
     noise_draws,
 )
 
-CHART = "Line chart of the ELBO"
-"""How the chart's description begins; by it the chart is found on the page."""
 _HERE = Path(__file__).parent
 _HTML = """<div class="row"><button type="button" data-kind="png"></button>
 <button type="button" data-kind="svg"></button></div>
@@ -29,8 +26,8 @@ _HTML = """<div class="row"><button type="button" data-kind="png"></button>
 _figure = component(
     "elbo_figure",
     html=_HTML,
-    css=(_HERE / "takeaway.css").read_text(encoding="utf-8"),
-    js=(_HERE / "figure.js").read_text(encoding="utf-8"),
+    css=source(_HERE, "takeaway.css"),
+    js=source(_HERE.parent / "stage" / "frontend", "store.js") + source(_HERE, "figure.js"),
 )
 
 
@@ -50,20 +47,12 @@ def question(state: State) -> str:
     return f"{asked} Attack: {attack}; proofs up to {proofs}; {mean}."
 
 
-def legend(state: State) -> str:
-    """All strokes and marks there can be."""
-    used = METHODS[: METHODS.index(state.method) + 1]
-    sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
-    return figures.marks((), used, sampled)
-
-
 def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: str) -> None:
     """Save the chart as it stands when a button is pressed."""
     _figure(
         key="figure",
         width="content",
         data={
-            "chart": CHART,
             "title": title(state, names, label),
             "question": question(state),
             "models": [{"name": n, "colour": c} for n, c in zip(names, colours, strict=True)],

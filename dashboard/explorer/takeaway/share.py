@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from dashboard.explorer.takeaway import text
+from dashboard.shared.frontend import source
 
 _HERE = Path(__file__).parent
 _HTML = """<label for="link"></label>
@@ -18,8 +19,8 @@ _HTML = """<label for="link"></label>
 _share = component(
     "elbo_share",
     html=_HTML,
-    css=(_HERE / "takeaway.css").read_text(encoding="utf-8"),
-    js=(_HERE / "share.js").read_text(encoding="utf-8"),
+    css=source(_HERE, "takeaway.css"),
+    js=source(_HERE, "share.js"),
 )
 
 

@@ -18,11 +18,11 @@ from core.certificates.methods import METHODS
 from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import MOST_INDEX, Digit
 from dashboard.addresses.explorer import Settings
+from dashboard.addresses.scales import SCALES
 from dashboard.explorer import seen_proofs
 from dashboard.explorer.controls import Panel
-from dashboard.explorer.stage import picture_strip
 from dashboard.explorer.stage.event import Ask, read_ask
-from dashboard.explorer.stage.picture_strip import LEVELS, film, readings
+from dashboard.explorer.stage.picture_strip import LEVELS, digits, film, numbers, reading, state
 from dashboard.shared import compute, images
 from dashboard.shared.result import Result
 from dashboard.shared.text import nats, proved_nats
@@ -57,9 +57,9 @@ def test_the_pictures_arrive_to_within_a_grey_level(norm: str):
     for name in ("recon_image", "recon_attacked"):
         levels = array(sent[name], np.uint8, *getattr(result, name).shape)
         assert abs(levels - 255 * getattr(result, name)).max() <= 0.5 + 1e-4
-    assert sent["captions"][0] == "Perturbation (none)"
+    assert sent["captions"][0] == "Change (none)"
     if norm == "linf":
-        assert sent["captions"][2] == "Perturbation ×10"
+        assert sent["captions"][2] == "Change ×10"
 
 
 def test_the_colours_are_those_of_the_pictures_to_download():
@@ -80,16 +80,18 @@ def test_each_radius_has_the_best_bound_that_covers_it():
     result = explored()
     wide = Proof(0.1, "crown", result.curve.attained[2].item() - 2.25, 0.0, 0.0, "said", 0.0)
     curve = replace(result.curve, proofs=(*result.curve.proofs, wide))
-    shown = readings(curve)
-    assert len(shown) == len(GRID)
+    shown = [reading(curve, i) for i in range(len(GRID))]
+    sent = numbers(curve, -150.0, None, "")
+    assert [row for row, _ in sent["readings"]] == shown
     for i, (clean, attained, proved, gap) in enumerate(shown):
-        assert clean == picture_strip.reading(curve, i)[0]
-        assert attained[0] == nats(curve.attained[i].item(), 1)
+        assert clean == (nats(curve.clean, digits(curve.clean)), "no attack")
+        found = curve.attained[i].item()
+        assert attained[0] == nats(found, digits(found))
         lower = curve.proved()[i].item()
-        assert proved[0] == proved_nats(lower, 1)
-        assert (gap[0] == "unbounded") == math.isinf(lower)
+        assert math.isinf(lower) or proved[0] == proved_nats(lower, digits(lower))
+        assert (proved == ("nothing", "proved")) == (gap[0] == "–") == math.isinf(lower)
     assert shown[2][2][1] == "by CROWN"
-    assert shown[2][3] == ("2.2 nats", "undecided")
+    assert shown[2][3] == ("2.2 nats", "")
     tight = curve.best(0.05)
     assert tight is not None
     assert (shown[1][2] == shown[2][2]) == (tight is wide)
@@ -102,13 +104,15 @@ SCRAPS = some.recursive(
     ),
     max_leaves=8,
 )
-FIELDS = some.sampled_from(["serial", "eps", "index", "left", "right", "other"])
+FIELDS = some.sampled_from(["serial", "eps", "upto", "index", "left", "right", "other"])
+SCALE = SCALES["linf"]
 
 
 @given(some.dictionaries(FIELDS, SCRAPS) | SCRAPS)
 def test_whatever_a_browser_sends_is_valid_or_left_out(value: object):
-    asked = read_ask(value, NAMES, 1.0)
-    assert asked.eps is None or 0 <= asked.eps <= 1
+    asked = read_ask(value, NAMES, SCALE)
+    assert asked.eps is None or 0 <= asked.eps <= SCALE.most
+    assert asked.upto in (None, *SCALE.ranges)
     assert asked.index is None or 0 <= asked.index <= MOST_INDEX
     assert {asked.left, asked.right} <= {None, *NAMES}
     assert asked.serial >= 0
@@ -116,11 +120,11 @@ def test_whatever_a_browser_sends_is_valid_or_left_out(value: object):
 
 def test_what_is_valid_is_taken():
     value: dict[str, Any] = {"serial": 3, "eps": 0.07, "index": 4, "left": NAMES[2]}
-    assert read_ask(value, NAMES, 1.0) == Ask(3, 0.07, 4, NAMES[2], None)
-    assert read_ask(value | {"eps": 0, "right": "../x", "index": True}, NAMES, 1.0) == Ask(
+    assert read_ask(value, NAMES, SCALE) == Ask(3, 0.07, 4, NAMES[2], None)
+    assert read_ask(value | {"eps": 0, "right": "../x", "index": True}, NAMES, SCALE) == Ask(
         3, 0.0, None, NAMES[2]
     )
-    assert read_ask({"eps": 1e-320}, NAMES, 1.0).eps is not None
+    assert read_ask({"eps": 1e-320}, NAMES, SCALE).eps is not None
 
 
 def test_what_is_asked_moves_the_controls(monkeypatch: pytest.MonkeyPatch):
@@ -190,9 +194,9 @@ def test_a_proof_is_not_forgotten_when_eps_moves(opened: AppTest):
     app = opened.run()
     at, proved = feeds(app, "film")[0]["radii"].index(0.03), metric(app, "Proved", 0)
     app.number_input(key="eps_box").set_value(0.0).run()
-    assert feeds(app, "numbers")[0]["readings"][at][2][0] == proved
+    assert feeds(app, "numbers")[0]["readings"][at][0][2][0] == proved
     app.selectbox(key="method").set_value("ibp").run()
-    assert feeds(app, "numbers")[0]["readings"][at][2][1] in ("by IBP", "nothing proved")
+    assert feeds(app, "numbers")[0]["readings"][at][0][2][1] in ("by IBP", "proved")
 
 
 def proof(method: str, eps: float, lower: float) -> Proof:
@@ -227,8 +231,36 @@ def test_the_best_of_what_was_seen_is_recalled(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_bound_at_a_larger_radius_counts_at_the_smaller_ones():
-    lower = [row[2][0] for row in readings(rising())]
-    assert lower == ["−10.0 nats", "−10.0 nats", "−30.0 nats", "vacuous"]
+    curve = rising()
+    lower = [reading(curve, i)[2][0] for i in range(len(GRID))]
+    assert lower == ["−10.0 nats", "−10.0 nats", "−30.0 nats", "nothing"]
+
+
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_a_badge_says_what_is_proved_and_what_is_broken(side: str):
+    """Never "holds" without a proof, never "open" where an attack got there."""
+    settings = Settings(steps=4, side=side)
+    curve = compute.explore(NAMES[0], Digit(0), settings, GRID, lambda now: None).curve
+    sign = 1 if side == "lower" else -1
+    for threshold in (*curve.proved().tolist(), *curve.attained.tolist(), -1e6, 1e6):
+        for i in range(len(GRID)):
+            said = state(curve, i, threshold)
+            # An ELBO at the lower threshold is not below it, one at the upper has got there.
+            met = sign * (curve.attained[i].item() - threshold)
+            kept = sign * (curve.proved()[i].item() - threshold)
+            stays, sure = (met >= 0, kept >= 0) if side == "lower" else (met > 0, kept > 0)
+            assert said == ("broken" if not stays else "holds" if sure else "open")
+
+
+def test_a_curve_arrives_as_numbers_and_nothing_is_none():
+    curve = explored().curve
+    sent = numbers(curve, -150.0, proof("crown", 0.05, -300.0), "expectation")["line"]
+    assert sent["eps"] == list(GRID)
+    assert sent["attained"] == curve.attained.tolist()
+    assert sent["proved"] == [v if math.isfinite(v) else None for v in curve.proved().tolist()]
+    assert (sent["threshold"], sent["side"], sent["clean"]) == (-150.0, "lower", curve.clean)
+    assert sent["sampled"] == [0.05, -300.0, "expectation"]
+    assert list(sent["methods"]) == ["ibp"]
 
 
 def rising() -> Curve:

@@ -18,6 +18,7 @@ from core.evaluation.curve import Proof
 from core.vae.checkpoint import find_model, model_digest
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State
+from dashboard.explorer import fold
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.explorer.takeaway.rows import Row
 from dashboard.shared import compute, tighter_bounds
@@ -125,7 +126,7 @@ def test_the_figure_says_what_it_is_of():
     assert "Likelihood of the attacked image" in figure.question(STATE)
     assert "mean over 2 noise draws (seed 7)" in figure.question(STATE)
     legend = figure.legend(replace(STATE, states="coverage", method="crown")).replace("\u00a0", " ")
-    assert all(part in legend for part in ("attained", "△ CROWN", "◆ coverage of a fresh draw"))
+    assert all(part in legend for part in ("attacked", "△ CROWN", "◆ coverage of a fresh draw"))
     assert "bab" not in legend
 
 
@@ -137,6 +138,7 @@ def test_the_page_offers_rows_and_what_is_proved_of_the_noise(app: AppTest):
     for name, value in {"states": "coverage", "eps": "0.01", "draws": "1", "steps": "2"}.items():
         app.query_params[name] = value
     app.run()
+    app.button_group(key="fold").set_value(fold.TAKE).run()
     assert not app.exception
     assert text.ROWS in labels(app)
     assert sum(label.startswith("Coverage of a fresh draw, ") for label in labels(app)) == 2

@@ -17,7 +17,7 @@ from core.evaluation.curve import Proof
 from dashboard.addresses.compare import address
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State, to_params
-from dashboard.explorer import loss_bars, seen_proofs
+from dashboard.explorer import fold, loss_bars, seen_proofs
 from dashboard.explorer.loss_bars import Loss
 from dashboard.explorer.stage.picture_strip import reading
 from dashboard.explorer.takeaway import figure, rows
@@ -26,7 +26,7 @@ from dashboard.shared.figures import Line
 from dashboard.shared.result import Known
 from dashboard.shared.text import nats, proved_nats, safe
 from tests.dashboard.addressed import parse_explorer
-from tests.dashboard.page_parts import NAMES, metric, note, stage
+from tests.dashboard.page_parts import NAMES, curve, metric, note, stage, verdict
 
 UPPER = Settings(steps=3, draws=2, side="upper")
 GRID = (0.0, 0.02, 0.1)
@@ -55,18 +55,19 @@ def test_the_page_is_about_the_way_up(upper: AppTest):
     proved = core.certify(vae, x, noise, eps=0.02, side="upper").upper.item()
     clean = core.elbo(vae, x, noise).total.item()
     assert clean < found < proved
-    assert metric(upper, "Attained", 0) == nats(found, 1)
+    assert metric(upper, "Attacked", 0) == nats(found, 1)
     assert metric(upper, "Proved", 0) == nats(math.ceil(proved * 10) / 10, 1)
-    assert note(upper, "Attained", 0).startswith("+")
+    assert note(upper, "Attacked", 0).startswith("+")
     assert "is at most" in words(upper)
     assert "at least" not in words(upper)
-    assert "Where it was gained" in words(upper)
-    assert "Below what?" in words(upper)
     helps = dict(stage(upper)["words"]["numbers"])
-    assert "highest ELBO" in helps["Attained"]
+    assert "highest ELBO" in helps["Attacked"]
     assert "no image within eps has an ELBO above" in helps["Proved"]
-    chart, gained = (element.proto.alt for element in upper.get("plotly_chart"))
-    assert "proved at most" in chart
+    assert "lifts it to" in verdict(upper, 0)
+    assert curve(upper, 0)["side"] == "upper"
+    upper.button_group(key="fold").set_value(fold.LOST).run()
+    assert "Where it was gained" in words(upper)
+    (gained,) = (element.proto.alt for element in upper.get("plotly_chart"))
     assert "+" in gained
 
 
@@ -112,10 +113,10 @@ def test_curves_and_rows_and_readings_go_up():
     assert bool((curve.attained <= curve.proved()).all())
     assert curve.attained[-1] > curve.clean
     threshold = (curve.attained[-1].item() + curve.clean) / 2
-    verdict = curve.verdict(threshold)
-    assert verdict.broken == 0.1
-    assert verdict.certified in (0.0, 0.02)
-    assert f"proved below {threshold:.12g} nats" in verdict.sentence()
+    said = curve.verdict(threshold)
+    assert said.broken == 0.1
+    assert said.certified in (0.0, 0.02)
+    assert f"lifts it to {threshold:.12g} nats at eps 0.1" in said.sentence()
     state = State(NAMES[0], NAMES[0], index=3, settings=UPPER)
     found = rows.rows([Known(NAMES[0], curve, result, threshold)], state, "0")
     assert [row.side for row in found] == ["upper"] * 3
@@ -132,7 +133,7 @@ def test_curves_and_rows_and_readings_go_up():
 
 def test_a_verdict_upwards_is_in_words():
     curve = compute.explore(NAMES[0], Digit(3), UPPER, GRID, quiet).curve
-    assert curve.verdict(curve.clean).sentence().startswith("at or above")
+    assert curve.verdict(curve.clean).sentence().startswith("At or above")
     assert "the whole range" in curve.verdict(float(curve.proved()[-1]) + 1).sentence()
 
 

@@ -193,20 +193,27 @@ class Chart {
 
   /** Where a bound leaves the frame, so that nobody takes the frame for the bound. */
   exits() {
-    return this.lines.flatMap((line, row) => {
-      const lower = line.side === "lower";
-      const beyond = (value) => (lower ? value < this.low : value > this.high);
-      const inside = line.eps.map((radius, i) => [radius, line.proved[i]]).filter(([radius]) => radius <= this.most);
-      const out = inside.find(([, value]) => beyond(value));
-      if (!out) return [];
-      const none = inside.find(([, value]) => Math.abs(value) === Infinity);
-      const where = lower ? this.words.below : this.words.above;
-      const said = [];
-      if (!none || none[0] !== out[0]) said.push(`${where} ${short(out[0])}`);
-      if (none) said.push(`${this.words.nothing} ${short(none[0])}`);
-      const y = lower ? this.bottom - (0.5 + 1.3 * row) * this.size : this.top + (1.2 + 1.3 * row) * this.size;
-      return [dotted(written(said.join(", "), this.left + 12, y, "start"), line.colour)];
+    const notes = this.lines.flatMap((line) => this.exit(line).map((note) => [note, line]));
+    return notes.map(([note, line], row) => {
+      const lines = 1.3 * (line.side === "lower" ? notes.length - 1 - row : row);
+      const y = line.side === "lower" ? this.bottom - (0.5 + lines) * this.size : this.top + (1.2 + lines) * this.size;
+      return dotted(written(note, this.left + 12, y, "start"), line.colour);
     });
+  }
+
+  /** What is said of a line that leaves the frame: one note, or two where there is no room. */
+  exit(line) {
+    const lower = line.side === "lower";
+    const beyond = (value) => (lower ? value < this.low : value > this.high);
+    const inside = line.eps.map((radius, i) => [radius, line.proved[i]]).filter(([radius]) => radius <= this.most);
+    const out = inside.find(([, value]) => beyond(value));
+    if (!out) return [];
+    const none = inside.find(([, value]) => Math.abs(value) === Infinity);
+    const where = lower ? this.words.below : this.words.above;
+    const said = [];
+    if (!none || none[0] !== out[0]) said.push(`${where} ${short(out[0])}`);
+    if (none) said.push(`${this.words.nothing} ${short(none[0])}`);
+    return this.right - this.left < 32 * this.size ? said : [said.join(", ")];
   }
 
   pointer() {
