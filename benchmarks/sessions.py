@@ -107,6 +107,7 @@ class Session:
             origin=f"http://{self._host}",  # type: ignore[arg-type]
             additional_headers={"Cookie": f"_streamlit_xsrf={token}"},
             max_size=None,
+            max_queue=None,  # a browser reads on, or it could not be told that the server ends
         )
 
     def _visit(self) -> SimpleCookie:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+REST = (
+    "dashboard.attack_by_hand.view",
+    "dashboard.compare.view",
+    "dashboard.explorer.presenter",
+    "dashboard.inspector.view",
+    "dashboard.lessons.page",
+    "dashboard.own.view",
+    "dashboard.results.view",
+)
+"""What the other pages open with: their first visitor would wait for it, and then see the page jump."""
+
 
 def load() -> None:
-    """The digits, the two models and the libraries of the explorer. Raises whatever is wrong with them."""
+    """The digits, the two models and the libraries of all pages. Raises whatever is wrong with them."""
     import core
     from dashboard.addresses.explorer import default_state
     from dashboard.explorer import view  # noqa: F401  (its libraries)
@@ -14,3 +27,5 @@ def load() -> None:
     opens = default_state(core.list_models())
     for name in (opens.left, opens.right):
         compute.model(name)
+    for page in REST:
+        import_module(page)

@@ -24,7 +24,7 @@ PIN_HELP = (
 ORDER = {1: "higher, proved", -1: "lower, proved", 0: "open"}
 AGAINST_HELP = (
     "Numbers of each model minus those of the pinned one, in nats. Worst case: the lowest ELBO that any "
-    "attack could reach, over these noise draws, lies between proved and attained. Higher, proved: this "
+    "attack could reach, over these noise draws, lies between proved and attacked. Higher, proved: this "
     "model's proof is above what the attack attained on the pinned one, so no attack can turn the order. "
     "Lower, proved: the other way round. Open: the two ranges overlap. The difference of two proofs is no "
     "proof of a difference."
@@ -36,7 +36,7 @@ TABLE_HELP = (
 )
 TOO_FEW = "Choose a second model in the sidebar to compare."
 NONE_CHOSEN = "No model is chosen: choose some in the sidebar."
-STROKES = "┄┄ clean; ─── attained; ╍╍ proved by IBP and CROWN-IBP; ▒ open; ─ ─ ▪ thresholds."
+STROKES = "┄┄ clean; ─── attacked; ╍╍ proved by IBP and CROWN-IBP; ▒ open; ─ ─ ▪ thresholds."
 SHARE_STROKES = "─── not broken; ╍╍ certified; ▒ open."
 SHARE_HELP = (
     "Of the images in the gallery, the share that is certified at each eps (dashed) and the share that the "

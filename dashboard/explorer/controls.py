@@ -31,7 +31,8 @@ class Panel(PairControls[State]):
                 image_picker.choose(self, found, source)
             self.pair()
             changed = self._changed()
-            with st.expander(f"Settings: {', '.join(changed)}" if changed else "Settings"):
+            # By its key it stays open when its name changes.
+            with st.expander(f"Settings: {', '.join(changed)}" if changed else "Settings", key="settings"):
                 self.segments("side", on_change=self._change_side)
                 side = self.get("side")
                 words = help_on(side)

@@ -34,7 +34,7 @@ def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -
     eps, attained = curve.eps[i].item(), curve.attained[i].item()
     done = max(METHODS.index(p.method) for p in curve.proofs if p.eps >= eps)
     best = curve.best(eps)
-    rows = [f"| {name} | nats | open gap |", "|:--|--:|--:|", f"| attained | {signed(attained, 2)} | |"]
+    rows = [f"| {name} | nats | open |", "|:--|--:|--:|", f"| attacked | {signed(attained, 2)} | |"]
     for method in METHODS[: METHODS.index(last) + 1]:
         label, proof = METHOD_NAMES[method], curve.best(eps, method)
         if proof is not None:

@@ -48,7 +48,7 @@ def terms_figure(view: View) -> go.Figure:
             [parts[index] for parts in found.values()],
         )
         add_part(figure, rows, values, name, colour, pattern, f"%{{y}}: {name} %{{x:,.2f}} nats")
-    return stacked(figure, 140 + 34 * len(found), "attained minus proved, term by term (nats)")
+    return stacked(figure, 140 + 34 * len(found), "attacked minus proved, term by term (nats)")
 
 
 def describe_terms(view: View) -> str:
@@ -56,7 +56,7 @@ def describe_terms(view: View) -> str:
         f"{METHOD_NAMES[method]}: reconstruction term {recon:,.1f}, KL term {kl:,.1f} nats"
         for method, (recon, kl) in gaps(view).items()
     )
-    return f"Bars of attained minus proved by term. {'; '.join(rows)}."
+    return f"Bars of attacked minus proved by term. {'; '.join(rows)}."
 
 
 def lost_figure(losses: Sequence[Lost], names: Mapping[str, str]) -> go.Figure:

@@ -39,7 +39,7 @@ HELP = {
     "If it reaches other images, the bound cannot exclude that this one is taken for one of them.",
     "terms": "The ELBO is a reconstruction term minus a KL term. Bounded one by one, each at its own "
     "worst image: no image need be the worst for both. Bars: how far each term's bound is from what the "
-    "attack attained. The two bars add up to attained minus proved.",
+    "attack attained. The two bars add up to attacked minus proved.",
     "lost": "A linear bound (the CROWN family) replaces each curved piece of the ELBO by a straight line "
     "below it. We go to the image where that straight bound is lowest and compare: what is the ELBO "
     "there, and what does the bound say? The difference is exactly the sum of what each line loses.",
@@ -135,7 +135,7 @@ def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: M
         for method, value in proved.items()
     )
     return (
-        f"ELBO: clean {nats(clean, 1)}, attained {nats(attained, 1)}. Proved from these intervals, the two "
+        f"ELBO: clean {nats(clean, 1)}, attacked {nats(attained, 1)}. Proved from these intervals, the two "
         f"terms one by one: {bounds}."
     )
 

@@ -55,7 +55,7 @@ def _cells(line: Lines, eps: float) -> dict[str, str]:
     attained, proved = line.at(eps)
     return {
         "Clean": _cell(line.clean.get(eps)),
-        "Attained": _cell(attained),
+        "Attacked": _cell(attained),
         "Proved": _cell(proved),
     }
 

@@ -20,7 +20,7 @@ for people with a colour deficiency too."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star")
 GLYPHS = ("●", "■", "◆", "▲", "▼", "★")
 """The same for the legend."""
-STROKES = ("──●── attained", "╍╍○╍╍ proved", "┄┄┄ clean", "Ɪ 95 % interval")
+STROKES = ("──●── attacked", "╍╍○╍╍ proved", "┄┄┄ clean", "Ɪ 95 % interval")
 BELOW = 0.6
 """How far the axis goes below the constant decoder, as a share of what is above it."""
 
@@ -134,10 +134,10 @@ def facts(line: Lines, eps: float) -> list[str]:
     attained, proved = line.at(eps)
     said = [_said("clean", line.clean[eps])] if eps in line.clean else []
     if line.constant:
-        return [*said, _said("attained and proved", attained)]
-    said += [_said("attained", attained), _said("proved", proved)]
+        return [*said, _said("attacked and proved", attained)]
+    said += [_said("attacked", attained), _said("proved", proved)]
     if attained and proved and attained.images == proved.images and proved.vacuous == 0:
-        said.append(f"open gap {nats(attained.mean - proved.mean, 1)}")
+        said.append(f"open {nats(attained.mean - proved.mean, 1)}")
     return said
 
 

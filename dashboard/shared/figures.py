@@ -231,12 +231,12 @@ def leaves(line: Line, edge: float, most: float) -> str | None:
 def hover(line: Line, i: int) -> str:
     """All that is known at one radius, in words."""
     gap = abs(line.attained[i] - line.proved[i])
-    known = f"clean {nats(line.clean, 1)}, attained {nats(line.attained[i], 1)}"
+    known = f"clean {nats(line.clean, 1)}, attacked {nats(line.attained[i], 1)}"
     if np.isinf(gap):
         return f"<b>{line.name}</b>: {known}, proved: vacuous"
     most = "at least" if line.side == "lower" else "at most"
     bound = f"proved {most} {proved_nats(line.proved[i], 1, line.side)} by {METHOD_NAMES[line.how[i]]}"
-    return f"<b>{line.name}</b>: {known},<br>{bound}, open gap {nats(gap, 1)}{_sampled(line, line.eps[i])}"
+    return f"<b>{line.name}</b>: {known},<br>{bound}, open {nats(gap, 1)}{_sampled(line, line.eps[i])}"
 
 
 def _sampled(line: Line, eps: float) -> str:

@@ -68,7 +68,7 @@ HELP = {
     "nats": "Nats: units of log-likelihood (natural logarithm). 1 nat less: e = 2.7 times less likely; "
     "100 nats less, 10^43 times.",
     "clean": "Clean: the ELBO of the image as it is, without an attack, in nats.",
-    "attained": "Attained: the lowest ELBO that the attack reached with a change of at most eps. "
+    "attained": "Attacked: the lowest ELBO that the attack reached with a change of at most eps. "
     "It is a fact: the attacked image is shown. Below it: the change from clean.",
     "proved": "Proved: a certificate shows that no image within eps has an ELBO below this, whatever the "
     "attack. It is the best bound that has come in yet; the method below it found it.",
@@ -79,7 +79,7 @@ HELP = {
     "site, computes the bound again from the certificate and the model. It covers the first four methods.",
     "vacuous": "Vacuous: the proof fails to say anything. The bound is below what the worst imaginable "
     "reconstruction would score.",
-    "open": "Open gap: attained minus proved. The true worst case lies somewhere in between; a stronger "
+    "open": "Open: attacked minus proved. The true worst case lies somewhere in between; a stronger "
     "attack or a tighter proof would narrow it.",
     "upto": "Zoom: the chart shows eps from 0 to this value, and to the cursor if that is further.",
     "eps": "eps: how much the adversary may change. Largest change (l_inf): each pixel by at most eps. "
@@ -100,12 +100,12 @@ HELP = {
     "eps only, by one method fixed beforehand (expectation: CROWN-IBP at most), and are drawn as a "
     "diamond. Choose the seed before you look.",
     "methods": "What each method proves at this eps. A bound proved at a larger eps counts too. A dash: "
-    "not there yet, or not to be had here. The open gap is attained minus proved.",
+    "not there yet, or not to be had here. Open is attacked minus proved.",
     "threshold": "Threshold: an anomaly detector calls an image abnormal when its ELBO is below this. "
     "A usual choice is the 5 % quantile, here rounded down to whole nats: of clean test images, about 5 % "
     "lie below it. The question is then whether an attack can push this image under it.",
     "draws": "Draws: the ELBO is a mean over random draws of the latent code. The same draws are used for "
-    "clean, attained and proved values, and the proof holds for exactly these draws.",
+    "clean, attacked and proved values, and the proof holds for exactly these draws.",
     "seed": "Seed of the random draws and of the attack's random starts.",
     "side": "Whether the adversary lowers the ELBO, so that an image is rejected, or raises it, so that an "
     "outlier looks normal. What is proved is the limit on its way: a lower or an upper bound.",
@@ -135,9 +135,9 @@ UPPER_HELP = {
     "attained": HELP["attained"].replace("the lowest", "the highest"),
     "proved": HELP["proved"].replace("below this", "above this"),
     "vacuous": "Vacuous: the proof fails to say anything. The bound is above what any image can score.",
-    "open": "Open gap: proved minus attained. The true best case lies somewhere in between; a stronger "
+    "open": "Open: proved minus attacked. The true best case lies somewhere in between; a stronger "
     "attack or a tighter proof would narrow it.",
-    "methods": HELP["methods"].replace("attained minus proved", "proved minus attained"),
+    "methods": HELP["methods"].replace("attacked minus proved", "proved minus attacked"),
     "states": "These draws: the proof is about the mean over the very draws shown, exactly. Proofs about "
     "all noise are only there for an adversary that lowers the ELBO.",
     "threshold": HELP["threshold"].replace("push this image under", "lift an abnormal image over"),
@@ -178,9 +178,9 @@ RESULTS_HELP = {
     "certificate": "How the bound was proved. Each method is at least as tight as the ones before it, and "
     "slower; slow ones ran on a subset.",
     "axis": "Near the constant decoder: the axis ends somewhat below it, where a model does worse than one "
-    "that ignores its latent code. All attained: down to the lowest ELBO that an attack reached.",
+    "that ignores its latent code. All attacked: down to the lowest ELBO that an attack reached.",
     "mean_clean": "Clean: the mean ELBO of the images as they are, without an attack, in nats.",
-    "mean_attained": "Attained: the mean of the lowest ELBO that the attack reached for each image, each "
+    "mean_attained": "Attacked: the mean of the lowest ELBO that the attack reached for each image, each "
     "pixel changed by at most eps. A stronger attack may reach less.",
     "mean_proved": "Proved: the mean of the bounds that no image within eps can go below, whatever the "
     "attack.",
@@ -196,7 +196,7 @@ RESULTS_HELP = {
 }
 LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}
 ARCH_LABELS = {"all": "All", "mlp": "MLP", "conv": "CONV"}
-AXIS_LABELS = {"near": "Near the constant decoder", "all": "All attained"}
+AXIS_LABELS = {"near": "Near the constant decoder", "all": "All attacked"}
 RECIPE_LABELS = {
     "standard": "Standard",
     "ibp": "Robust: IBP",
@@ -373,7 +373,7 @@ def over(
     """Which methods, images and draws curves are over; a method is given with its number of images, the
     constant decoder is these alone."""
     said = []
-    for what, (method, count) in (("Attained", attack), ("Proved", proof)):
+    for what, (method, count) in (("Attacked", attack), ("Proved", proof)):
         if count is not None:
             said.append(f"{what} by {QUANTITY_NAMES[method]} on {of_images(count, everything)}.")
     if None not in (attack[1], proof[1]) and attack[1] != proof[1]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+CURVE = ".plot svg polyline"
 CHEAP = "steps=5&draws=1&method=ibp"
 
 
@@ -18,8 +19,9 @@ def visit(page: Page, address: str, query: str = CHEAP) -> None:
 
 
 def settle(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(CURVE, state="attached")
     page.wait_for_selector(IDLE)
+    expect(page.locator("section[aria-busy=true]:visible")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -32,8 +34,18 @@ def slider(page: Page) -> Locator:
     return page.get_by_role("slider", name=re.compile("eps"))
 
 
+def unfold(page: Page) -> None:
+    """Open the settings that are not needed at first sight."""
+    settings = page.locator("[data-testid=stSidebar] details").first
+    if settings.get_attribute("open") is None:
+        settings.locator("summary").first.click()
+        page.wait_for_timeout(500)  # until it is open: what it holds moves so long
+
+
 def choose(page: Page, label: str, option: str) -> None:
     """Pick from a list of the sidebar."""
+    if "model" not in label:
+        unfold(page)
     box = page.get_by_role("combobox", name=label, exact=True)
     # A list that is opened while the sidebar still scrolls closes again.
     box.scroll_into_view_if_needed()

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from explorer_page import CHEAP, address_of, choose, numbers, settle, slider, visit
+from explorer_page import CHEAP, address_of, choose, numbers, settle, slider, unfold, visit
 from playwright.sync_api import Browser, Page, expect
 
-from benchmarks.drag import MOST, move
+from benchmarks.drag import MOST, THUMB, move
 
-CURSOR = ".st-key-curve .shapelayer path[data-index='0']"
-LABEL = ".st-key-curve .annotation[data-index='0']"
+CURSOR = ".plot svg .cursor line"
+LABEL = ".plot svg .cursor text"
 DRAWN = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
 """The next frame is on the screen."""
-WHOLE_RANGE = [round(0.01 * i, 2) for i in (*range(10, 31), *range(30, -1, -1), *range(11))]
+WHOLE_RANGE = [round(0.01 * i, 2) for i in (*range(10, 16), *range(15, -1, -1), *range(11))]
 
 
 class Hand:
@@ -70,13 +70,13 @@ def test_nothing_is_asked_of_the_server_while_eps_is_dragged(page: Page, server:
         hand.to(eps)
         seen.add(page.locator("output").inner_text())
     page.wait_for_timeout(1000)
-    assert len(seen) == 31
+    assert len(seen) == 16
     assert hand.sent == before
     assert "eps" not in address_of(page)
     # The counter can count.
-    hand.to(0.2)
+    hand.to(0.12)
     hand.drop()
-    expect(page).to_have_url(re.compile("eps=0.2"))
+    expect(page).to_have_url(re.compile("eps=0.12"))
     assert hand.sent > before
 
 
@@ -99,7 +99,7 @@ def test_a_frame_takes_less_than_50_ms(page: Page, server: str, hand: Hand):
         page.evaluate(DRAWN)
         times.append(spent() - before)
         seen.add(page.locator("output").inner_text())
-    assert len(seen) == 31
+    assert len(seen) == 16
     times.sort()
     late = times[int(0.95 * len(times))]
     print(f"{len(times)} movements; 95 % within {late:.1f} ms")
@@ -119,12 +119,53 @@ def test_pictures_numbers_and_cursor_follow_the_hand(page: Page, server: str, ha
     assert (now[0], now[4]) == (shown[0], shown[4])
     assert now[1] != shown[1]
     assert now[5] != shown[5]
-    # Beyond the chart the cursor stays at its edge and says so.
-    hand.to(0.15)
-    edge = page.locator(CURSOR).evaluate("line => line.getBoundingClientRect().x")
-    hand.to(0.25)
-    assert page.locator(CURSOR).evaluate("line => line.getBoundingClientRect().x") == pytest.approx(edge)
-    assert label(page).startswith("eps 0.25")
+    thumb = slider(page).bounding_box()
+    assert thumb is not None
+    # The cursor stands over the slider's thumb.
+    there = thumb["x"] + THUMB / 2 + (thumb["width"] - THUMB) * 0.05 / MOST
+    assert float(moved["x"]) == pytest.approx(there, abs=1.5)
+
+
+def test_eps_is_dragged_anywhere_in_the_chart(page: Page, server: str, hand: Hand):
+    visit(page, server)
+    box = page.locator(".plot svg").bounding_box()
+    track = slider(page).bounding_box()
+    assert box is not None
+    assert track is not None
+    sent, shown = hand.sent, numbers(page)
+
+    def to(eps: float, down: float) -> None:
+        x = track["x"] + THUMB / 2 + (track["width"] - THUMB) * eps / MOST
+        page.mouse.move(x, box["y"] + down * box["height"])
+
+    to(0.03, 0.5)
+    page.mouse.down()
+    assert page.locator("output").inner_text() == "0.03"
+    to(0.12, 0.2)
+    assert page.locator("output").inner_text() == "0.12"
+    assert slider(page).input_value() == "0.12"
+    assert numbers(page)[1] != shown[1]
+    assert hand.sent == sent
+    to(0.07, 0.9)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("eps=0.07"))
+    assert page.locator("output").inner_text() == "0.07"
+
+
+def test_slider_and_chart_end_together(page: Page, server: str):
+    visit(page, server)
+    ends = page.get_by_role("combobox", name="up to")
+    assert (slider(page).get_attribute("max"), ends.input_value()) == ("0.15", "0.15")
+    ends.select_option("0.3")
+    expect(page).to_have_url(re.compile("upto=0.3"))
+    expect(slider(page)).to_have_attribute("max", "0.3")
+    ends.select_option("0.05")
+    expect(page).to_have_url(re.compile("eps=0.05"))
+    expect(slider(page)).to_have_attribute("max", "0.05")
+    # Keys go on where the slider ends, and take it along.
+    slider(page).press("ArrowRight")
+    expect(page.locator("output")).to_have_text("0.06")
+    expect(slider(page)).to_have_attribute("max", "0.15")
 
 
 def test_on_release_the_server_says_what_was_shown(page: Page, server: str, hand: Hand):
@@ -134,44 +175,41 @@ def test_on_release_the_server_says_what_was_shown(page: Page, server: str, hand
     held, pictures = numbers(page), state_of(page)
     hand.drop()
     expect(page).to_have_url(re.compile("eps=0.02"))
-    chart = page.locator("[aria-label*='At eps 0.02']")
-    expect(chart).to_have_count(1)
     settle(page)
     assert numbers(page) == held
     assert state_of(page)["picture 6"] == pictures["picture 6"]
+    chart = page.locator("[aria-label*='At eps 0.02']")
+    expect(chart).to_have_count(1)
     said = chart.get_attribute("aria-label") or ""
-    assert f"attained {held[1]}" in said
-    assert f"attained {held[5]}" in said
-    assert ("proved: vacuous" if held[6] == "vacuous" else f"proved at least {held[6]}") in said
-    expect(page.locator(".said")).to_have_text(re.compile(rf"eps 0\.02\..*attained {held[1]}.*{held[5]}"))
+    for i in (0, 4):
+        assert f"attacked {held[i + 1]}, proved {held[i + 2]}" in said
+    expect(page.locator(".said")).to_have_text(re.compile(rf"eps 0\.02\..*attacked {held[1]}.*{held[5]}"))
 
 
 def test_a_drag_is_not_disturbed_by_proofs_that_arrive(page: Page, server: str, hand: Hand):
     news = "globalThis[Symbol.for('elbo-under-attack')].numbers[1].count"
-    cursor = f'document.querySelector("{CURSOR}")'
-    page.goto(f"{server}/?index=4&steps=5&draws=2&upto=0.05")
+    line = "globalThis[Symbol.for('elbo-under-attack')].chart.querySelector('polyline')"
+    page.goto(f"{server}/?index=4&steps=5&draws=2")
     expect(page.get_by_text(re.compile("alpha-CROWN, "))).to_be_visible()
     hand.grab(0.1)
-    hand.to(0.2)
+    hand.to(0.12)
     place, sent = slider(page).bounding_box(), hand.sent
     page.evaluate(
         f"""() => {{
             window.stage = document.querySelector(".st-key-stage div");
-            window.drawn = {cursor};
+            window.drawn = {line};
             window.news = {news};
         }}"""
     )
-    # The chart is drawn again, with its cursor at 0.1.
-    expect(page.get_by_text("All proofs are in, up to alpha-CROWN.")).to_be_visible()
-    page.wait_for_function(f"() => {news} > window.news && {cursor} && {cursor} !== window.drawn")
-    page.wait_for_function(f"() => {cursor}.getAttribute('transform')")
-    page.evaluate(f"() => {cursor}.removeAttribute('transform')")  # as if once more, without news
-    page.wait_for_function(f"() => {cursor}.getAttribute('transform')", timeout=5_000)
+    # The chart is drawn again, with its cursor where the hand is.
+    page.wait_for_function(f"() => {news} > window.news && {line} !== window.drawn")
+    assert label(page).startswith("eps 0.12")
+    expect(page.get_by_text("Proofs complete, up to alpha-CROWN.")).to_be_visible()
     assert page.evaluate("window.stage.isConnected")
     assert slider(page).bounding_box() == place
-    assert slider(page).input_value() == "0.2"
-    assert page.locator("output").inner_text() == "0.2"
-    assert label(page).startswith("eps 0.2")
+    assert float(slider(page).input_value()) == pytest.approx(0.12, abs=1e-4)
+    assert page.locator("output").inner_text() == "0.12"
+    assert label(page).startswith("eps 0.12")
     hand.to(0.07)
     assert page.locator("output").inner_text() == label(page).removeprefix("eps ") == "0.07"
     assert hand.sent == sent
@@ -210,6 +248,7 @@ def test_keys_are_left_alone_where_one_types(page: Page, server: str, hand: Hand
     sent = hand.sent
     for key in ("n", "p", "m", "?", "ArrowRight"):
         page.keyboard.press(key)
+    unfold(page)
     page.get_by_role("combobox", name="Attack", exact=True).click()
     page.keyboard.type("nm?")
     page.keyboard.press("Escape")
@@ -245,7 +284,7 @@ def test_a_value_off_the_grid_is_computed_on_the_server(page: Page, server: str)
     assert page.locator("output").inner_text() == "0.037"
     exact = numbers(page)
     chart = page.locator("[aria-label*='At eps 0.037']").get_attribute("aria-label") or ""
-    assert f"attained {exact[1]}" in chart
+    assert f"attacked {exact[1]}" in chart
     page.keyboard.press("ArrowRight")
     assert page.locator("output").inner_text() == "0.04"
     assert numbers(page) != exact
@@ -269,11 +308,11 @@ def test_a_finger_moves_eps(browser: Browser, server: str):
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
         finger("touchStart", 0.1)
-        for eps in (0.12, 0.16, 0.2):
+        for eps in (0.09, 0.06, 0.03):
             finger("touchMove", eps)
-        expect(page.locator("output")).to_have_text("0.2")
+        expect(page.locator("output")).to_have_text("0.03")
         assert "eps" not in address_of(page)
         finger("touchEnd")
-        expect(page).to_have_url(re.compile("eps=0.2"))
+        expect(page).to_have_url(re.compile("eps=0.03"))
     finally:
         context.close()

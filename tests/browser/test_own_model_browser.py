@@ -34,7 +34,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def well(page: Page) -> None:
     """The page is complete and nothing on it failed, in the server or in the browser."""
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg, .plot svg polyline", state="attached")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("BidiComponent Error")).to_have_count(0)

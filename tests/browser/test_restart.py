@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from explorer_page import settle
 from playwright.sync_api import Page, expect
 
 from tests.running import start
@@ -13,22 +14,14 @@ QUERY = "?index=7&eps=0.07&left=mnist-conv-standard&target=reconstruction&draws=
 QUERY += "&steps=5"
 
 
-# Charts are put in place, and drawn, a little later than the rest: there is one, and none is empty.
-DRAWN = """() => {
-    const charts = [...document.querySelectorAll("[data-testid=stPlotlyChart]")];
-    return charts.length > 0 && charts.every((chart) => chart.querySelector(".main-svg"));
-}"""
-
-
 def said(page: Page) -> str:
     """All that the page says to somebody who does not see it: verdicts, numbers, pictures."""
     return page.locator("body").aria_snapshot()
 
 
 def finished(page: Page) -> None:
-    expect(page.get_by_text("All proofs are in")).to_be_visible()
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
-    page.wait_for_function(DRAWN)
+    expect(page.get_by_text("Proofs complete")).to_be_visible()
+    settle(page)
 
 
 def test_a_reload_shows_the_same_after_the_server_was_killed(page: Page, tmp_path: Path):

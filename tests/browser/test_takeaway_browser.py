@@ -10,9 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from explorer_page import settle
 from playwright.sync_api import BrowserContext, Page, expect
 
 from core.command_line.cli import main
+from dashboard.explorer.stage.picture_strip import digits
 from dashboard.shared.text import nats, proved_nats
 from tests.browser.conftest import new_page
 
@@ -28,7 +30,8 @@ def opened(context: BrowserContext, server: str) -> Iterator[Page]:
     with new_page(context) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{server}/?{QUERY}")
-        expect(page.get_by_text("All proofs are in, up to CROWN-IBP.")).to_be_visible()
+        expect(page.get_by_text("Proofs complete, up to CROWN-IBP.")).to_be_visible()
+        page.get_by_role("radio", name="Take it away").click()
         page.wait_for_selector(IDLE)
         yield page
 
@@ -48,7 +51,7 @@ def test_the_figure_is_a_picture_that_stands_alone(opened: Page, tmp_path: Path)
     assert png.name == "elbo-3-eps-0.05.png"
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", head[16:24])
-    assert width > 2000
+    assert width > 1700
     assert height > 1200
     expect(opened.get_by_text("Saved as elbo-3-eps-0.05.png")).to_be_visible()
     svg = ElementTree.parse(take(opened, "Figure (SVG)", tmp_path)).getroot()
@@ -57,9 +60,8 @@ def test_the_figure_is_a_picture_that_stands_alone(opened: Page, tmp_path: Path)
     for part in (*NAMES, "test image 3, a 0", "Likelihood of the attacked image", "clean −", "ELBO (nats)"):
         assert part in said
     assert "coverage of a fresh draw" in said.replace("\u00a0", " ")
-    # The two layers of the chart; what is there for the pointer alone is not.
-    assert len(svg.findall(f"{SVG}svg")) == 3
-    assert "draglayer" not in ElementTree.tostring(svg, encoding="unicode")
+    (chart,) = svg.findall(f"{SVG}svg")
+    assert len(list(chart.iter(f"{SVG}polyline"))) > 6
     assert "data:font/woff2" in ElementTree.tostring(svg, encoding="unicode")
 
 
@@ -70,12 +72,14 @@ def test_the_rows_are_what_is_on_the_screen(opened: Page, tmp_path: Path):
     here = [row for row in rows if row["eps"] == "0.05" and row["states"] == "draws"]
     assert [row["model"] for row in here] == ["mnist-mlp-standard", "mnist-mlp-robust-0.1"]
     for row, (clean, attained, proved, gap) in zip(here, (shown[:4], shown[4:]), strict=True):
-        assert nats(float(row["clean"]), 1) == clean
-        assert nats(float(row["attained"]), 1) == attained
+        for name, there in (("clean", clean), ("attained", attained)):
+            value = float(row[name])
+            assert nats(value, digits(value)) == there
         if row["proved"] == "vacuous":
-            assert (proved, gap) == ("vacuous", "unbounded")
+            assert (proved, gap) == ("nothing", "–")
         else:
-            assert proved_nats(float(row["proved"]), 1) == proved
+            value = float(row["proved"])
+            assert proved_nats(value, digits(value)) == proved
             assert row["open_gap"] == str(float(row["attained"]) - float(row["proved"]))
     assert {(row["digit"], row["label"], row["norm"], row["draws"]) for row in here} == {
         ("3", "0", "linf", "1")
@@ -84,8 +88,10 @@ def test_the_rows_are_what_is_on_the_screen(opened: Page, tmp_path: Path):
 
 
 def test_what_is_downloaded_is_verified(opened: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    draws = take(opened, "Certificate (JSON)", tmp_path)
     coverage = take(opened, f"Coverage of a fresh draw, {NAMES[1]} (JSON)", tmp_path)
+    opened.get_by_role("radio", name="What exactly is proved").click()
+    draws = take(opened, "Certificate (JSON)", tmp_path)
+    opened.get_by_role("radio", name="Take it away").click()
     for path, said in (
         (draws, "as a mean over these 1 noise draws"),
         (coverage, "over a fresh noise draw"),
@@ -106,6 +112,6 @@ def test_the_link_opens_the_same_page(opened: Page, page: Page, server: str):
     assert opened.evaluate("navigator.clipboard.readText()") == link
     shown = opened.get_by_test_id("number").all_inner_texts()
     page.goto(link)
-    expect(page.get_by_text(re.compile("All proofs are in"))).to_be_visible()
-    page.wait_for_selector(IDLE)
+    expect(page.get_by_text(re.compile("Proofs complete"))).to_be_visible()
+    settle(page)
     assert page.get_by_test_id("number").all_inner_texts() == shown

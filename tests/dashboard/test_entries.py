@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dashboard import opening
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = sorted((ROOT / "dashboard" / "entries").glob("*.py"))
@@ -42,3 +45,10 @@ def test_a_page_and_the_server_import_at_once(entry: Path) -> None:
     command = [sys.executable, "-c", TOGETHER, late]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
+
+
+def test_the_server_loads_what_pages_open_with() -> None:
+    """Each module that a page imports late, but for the explorer's, which is loaded first."""
+    late = re.compile(r"^from (dashboard\.\w+) import (view|page|presenter)\b", re.MULTILINE)
+    found = {".".join(late.findall(entry.read_text(encoding="utf-8"))[0]) for entry in ENTRIES}
+    assert found == {*opening.REST, "dashboard.explorer.view"}

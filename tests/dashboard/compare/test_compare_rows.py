@@ -92,7 +92,7 @@ def test_the_table_has_a_row_for_each_model_and_digit(two: tuple[Comparison, lis
     assert [row["Image"] for row in table] == ["3 (a 0)", "5 (a 1)"] * 3
     for row, entry in zip(table, found, strict=True):
         attained, proved = rows.at(entry.curve, 0.05)
-        assert float(row["Attained"].replace("−", "-")) == pytest.approx(attained, abs=0.051)
+        assert float(row["Attacked"].replace("−", "-")) == pytest.approx(attained, abs=0.051)
         shown = float(row["Proved"].replace("−", "-"))
         assert proved - 0.1 <= shown <= proved
         verdict = entry.curve.verdict(-546)
@@ -318,7 +318,7 @@ def test_a_vacuous_proof_is_a_word():
     nothing = Proof(0.3, "ibp", -math.inf, -math.inf, math.inf, "Nothing.", math.inf)
     curve: Curve = replace(entry.curve, proofs=(nothing,))
     (row,) = rows.table([replace(entry, curve=curve)], 0.05, SHOWN)
-    assert (row["Proved"], row["By"], row["Open gap"]) == ("vacuous", "–", "unbounded")
+    assert (row["Proved"], row["By"], row["Open"]) == ("vacuous", "–", "unbounded")
     assert row["Certified up to"] == "–"
     other = replace(entry, model=NAMES[1])
     (row,) = rows.against([replace(entry, curve=curve), other], NAMES[1], 0.05, SHOWN)

@@ -37,7 +37,7 @@ def test_the_page_opens_with_two_models_and_a_verdict_each(opened: AppTest):
     assert count(app) == 8
     for i, name in enumerate(("Standard MLP", "Robust MLP (eps 0.1)")):
         assert name in stage(app)["sides"][i]["name"]
-        assert re.search(r"(below|above) −[\d,.]+ nats.*\.$", verdict(app, i))
+        assert re.search(r"([Bb]elow|above) −[\d,.]+ nats.*\.$", verdict(app, i))
         assert badge(app, i) in ("holds", "open", "broken")
     assert dict(app.query_params) == {}
 

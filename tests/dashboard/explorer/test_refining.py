@@ -58,7 +58,7 @@ def test_the_page_ends_with_the_best_bound_and_says_which_it_is(opened: AppTest)
     assert lost.count("nats KL") == 2
     unfold(app, fold.METHODS)
     bounds = rows(app, 0)
-    assert list(bounds) == ["attained", "IBP", "CROWN-IBP", "CROWN", "alpha-CROWN"]
+    assert list(bounds) == ["attacked", "IBP", "CROWN-IBP", "CROWN", "alpha-CROWN"]
     for method in ("ibp", "crown"):
         lower = exact(0.03, method).lower.item()
         assert bounds[text.METHOD_NAMES[method]] == text.signed(math.floor(lower * 100) / 100, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from dataclasses import replace
 from typing import Any
@@ -261,6 +262,10 @@ def test_a_curve_arrives_as_numbers_and_nothing_is_none():
     assert (sent["threshold"], sent["side"], sent["clean"]) == (-150.0, "lower", curve.clean)
     assert sent["sampled"] == [0.05, -300.0, "expectation"]
     assert list(sent["methods"]) == ["ibp"]
+    # JSON has no infinity, and browsers refuse what has one.
+    vacuous = numbers(curve, -150.0, proof("crown", 0.05, -math.inf), "expectation")
+    assert vacuous["line"]["sampled"] is None
+    json.dumps(vacuous, allow_nan=False)
 
 
 def rising() -> Curve:

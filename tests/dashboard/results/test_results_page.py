@@ -93,7 +93,7 @@ def test_the_page_opens_with_curves_points_pictures_and_tables(page: AppTest, pa
 def test_the_page_says_which_images_draws_and_methods(page: AppTest):
     page.run()
     said = " ".join(caption.value for caption in page.caption)
-    assert f"Attained by PGD on the first {IMAGES:,} test images." in said
+    assert f"Attacked by PGD on the first {IMAGES:,} test images." in said
     assert f"Proved by CROWN-IBP on the first {IMAGES:,} test images." in said
     assert "1 noise draw (seed 0)" in said
     page.selectbox(key="results-certificate").set_value("alpha-crown").run()

@@ -19,6 +19,7 @@ class Stage {
   /** held: eps while it is in the hand, or on its way to the server; else null. pending: asked, unanswered. */
   held = null;
   dragging = false;
+  sliding = false; // by the slider, whose thumb the browser moves
   pending = {};
   serial = 0;
   timer = 0;
@@ -59,7 +60,7 @@ class Stage {
     this.hear = () => this.draw();
     shared().hears.add(this.hear);
     const on = (target, type, act) => target.addEventListener(type, act, { signal });
-    on(this.range, "pointerdown", () => (this.dragging = true));
+    on(this.range, "pointerdown", () => (this.dragging = this.sliding = true));
     on(this.range, "input", () => this.hold(this.snapped(Number(this.range.value))));
     on(this.range, "change", () => this.release());
     for (const type of ["pointerup", "pointercancel"]) on(window, type, () => this.release());
@@ -114,7 +115,7 @@ class Stage {
     if (!this.data) return;
     const { eps, most, data } = this;
     Object.assign(this.range, { max: most, step: "any" });
-    if (!this.dragging) this.range.value = eps;
+    if (!this.sliding) this.range.value = eps;
     this.range.setAttribute("aria-valuetext", short(eps));
     setText(this.output, short(eps));
     this.offer(most);
@@ -198,11 +199,11 @@ class Stage {
     const store = shared();
     const [film, numbers] = [store.film[i], store.numbers[i]];
     const current = film?.question === data.sides[i].question;
-    card.section.setAttribute("aria-busy", String(!current));
+    const about = film && numbers?.question === film.question ? numbers : null;
+    card.section.setAttribute("aria-busy", String(!(current && (film.failed || about))));
     card.failed.hidden = !(current && film.failed);
     for (const part of card.parts) part.hidden = !card.failed.hidden;
     if (!film || film.failed) return current;
-    const about = numbers?.question === film.question ? numbers : null;
     tellVerdict(this.verdicts[i], data.sides[i], about);
     show(card, film, about, eps, this.palette, data.words);
     return current && about !== null;
@@ -218,7 +219,7 @@ class Stage {
   /** The hand lets go. */
   release() {
     if (!this.dragging) return;
-    this.dragging = false;
+    this.dragging = this.sliding = false;
     if (this.held !== null) this.settle();
   }
 
