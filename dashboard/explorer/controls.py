@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import streamlit as st
 
@@ -13,12 +14,34 @@ from dashboard.addresses.kinds import Source
 from dashboard.addresses.settings import given
 from dashboard.addresses.sync import touch
 from dashboard.explorer.stage import view as stage
+from dashboard.explorer.stage.event import Ask
 from dashboard.shared import image_picker, own_images
 from dashboard.shared.pair_controls import PairControls
 from dashboard.shared.text import help_on
 
+S = TypeVar("S")
 
-class Panel(PairControls[State]):
+
+class StageControls(PairControls[S]):
+    """The settings of a page with the stage, which changes some of them."""
+
+    def answer(self) -> Ask:
+        """The stage asks for something: take it over. What it was."""
+        asked = stage.asked(self.there["models"], self.scale)
+        if asked.right is not None and asked.right not in opposite(self.get("left"), self.there["models"]):
+            return asked
+        for name in ("eps", "index", "left", "right"):
+            if (value := getattr(asked, name)) is not None:
+                self.set(name, value)
+        if asked.index is not None:
+            self.put("own", "")
+        if asked.upto is not None:
+            self.set("upto", asked.upto)
+            self.put("eps", min(self.get("eps"), float(asked.upto)))
+        return asked
+
+
+class Panel(StageControls[State]):
     """The settings of the page; the keys of its controls are the settings' names."""
 
     def __init__(self, models: Sequence[str]) -> None:
@@ -59,20 +82,6 @@ class Panel(PairControls[State]):
         if self.get("kind") == self.common:
             said.append(f"threshold {self.get('threshold'):g}")
         return said
-
-    def answer(self) -> None:
-        """The stage asks for something: take it over."""
-        asked = stage.asked(self.there["models"], self.scale)
-        if asked.right is not None and asked.right not in opposite(self.get("left"), self.there["models"]):
-            return
-        for name in ("eps", "index", "left", "right"):
-            if (value := getattr(asked, name)) is not None:
-                self.set(name, value)
-        if asked.index is not None:
-            self.put("own", "")
-        if asked.upto is not None:
-            self.set("upto", asked.upto)
-            self.put("eps", min(self.get("eps"), float(asked.upto)))
 
     def _change_side(self) -> None:
         """What there is for one side only goes back to what there is for both."""

@@ -1,109 +1,134 @@
-"""The explorer's question for a room: large type, few controls."""
+"""The explorer's screen for a room: large, with scenes, and an answer that is revealed step by step."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
-from dashboard.addresses.digit import last_index
-from dashboard.addresses.explorer import PAGE, State, opposite, to_params
 from dashboard.addresses.models import sentence
-from dashboard.explorer.presenter_side import Side
-from dashboard.shared import (
-    compute,
-    destinations,
-    figures,
-    large_type,
-    links,
-    own_images,
-    proof_schedule,
-    skeleton,
-    text,
-)
-from dashboard.shared.display_size import ROOM, enlarged
-from dashboard.shared.question_controls import QuestionControls
-from dashboard.shared.result import statement
-from dashboard.shared.skeleton import chart, progress, warn
+from dashboard.addresses.present import ALL, PAGE, Room, explorer_address
+from dashboard.explorer import refining, scenes
+from dashboard.explorer.card import Card
+from dashboard.explorer.controls import StageControls
+from dashboard.explorer.stage import reveal
+from dashboard.explorer.stage.event import Ask
+from dashboard.explorer.stage.view import Stage
+from dashboard.explorer.takeaway import share
+from dashboard.shared import compute, destinations, figures, links, own_images, skeleton, text
+from dashboard.shared.qr_code import qr_code
+from dashboard.shared.skeleton import progress, warn
 
-BEFORE, AFTER, LEAVE = "Previous image", "Next image", "Leave presenter view"
+GUESS, AGAIN, LEAVE = "How far is it proved?", "Hide the answer", "Leave"
+CLASS, CLASS_HELP = "QR code", "For the class: the explorer with this image and these models."
+OWN = "A scene of your own: its address opens it again as it stands."
 
 
-class Panel(QuestionControls[State]):
-    """The explorer's settings, of which few are changed here."""
+class Panel(StageControls[Room]):
+    """The explorer's settings, of which few are changed here, and where the talk is."""
 
     def __init__(self, models: Sequence[str]) -> None:
         super().__init__("present", PAGE, "present-", models=models, images=own_images.images())
 
-    def row(self, state: State) -> None:
-        """The image before and after, eps, both models."""
-        models = self.there["models"]
-        names, offered = {**compute.labels(tuple(models)), "": "None"}, opposite(state.left, models)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            for label, by, icon in ((BEFORE, -1, "back"), (AFTER, 1, "forward")):
-                there = replace(state, index=(state.index + by) % (last_index(state.source) + 1), own=b"")
-                st.button(label, on_click=self.go, args=(there,), icon=f":material/arrow_{icon}:")
-            with st.container(width=320):
-                self.eps_slider()
-            for side in ("left", "right"):
-                with st.container(width=240):
-                    label = f"{side.capitalize()} model"
-                    there = {"options": offered} if side == "right" else {}
-                    self.select(side, label=label, format_func=names.__getitem__, help=None, **there)
+    def answer(self) -> Ask:
+        asked = super().answer()
+        if asked.step is not None:
+            self.set("step", asked.step)
+        if asked.scene:
+            self.open_scene(asked.scene)
+        return asked
+
+    def open_scene(self, number: int) -> None:
+        """Go to the beginning of a prepared scene."""
+        self.go(self.page.parse(scenes.address(number), **self.there)[0])
+
+    def row(self, room: Room, asked_about: str) -> DeltaGenerator:
+        """Where the talk is, and what it does next; beside it a place for what is said of a guess."""
+        found = scenes.scene(room.scene)
+        title, line = (found.title, found.line) if found else (text.TITLE, OWN)
+        st.html(f'<div class="elbo-head elbo-room"><h1>{title}</h1><span>{line}</span></div>')
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            self.put("picked", room.scene or None)
+            st.segmented_control(
+                "Scene",
+                range(1, len(scenes.SCENES) + 1),
+                key=self.key("picked"),
+                on_change=self._pick,
+                label_visibility="collapsed",
+            )
+            names = {"": "no guess", **reveal.parts(room.asked.most)}
+            label = f"{GUESS} {asked_about}"
+            self.segments("guess", label=label, format_func=names.__getitem__, label_visibility="collapsed")
+            if room.step < ALL:
+                st.button(
+                    reveal.NEXT[room.step], on_click=self.set, args=("step", room.step + 1), type="primary"
+                )
+            else:
+                st.button(AGAIN, on_click=self.set, args=("step", 0))
+            self._way_out(room)
+            return st.container(key="judged", width="stretch")
+
+    def _pick(self) -> None:
+        """A scene was picked; the one that is picked again begins again."""
+        self.open_scene(self.get("picked") or self.get("scene") or 1)
+
+    def _way_out(self, room: Room) -> None:
+        """For the class, and back."""
+        there = explorer_address(room, self.there["models"])
+        with st.popover(CLASS, help=CLASS_HELP):
+            base = str(st.context.url or "/").split("?")[0]
+            url = share.address(base.removesuffix(destinations.PATHS[destinations.PRESENT]), there)
+            st.html(qr_code(url))
+            st.caption(text.plain(url))
+        links.link(destinations.EXPLORER, LEAVE, there, "arrow_back")
 
 
 def show() -> None:
     models = skeleton.models()
     panel = Panel(models)
-    state, messages = panel.open()
-    panel.row(state)
+    room, messages = panel.open()
+    state, names = room.asked, compute.labels(tuple(models))
+    both = [(m, names[m], colour) for m, colour in zip(state.sides, figures.COLOURS, strict=False)]
+    judged = panel.row(room, both[-1][1])
     if skeleton.images(state.source) is None:
         skeleton.say_no_images(state.source)
         return
-    warn(messages)
+    above = st.container(gap=None)
+    with above:
+        warn(messages)
+    with st.container(key="stage-place"):
+        stage = Stage(state, both, models, panel.answer, room)
+    with st.container(key="status"):
+        status = st.progress(0.0, text.FIRST)
+    cards: list[Card] = []
+    for side, (model, name, colour) in enumerate(both):
+        try:
+            known = compute.known(model, name, colour, state, progress(status, name))
+        except CoreError as error:
+            stage.film(side, None)
+            above.error(f"{text.plain(name)}: {text.plain(sentence(error))}")
+            continue
+        stage.film(side, known.result)
+        cards.append(Card(known, partial(stage.numbers, side), state))
     if not compute.comparable(state.sides):
         st.info(text.INCOMPARABLE)
-    status, sides = st.empty(), list[Side]()
-    names = compute.labels(tuple(models))
-    pairs = zip(state.sides, figures.COLOURS, st.columns(2, gap="medium"), strict=False)
-    for model, colour, place in pairs:
-        with place:
-            try:
-                told = progress(status, names[model])
-                sides.append(Side(compute.known(model, names[model], colour, state, told), state.eps))
-            except CoreError as error:
-                st.error(text.plain(sentence(error)))
-    if sides:
-        _below(sides, state, models, status)
+    if cards:
+        # What is hidden is computed all the same: it is there when it is revealed.
+        refining.refine(cards, replace(state, states="draws"), status, lambda: None)
+        _judge(cards[-1], room, judged)
+    else:
+        status.empty()
 
 
-def _below(sides: Sequence[Side], state: State, models: Sequence[str], status: DeltaGenerator) -> None:
-    """The chart, the statements and the way back; then better proofs, into the same places."""
-    place, versions = st.empty(), itertools.count()
-    large_type.note(figures.legend([side.line() for side in sides]))
-    with st.expander("What exactly is proved"):
-        statements = st.empty()
-    links.link(destinations.EXPLORER, LEAVE, to_params(state, models), "arrow_back")
-
-    def draw() -> None:
-        lines = [side.line() for side in sides]
-        figure = enlarged(figures.curve_figure(lines, state.eps, state.most, "eps"), ROOM)
-        chart(figure, f"present-{next(versions)}", figures.describe(lines, state.eps), place)
-        said = (f"**{side.name}.** {statement(side.curve, state.eps)}" for side in sides)
-        statements.markdown("\n\n".join(said))
-
-    draw()
-    # Of these draws, and at eps alone: no other radius is begun.
-    for step in proof_schedule.steps(sides, replace(state, states="draws"), -math.inf):
-        try:
-            step.card.add(step.compute(progress(status, step.card.name)))
-        except CoreError as error:
-            status.error(text.plain(sentence(error)))
-            return
-        draw()
-    status.empty()
+def _judge(card: Card, room: Room, place: DeltaGenerator) -> None:
+    """What became of the guess, when all is revealed."""
+    if room.step < ALL:
+        said = reveal.TOLD[room.step]
+    else:
+        said = reveal.judge(card.curve.verdict(card.threshold), room.guess, room.asked.most)
+    if said:
+        place.markdown(f"**{said}**")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.addresses.digit import MOST_INDEX
+from dashboard.addresses.present import ALL, SCENES
 from dashboard.addresses.reader import to_number
 from dashboard.addresses.scales import Scale
 
@@ -20,6 +21,8 @@ class Ask:
     left: str | None = None
     right: str | None = None
     upto: str | None = None
+    step: int | None = None
+    scene: int | None = None
 
 
 def read_ask(value: object, models: Sequence[str], scale: Scale) -> Ask:
@@ -33,6 +36,8 @@ def read_ask(value: object, models: Sequence[str], scale: Scale) -> Ask:
         index,
         *(side if isinstance(side, str) and side in models else None for side in sides),
         upto=upto if (upto := asked.get("upto")) in scale.ranges else None,
+        step=_whole(asked.get("step"), ALL),
+        scene=_whole(asked.get("scene"), SCENES),
     )
 
 

@@ -19,15 +19,15 @@ LEVELS = 127
 """Steps of a change, up and down, to the largest of its radius."""
 
 
-def film(result: Result, norm: str) -> dict[str, Any]:
-    """The pictures of E radii as bytes, about 50 kB a model.
+def film(result: Result, norm: str, most: int | None = None) -> dict[str, Any]:
+    """The pictures of E radii as bytes, about 50 kB a model. most: of the first so many radii alone.
 
     shape                       (H, W), or (H, W, 3) in colour, as pictures are, see `shared.images`.
     image, recon_image          levels of that shape, uint8. recon_attacked: (E, ...).
     change, scale               (E, ...) int8 and (E,): attacked = image + change / LEVELS x scale.
     Levels are exact to half of one of 255, a change to half of one of LEVELS of the largest.
     """
-    radii, change = result.curve.eps.numpy(), result.attacked - result.image
+    radii, change = result.curve.eps.numpy()[:most], result.attacked[:most] - result.image
     scale = radii if norm == "linf" else np.abs(change).reshape(len(change), -1).max(1)
     largest = scale.reshape(-1, *[1] * result.image.ndim)
     steps = np.divide(change, largest, out=np.zeros_like(change), where=largest > 0)
@@ -39,7 +39,7 @@ def film(result: Result, norm: str) -> dict[str, Any]:
         "image": _grey(result.image),
         "change": _encode(np.round(np.clip(steps, -1, 1) * LEVELS).astype(np.int8)),
         "recon_image": _grey(result.recon_image),
-        "recon_attacked": _grey(result.recon_attacked),
+        "recon_attacked": _grey(result.recon_attacked[:most]),
     }
 
 
@@ -47,8 +47,9 @@ def numbers(curve: Curve, threshold: float, sampled: Proof | None, name: str) ->
     """What is known of a model so far: its verdict, its line, and at every radius of the curve `reading`
     and whether the threshold holds there, see `state`. sampled, name: what is proved of the noise at large
     at one eps, and what that is called."""
-    known = sampled is not None and math.isfinite(sampled.bound)
-    at_large = [sampled.eps, sampled.bound, name] if known else None
+    at_large = None
+    if sampled is not None and math.isfinite(sampled.bound):
+        at_large = [sampled.eps, sampled.bound, name]
     return {
         "verdict": minus(curve.verdict(threshold).sentence()),
         "line": line(line_of(curve, "", "", threshold, methods=True)) | {"sampled": at_large},

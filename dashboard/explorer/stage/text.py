@@ -47,6 +47,17 @@ CHART = {
     "above": "proved: above this frame from eps",
     "nothing": "nothing proved from eps",
 }
+ROOM = {
+    "guess": "guessed",
+    "dark": "Any key or a click shows the screen again.",
+    "full": "Full screen",
+    "keys": (
+        ("PageDown", "reveal the next step, then the next scene"),
+        ("PageUp", "back by one"),
+        ("b", "dark screen, and back"),
+    ),
+}
+"""Before a room."""
 LIMITS = {"linf": "each pixel changed by at most", "l2": "changed in total by at most"}
 FAILED = "This model cannot be shown; the reason stands below."
 

@@ -18,10 +18,12 @@ from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import last_index
 from dashboard.addresses.explorer import State, opposite
 from dashboard.addresses.models import stamp
+from dashboard.addresses.present import ALL, SCENES, Room
 from dashboard.addresses.scales import Scale
-from dashboard.explorer.stage import text
+from dashboard.explorer.stage import reveal, text
 from dashboard.explorer.stage.event import Ask, read_ask
 from dashboard.explorer.stage.picture_strip import LEVELS, film, numbers
+from dashboard.explorer.stage.reveal import Shown
 from dashboard.shared.frontend import source
 from dashboard.shared.images import palette
 from dashboard.shared.result import Result
@@ -45,6 +47,7 @@ class Stage:
     """Drawn in the container that is current when it is made; it stays when the page runs again.
 
     sides  model, its name, and its colour, left and right.
+    room   where a talk is, if it stands before a room: then it is large, and shows what is revealed so far.
     """
 
     def __init__(
@@ -53,9 +56,13 @@ class Stage:
         sides: Sequence[tuple[str, str, str]],
         models: Sequence[str],
         on_ask: Callable[[], None],
+        room: Room | None = None,
     ) -> None:
         self._state = state
-        self._questions = [_question(model, state) for model, _, _ in sides]
+        step = ALL if room is None else room.step
+        self._seen = [reveal.shown(step, side, len(sides)) for side in range(len(sides))]
+        asked_of = zip(sides, self._seen, strict=True)
+        self._questions = [_question(model, state, seen) for (model, _, _), seen in asked_of]
         shown = zip(self._questions, sides, strict=True)
         # Feeds have no height: without a gap between them nobody sees that they are there.
         with st.container(gap=None):
@@ -80,6 +87,7 @@ class Stage:
                     ],
                     "palette": _PALETTE,
                     "words": _words(state),
+                    "room": None if room is None else _room(room),
                 },
                 on_ask_change=on_ask,
             )
@@ -91,7 +99,8 @@ class Stage:
 
         The same ones make the same message, which goes to a browser once.
         """
-        shown = {"failed": True} if result is None else film(result, self._state.settings.norm)
+        norm, radii = self._state.settings.norm, self._seen[side].radii
+        shown = {"failed": True} if result is None else film(result, norm, radii)
         self._send(self._films[side], side, f"film-{side}", {"kind": "film"} | shown)
 
     def numbers(self, side: int, curve: Curve, threshold: float, sampled: Proof | None) -> None:
@@ -99,7 +108,7 @@ class Stage:
         count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
         name = STATES_LABELS[self._state.states].lower()
         news = {"kind": "numbers", "token": _token(), "count": count}
-        news |= numbers(curve, threshold, sampled, name)
+        news |= reveal.numbers(numbers(curve, threshold, sampled, name), self._seen[side])
         self._send(self._numbers[side], side, f"numbers-{count}", news)
 
     def _send(self, place: DeltaGenerator, side: int, key: str, data: dict[str, Any]) -> None:
@@ -113,15 +122,27 @@ def asked(models: Sequence[str], scale: Scale) -> Ask:
     return read_ask(state.get("ask") if isinstance(state, dict) else None, models, scale)
 
 
-def _question(model: str, state: State) -> str:
+def _question(model: str, state: State, seen: Shown) -> str:
     """Changes when pictures and attained numbers do."""
-    said = repr((model, stamp(model), state.digit, state.settings, state.grid))
+    said = repr((model, stamp(model), state.digit, state.settings, state.grid, seen.attack))
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _token() -> str:
     """The same as long as the session lasts, which a reconnecting browser may outlive."""
     return st.session_state.setdefault(_TOKEN, secrets.token_hex(8))
+
+
+def _room(room: Room) -> dict[str, Any]:
+    """Where a talk is, for its keys, and what was guessed."""
+    return {
+        "step": room.step,
+        "steps": ALL,
+        "scene": room.scene,
+        "scenes": SCENES,
+        "guess": reveal.span(room.guess, room.asked.most),
+        "words": text.ROOM,
+    }
 
 
 def _words(state: State) -> dict[str, Any]:

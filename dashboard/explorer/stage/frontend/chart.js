@@ -3,7 +3,7 @@
 
 const DRAWING = "http://www.w3.org/2000/svg";
 const GREY = "#808080";
-const ROUND = { left: 54, right: 10, top: 22, bottom: 22 };
+const ROUND = { left: 54, right: 14, top: 22, bottom: 22 };
 const DASHES = { clean: "1.5 4", proved: "9 6", ibp: "", "crown-ibp": "8 4 2 4", threshold: "12 4 2 4" };
 /** Marks of methods that are computed here and there: corners around a centre. */
 const MARKS = {
@@ -51,10 +51,11 @@ class Chart {
   }
 
   /** Lines of models as the server sends them, each with its colour; eps from 0 to most. */
-  show(lines, most, words) {
-    const key = [most, words.axis, ...lines];
+  show(lines, most, words, room) {
+    const guess = room?.guess ?? null;
+    const key = [most, words.axis, String(guess), this.size, ...lines];
     if (this.key?.length === key.length && key.every((part, i) => part === this.key[i])) return;
-    Object.assign(this, { lines, most, words, key });
+    Object.assign(this, { lines, most, words, key, guess, guessed: room?.words.guess });
     this.draw();
   }
 
@@ -96,7 +97,7 @@ class Chart {
     if (!width || !height || !this.words) return;
     const grow = this.size / 12;
     this.frame();
-    Object.assign(this, { left: ROUND.left * grow, right: width - ROUND.right, top: ROUND.top * grow });
+    Object.assign(this, { left: ROUND.left * grow, right: width - ROUND.right * grow, top: ROUND.top * grow });
     this.bottom = height - ROUND.bottom * grow;
     const [back, front] = [shape("g"), shape("g")];
     back.append(...this.axes());
@@ -105,7 +106,7 @@ class Chart {
     const inside = shape("g", { "clip-path": "url(#inside)" });
     for (const line of this.lines) inside.append(...this.thin(line), ...this.model(line));
     for (const line of this.lines) front.append(...this.marks(line));
-    front.append(...this.levels(), ...this.exits(), ...this.pointer());
+    front.append(...this.levels(), ...this.exits(), ...this.bracket(), ...this.pointer());
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("font-size", this.size);
     this.svg.replaceChildren(clip, back, inside, front);
@@ -142,17 +143,24 @@ class Chart {
 
   model(line) {
     const ink = { stroke: line.colour, "stroke-width": 2.5 };
-    const open = [...line.attained, ...[...line.proved].reverse()];
-    const there = [...line.eps, ...[...line.eps].reverse()];
     const ends = [line.clean, line.clean];
     return [
-      this.path(there, open, { fill: line.colour, "fill-opacity": 0.15 }),
       this.path([0, this.most], ends, { ...ink, "stroke-width": 1.5, "stroke-dasharray": DASHES.clean }),
-      this.path(line.eps, line.proved, { ...ink, "stroke-dasharray": DASHES.proved }),
+      ...(line.proved ? this.proved(line, ink) : []),
       this.path(line.eps, line.attained, ink),
       ...line.eps.map((radius, i) =>
         shape("circle", { cx: this.x(radius), cy: this.y(line.attained[i]), r: 3, fill: line.colour }),
       ),
+    ];
+  }
+
+  /** What is proved, where it is not hidden, and what is open. */
+  proved(line, ink) {
+    const open = [...line.attained, ...[...line.proved].reverse()];
+    const there = [...line.eps, ...[...line.eps].reverse()];
+    return [
+      this.path(there, open, { fill: line.colour, "fill-opacity": 0.15 }),
+      this.path(line.eps, line.proved, { ...ink, "stroke-dasharray": DASHES.proved }),
     ];
   }
 
@@ -203,6 +211,7 @@ class Chart {
 
   /** What is said of a line that leaves the frame: one note, or two where there is no room. */
   exit(line) {
+    if (!line.proved) return [];
     const lower = line.side === "lower";
     const beyond = (value) => (lower ? value < this.low : value > this.high);
     const inside = line.eps.map((radius, i) => [radius, line.proved[i]]).filter(([radius]) => radius <= this.most);
@@ -214,6 +223,18 @@ class Chart {
     if (!none || none[0] !== out[0]) said.push(`${where} ${short(out[0])}`);
     if (none) said.push(`${this.words.nothing} ${short(none[0])}`);
     return this.right - this.left < 32 * this.size ? said : [said.join(", ")];
+  }
+
+  /** The radii that were guessed. */
+  bracket() {
+    if (!this.guess) return [];
+    const [low, high] = this.guess.map((eps) => this.x(eps));
+    const y = this.bottom - 4 * this.size;
+    const tick = this.size / 2;
+    const points = `${low},${y - tick} ${low},${y} ${Math.max(high, low + 2)},${y} ${Math.max(high, low + 2)},${y - tick}`;
+    const line = shape("polyline", { points, fill: "none", stroke: "currentColor", "stroke-width": 2 });
+    const middle = Math.max((low + high) / 2, this.left + 2.5 * this.size);
+    return [line, written(this.guessed, middle, y - tick, "middle")];
   }
 
   pointer() {

@@ -13,17 +13,20 @@ function taken(target, key) {
   return key.startsWith("Arrow") && (input !== null || target.closest(MOVED) !== null);
 }
 
-/** What a key asks for: { move: ±1 }, { digit: ±1 }, { model: side }, { help: true }, or null. */
-function asked(event, range) {
+/** What a key asks for: { move: ±1 }, { digit: ±1 }, { model: side }, { help: true }, in a room { go: ±1 } and
+    { dark: true }, or null. */
+function asked(event, range, room) {
   const { key } = event;
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return null;
   const target = event.composedPath()[0];
   if (target !== range && taken(target, key)) return null;
   if (key === "ArrowLeft" || key === "ArrowRight") return { move: key === "ArrowLeft" ? -1 : 1 };
   if (event.repeat) return null;
+  if (room && (key === "PageDown" || key === "PageUp")) return { go: key === "PageDown" ? 1 : -1 };
   if (key === "?") return { help: true };
   const letter = key.toLowerCase();
   if (letter === "n" || letter === "p") return { digit: letter === "n" ? 1 : -1 };
+  if (room && letter === "b") return { dark: true };
   if (letter === "m") return { model: event.shiftKey ? "left" : "right" };
   return null;
 }

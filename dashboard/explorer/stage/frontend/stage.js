@@ -36,6 +36,8 @@ class Stage {
     shared().chart = this.chart.svg;
     this.output = find("output");
     this.said = find(".said");
+    this.dark = find(".dark");
+    this.full = find(".full");
     this.dialog = find("dialog");
     this.list = find(".list");
     this.find = find;
@@ -71,6 +73,8 @@ class Stage {
     on(svg, "pointerleave", () => (this.hover.hidden = true));
     on(document, "keydown", (event) => this.press(event));
     on(this.find(".keys"), "click", () => this.dialog.showModal());
+    on(this.dark, "click", () => (this.dark.hidden = true));
+    on(this.full, "click", () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()));
     on(this.find(".cards"), "keydown", (event) => {
       if (event.key === "Escape" && event.target.closest("dt")) event.target.blur();
     });
@@ -90,13 +94,24 @@ class Stage {
     this.range.title = data.words.help;
     setText(this.find(".reach span"), data.words.reach);
     setText(this.find(".legend"), data.words.legend);
-    const rows = data.words.keys.flatMap(([key, what]) => [make("dt", key), make("dd", what)]);
+    this.seat(data.room);
+    const rows = [...data.words.keys, ...(data.room?.words.keys ?? [])].flatMap(([key, what]) => [make("dt", key), make("dd", what)]);
     this.list.replaceChildren(...rows);
     this.cards.forEach((card, i) => {
       this.verdicts[i].hidden = card.section.hidden = !data.sides[i];
       if (data.sides[i]) label(card, data.sides[i], data.words);
     });
     this.draw();
+  }
+
+  /** Large before a room, with what is for it alone. */
+  seat(room) {
+    this.find(".stage").classList.toggle("large", room !== null);
+    this.chart.size = room ? 17 : 12;
+    this.full.hidden = room === null;
+    if (room === null) return;
+    setText(this.full, room.words.full);
+    this.dark.setAttribute("aria-label", room.words.dark);
   }
 
   get eps() {
@@ -120,7 +135,7 @@ class Stage {
     setText(this.output, short(eps));
     this.offer(most);
     const ready = this.cards.map((card, i) => this.drawSide(card, i, eps, data));
-    this.chart.show(this.lines(), most, data.words);
+    this.chart.show(this.lines(), most, data.words, data.room);
     this.chart.move(eps);
     if (!this.dragging) this.describe(data);
     if (this.due && this.held === null && !Object.keys(this.pending).length && ready.every(Boolean)) this.announce();
@@ -249,11 +264,19 @@ class Stage {
   }
 
   press(event) {
-    const wish = this.dialog.open ? null : asked(event, this.range);
+    if (!this.dark.hidden) {
+      this.dark.hidden = true;
+      return event.preventDefault();
+    }
+    const wish = this.dialog.open ? null : asked(event, this.range, this.data.room);
     if (wish === null) return;
     event.preventDefault();
     const { data, pending } = this;
-    if (wish.help) {
+    if (wish.dark) {
+      this.dark.hidden = false;
+    } else if (wish.go) {
+      this.go(wish.go);
+    } else if (wish.help) {
       this.dialog.showModal();
     } else if (wish.move) {
       this.hold(beside(data.grid, this.eps, wish.move));
@@ -265,6 +288,15 @@ class Stage {
       const now = offered.indexOf(pending[wish.model] ?? data[wish.model]);
       if (offered.length) this.ask({ [wish.model]: offered[(now + 1) % offered.length] });
     }
+  }
+
+  /** The next step of what is revealed, then the next scene; or back. */
+  go(by) {
+    const { room } = this.data;
+    const step = (this.pending.step ?? room.step) + by;
+    if (step >= 0 && step <= room.steps) return this.ask({ step });
+    const scene = (this.pending.scene ?? room.scene) + by;
+    if (scene >= 1 && scene <= room.scenes) this.ask({ scene });
   }
 
   /** The chart for those who cannot see it. */
@@ -304,7 +336,8 @@ function tellVerdict(place, side, numbers) {
   const key = `${side.name} ${numbers?.verdict}`;
   if (place.dataset.key === key) return;
   Object.assign(place.dataset, { key, hue: side.hue });
-  place.replaceChildren(make("b", `${side.name}: `), numbers?.verdict ?? "");
+  const said = numbers ? numbers.verdict : " ";
+  place.replaceChildren(...(said ? [make("b", `${side.name}: `), said] : []));
 }
 
 const lined = new WeakMap();
@@ -314,7 +347,7 @@ function lineOf(numbers, colour) {
   if (!lined.has(numbers)) {
     const { line } = numbers;
     const far = line.side === "lower" ? -Infinity : Infinity;
-    const whole = (values) => values.map((value) => value ?? far);
+    const whole = (values) => values?.map((value) => value ?? far);
     const methods = Object.entries(line.methods).map(([name, [eps, bounds]]) => [name, [eps, whole(bounds)]]);
     lined.set(numbers, { ...line, colour, proved: whole(line.proved), methods: Object.fromEntries(methods) });
   }
