@@ -47,8 +47,9 @@ def numbers(curve: Curve, threshold: float, sampled: Proof | None, name: str) ->
     """What is known of a model so far: its verdict, its line, and at every radius of the curve `reading`
     and whether the threshold holds there, see `state`. sampled, name: what is proved of the noise at large
     at one eps, and what that is called."""
-    known = sampled is not None and math.isfinite(sampled.bound)
-    at_large = [sampled.eps, sampled.bound, name] if known else None
+    at_large = None
+    if sampled is not None and math.isfinite(sampled.bound):
+        at_large = [sampled.eps, sampled.bound, name]
     return {
         "verdict": minus(curve.verdict(threshold).sentence()),
         "line": line(line_of(curve, "", "", threshold, methods=True)) | {"sampled": at_large},
