@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-CURVE = ".plot svg polyline"
+CHART, CURVE = "[data-testid=stPlotlyChart] .main-svg", ".plot svg polyline"
+"""What pages draw: plotly, or the explorer's screen."""
 CHEAP = "steps=5&draws=1&method=ibp"
 
 
@@ -19,7 +20,7 @@ def visit(page: Page, address: str, query: str = CHEAP) -> None:
 
 
 def settle(page: Page) -> None:
-    page.wait_for_selector(CURVE, state="attached")
+    page.wait_for_selector(f"{CHART}, {CURVE}", state="attached")
     page.wait_for_selector(IDLE)
     expect(page.locator("section[aria-busy=true]:visible")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)

@@ -5,16 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from explorer_page import settle
 from playwright.sync_api import Page, expect
 
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 CHEAP = "steps=5&draws=1&models=mnist-mlp-standard,mnist-mlp-robust-0.1"
-
-
-def settle(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
-    page.wait_for_selector(IDLE)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def asked(page: Page) -> dict[str, str]:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import re
 
+from explorer_page import settle
 from playwright.sync_api import Page, expect
 
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 QUICK = "model=mnist-mlp-robust-0.1&eps=0.05"
 
 
 def visit(page: Page, address: str, query: str = QUICK) -> None:
     page.goto(f"{address}/inspect?{query}")
     settle(page)
-
-
-def settle(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
-    page.wait_for_selector(IDLE)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_from_the_explorer_to_the_inside_of_a_model_and_back(page: Page, server: str):

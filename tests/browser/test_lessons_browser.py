@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import re
 
+import explorer_page
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from dashboard.lessons.text import LESSONS
 
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 SIZES: list[ViewportSize] = [{"width": 1440, "height": 900}, {"width": 390, "height": 844}]
 # KaTeX keeps a copy of each formula for screen readers, clipped and without a place of its own.
 TOO_WIDE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
@@ -17,9 +17,7 @@ TOO_WIDE = """() => [...document.querySelectorAll('[data-testid=stMain] *')]
 
 
 def settle(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
-    page.wait_for_selector(IDLE)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+    explorer_page.settle(page)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 

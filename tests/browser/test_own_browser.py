@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from explorer_page import settle
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
@@ -32,8 +33,7 @@ def telephone(browser: Browser) -> Iterator[Page]:
 def visit(page: Page, server: str) -> None:
     """The page by way of the explorer, whose cheap settings it hands back."""
     page.goto(f"{server}/?{CHEAP}")
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
-    page.wait_for_selector(IDLE)
+    settle(page)
     more = page.get_by_test_id("stExpandSidebarButton")
     if more.is_visible():
         more.click()

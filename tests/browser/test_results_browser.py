@@ -2,21 +2,15 @@ from __future__ import annotations
 
 import re
 
+from explorer_page import settle
 from playwright.sync_api import Page, expect
 
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 LINE_CHART = "[aria-label*='Line chart of the mean ELBO']"
 
 
 def visit(page: Page, address: str) -> None:
     page.goto(address)
     settle(page)
-
-
-def settle(page: Page) -> None:
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
-    page.wait_for_selector(IDLE)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_from_the_explorer_to_the_results_and_back_by_a_point(page: Page, results_server: str):
@@ -49,7 +43,7 @@ def test_from_the_explorer_to_the_results_and_back_by_a_point(page: Page, result
     page.get_by_role("link", name=re.compile(r"Open Robust MLP \(eps 0\.1\) at eps 0\.1 in")).click()
     expect(page.get_by_role("heading", name="ELBO under attack")).to_be_visible()
     expect(page).to_have_url(f"{results_server}/?{wanted.replace('0.05', '0.1')}")
-    expect(page.get_by_role("radio", name="Reconstruction of the clean image")).to_be_checked()
+    expect(page.get_by_text("Settings: Reconstruction of the clean image")).to_be_visible()
     expect(page.get_by_test_id("number")).to_have_count(8)
     # Back again, to the results as they were left.
     page.go_back()

@@ -124,11 +124,11 @@ def test_all_numbers_are_said_in_words():
     said = curves.in_words(ROBUST, 0.1)
     assert said.startswith("Robust at eps 0.1: clean: −190.0 nats (−192.0 to −189.0), 1,000 images; ")
     assert "attacked by PGD: −330.0 nats (−332.0 to −329.0), 1,000 images; proved by IBP: −340.0" in said
-    assert said.endswith("; open gap 10.0 nats")
+    assert said.endswith("; open 10.0 nats")
     assert "proved by IBP: vacuous for 1,000 of 1,000 images" in curves.in_words(STANDARD, 0.1)
     assert "open" not in curves.in_words(STANDARD, 0.1)
-    assert "attained and proved by closed form: −360.0" in curves.in_words(CONSTANT, 0.1)
-    assert "attained: not computed" in curves.in_words(replace(ROBUST, attained=()), 0.1)
+    assert "attacked and proved by closed form: −360.0" in curves.in_words(CONSTANT, 0.1)
+    assert "attacked: not computed" in curves.in_words(replace(ROBUST, attained=()), 0.1)
     assert curves.describe(ALL, 0.1).count(" at eps 0.1: ") == 3
     assert curves.describe([], 0.1).endswith("Nothing is drawn.")
 
