@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from dashboard.addresses import explorer
+from dashboard.addresses import explorer, scenes
 from dashboard.addresses.explorer import State
-from dashboard.addresses.page import Page
-from dashboard.addresses.settings import OneOf, Whole
+from dashboard.addresses.page import Page, flat
+from dashboard.addresses.reader import Message
+from dashboard.addresses.scenes import SCENES
+from dashboard.addresses.settings import OneOf, Whole, as_text
 
 ALL = 4
 """The last step: nothing is hidden."""
 PARTS = ("0", "1", "2", "3")
 """What may be guessed: that nothing is proved, or up to which third of the range."""
-SCENES = 5
-"""How many prepared scenes there are."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,26 @@ class Room:
     scene: int = 0
 
 
-PAGE = Page(
+@dataclass(frozen=True)
+class Talk(Page[Room]):
+    """A prepared scene asks what its number stands for, but for what the address says otherwise."""
+
+    def parse(self, params: Mapping[str, str], **there: Any) -> tuple[Room, list[Message]]:
+        return super().parse({**scenes.asks(params.get("scene", "")), **params}, **there)
+
+    def address(self, state: Room, **there: Any) -> dict[str, str]:
+        values, said = flat(state), super().address(state, **there)
+        asked = {name: as_text(values[name]) for name in scenes.asks(str(state.scene))}
+        return {name: text for name, text in asked.items() if text is not None} | said
+
+
+PAGE = Talk(
     Room,
     (
         *explorer.PAGE.steps,
         Whole(name="step", low=0, high=ALL, default=ALL),
         OneOf(name="guess", options=("", *PARTS), default=""),
-        Whole(name="scene", low=0, high=SCENES, default=0),
+        Whole(name="scene", low=0, high=len(SCENES), default=0),
     ),
 )
 

@@ -25,11 +25,14 @@ S = TypeVar("S")
 class StageControls(PairControls[S]):
     """The settings of a page with the stage, which changes some of them."""
 
-    def answer(self) -> Ask:
-        """The stage asks for something: take it over. What it was."""
+    def answer(self) -> None:
+        """The stage asks for something: take it over."""
         asked = stage.asked(self.there["models"], self.scale)
-        if asked.right is not None and asked.right not in opposite(self.get("left"), self.there["models"]):
-            return asked
+        if asked.right is None or asked.right in opposite(self.get("left"), self.there["models"]):
+            self.take(asked)
+
+    def take(self, asked: Ask) -> None:
+        """Change what is asked for."""
         for name in ("eps", "index", "left", "right"):
             if (value := getattr(asked, name)) is not None:
                 self.set(name, value)
@@ -38,7 +41,6 @@ class StageControls(PairControls[S]):
         if asked.upto is not None:
             self.set("upto", asked.upto)
             self.put("eps", min(self.get("eps"), float(asked.upto)))
-        return asked
 
 
 class Panel(StageControls[State]):

@@ -10,9 +10,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
+from dashboard.addresses import scenes
 from dashboard.addresses.models import sentence
 from dashboard.addresses.present import ALL, PAGE, Room, explorer_address
-from dashboard.explorer import refining, scenes
+from dashboard.explorer import refining
 from dashboard.explorer.card import Card
 from dashboard.explorer.controls import StageControls
 from dashboard.explorer.stage import reveal
@@ -34,13 +35,12 @@ class Panel(StageControls[Room]):
     def __init__(self, models: Sequence[str]) -> None:
         super().__init__("present", PAGE, "present-", models=models, images=own_images.images())
 
-    def answer(self) -> Ask:
-        asked = super().answer()
+    def take(self, asked: Ask) -> None:
+        super().take(asked)
         if asked.step is not None:
             self.set("step", asked.step)
         if asked.scene:
             self.open_scene(asked.scene)
-        return asked
 
     def open_scene(self, number: int) -> None:
         """Go to the beginning of a prepared scene."""
@@ -82,7 +82,7 @@ class Panel(StageControls[Room]):
         with st.popover(CLASS, help=CLASS_HELP):
             base = str(st.context.url or "/").split("?")[0]
             url = share.address(base.removesuffix(destinations.PATHS[destinations.PRESENT]), there)
-            st.html(qr_code(url))
+            st.image(qr_code(url), width=320, alt=f"QR code of {url}")
             st.caption(text.plain(url))
         links.link(destinations.EXPLORER, LEAVE, there, "arrow_back")
 

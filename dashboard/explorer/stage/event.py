@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.addresses.digit import MOST_INDEX
-from dashboard.addresses.present import ALL, SCENES
+from dashboard.addresses.present import ALL
 from dashboard.addresses.reader import to_number
 from dashboard.addresses.scales import Scale
+from dashboard.addresses.scenes import SCENES
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read_ask(value: object, models: Sequence[str], scale: Scale) -> Ask:
         *(side if isinstance(side, str) and side in models else None for side in sides),
         upto=upto if (upto := asked.get("upto")) in scale.ranges else None,
         step=_whole(asked.get("step"), ALL),
-        scene=_whole(asked.get("scene"), SCENES),
+        scene=_whole(asked.get("scene"), len(SCENES)),
     )
 
 

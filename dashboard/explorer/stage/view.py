@@ -18,8 +18,9 @@ from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.digit import last_index
 from dashboard.addresses.explorer import State, opposite
 from dashboard.addresses.models import stamp
-from dashboard.addresses.present import ALL, SCENES, Room
+from dashboard.addresses.present import ALL, Room
 from dashboard.addresses.scales import Scale
+from dashboard.addresses.scenes import SCENES
 from dashboard.explorer.stage import reveal, text
 from dashboard.explorer.stage.event import Ask, read_ask
 from dashboard.explorer.stage.picture_strip import LEVELS, film, numbers
@@ -139,7 +140,7 @@ def _room(room: Room) -> dict[str, Any]:
         "step": room.step,
         "steps": ALL,
         "scene": room.scene,
-        "scenes": SCENES,
+        "scenes": len(SCENES),
         "guess": reveal.span(room.guess, room.asked.most),
         "words": text.ROOM,
     }

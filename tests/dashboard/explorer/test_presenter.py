@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core.evaluation.curve import Verdict
+from dashboard.addresses import scenes
 from dashboard.addresses.digit import own_name
-from dashboard.addresses.present import ALL, PAGE, PARTS, SCENES
+from dashboard.addresses.present import ALL, PAGE, PARTS, explorer_address
 from dashboard.addresses.scales import SCALES
-from dashboard.explorer import presenter, scenes
+from dashboard.explorer import presenter
 from dashboard.explorer.stage import reveal
 from dashboard.explorer.stage.event import read_ask
 from dashboard.shared import destinations
@@ -130,15 +132,26 @@ def test_keys_ask_for_steps_and_scenes(monkeypatch: pytest.MonkeyPatch):
         assert (asked.step, asked.scene) == (None, None) or asked.scene == bad
 
 
-def test_every_scene_is_an_address_that_says_nothing_wrong():
-    assert len(scenes.SCENES) == SCENES
-    for number in range(1, SCENES + 1):
-        room, messages = PAGE.parse(scenes.address(number), models=NAMES, images={})
-        assert not messages
-        assert (room.scene, room.step) == (number, 0)
-        assert PAGE.address(room, models=NAMES, images={}) == scenes.address(number)
-        assert scenes.scene(number) is scenes.SCENES[number - 1]
-    assert scenes.scene(0) is scenes.scene(SCENES + 1) is None
+@pytest.mark.parametrize("number", range(1, len(scenes.SCENES) + 1))
+def test_a_scene_is_its_number_and_what_is_changed_in_it_stays(number: int):
+    there = {"models": NAMES, "images": {}}
+    room, messages = PAGE.parse(scenes.address(number), **there)
+    assert not messages
+    assert (room.scene, room.step) == (number, 0)
+    found = scenes.scene(number)
+    assert found is not None
+    said = explorer_address(room, NAMES)
+    assert said == dict(found.asks)
+    assert PAGE.address(room, **there) == {**scenes.address(number), **found.asks}
+    # What the page opens with is said where the scene asks for something else.
+    moved = replace(room, asked=replace(room.asked, eps=0.1, upto="0.15"), step=ALL)
+    assert PAGE.parse(PAGE.address(moved, **there), **there) == (moved, [])
+
+
+def test_there_is_no_scene_beyond_the_last():
+    assert scenes.scene(0) is scenes.scene(len(scenes.SCENES) + 1) is None
+    for number in ("0", "6", "-1", "x", "", "1" * 5000):
+        assert not scenes.asks(number)
 
 
 @pytest.mark.parametrize(

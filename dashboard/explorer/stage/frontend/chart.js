@@ -4,6 +4,8 @@
 const DRAWING = "http://www.w3.org/2000/svg";
 const GREY = "#808080";
 const ROUND = { left: 54, right: 14, top: 22, bottom: 22 };
+/** Of letters, in pixels: usual, and in large type. */
+const SIZES = [12, 17, 22];
 const DASHES = { clean: "1.5 4", proved: "9 6", ibp: "", "crown-ibp": "8 4 2 4", threshold: "12 4 2 4" };
 /** Marks of methods that are computed here and there: corners around a centre. */
 const MARKS = {
@@ -39,9 +41,11 @@ class Chart {
   most = 1;
   eps = 0;
 
-  /** size: of its letters, in pixels. */
-  constructor(svg, size = 12) {
-    Object.assign(this, { svg, size });
+  /** Before a room its letters are large. */
+  large = false;
+
+  constructor(svg) {
+    this.svg = svg;
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(svg);
   }
@@ -53,7 +57,7 @@ class Chart {
   /** Lines of models as the server sends them, each with its colour; eps from 0 to most. */
   show(lines, most, words, room) {
     const guess = room?.guess ?? null;
-    const key = [most, words.axis, String(guess), this.size, ...lines];
+    const key = [most, words.axis, String(guess), this.large, ...lines];
     if (this.key?.length === key.length && key.every((part, i) => part === this.key[i])) return;
     Object.assign(this, { lines, most, words, key, guess, guessed: room?.words.guess });
     this.draw();
@@ -95,7 +99,8 @@ class Chart {
   draw() {
     const { clientWidth: width, clientHeight: height } = this.svg;
     if (!width || !height || !this.words) return;
-    const grow = this.size / 12;
+    this.size = SIZES[this.large ? (width > 900 ? 2 : width > 500 ? 1 : 0) : 0];
+    const grow = this.size / SIZES[0];
     this.frame();
     Object.assign(this, { left: ROUND.left * grow, right: width - ROUND.right * grow, top: ROUND.top * grow });
     this.bottom = height - ROUND.bottom * grow;

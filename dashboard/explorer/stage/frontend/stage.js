@@ -107,7 +107,7 @@ class Stage {
   /** Large before a room, with what is for it alone. */
   seat(room) {
     this.find(".stage").classList.toggle("large", room !== null);
-    this.chart.size = room ? 17 : 12;
+    this.chart.large = room !== null;
     this.full.hidden = room === null;
     if (room === null) return;
     setText(this.full, room.words.full);

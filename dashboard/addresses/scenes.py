@@ -50,6 +50,12 @@ def scene(number: int) -> Scene | None:
     return SCENES[number - 1] if 0 < number <= len(SCENES) else None
 
 
+def asks(number: str) -> Mapping[str, str]:
+    """What a scene asks; nothing for a number of none."""
+    found = scene(int(number)) if number in map(str, range(len(SCENES) + 1)) else None
+    return found.asks if found else {}
+
+
 def address(number: int) -> dict[str, str]:
     """Where a prepared scene begins, with nothing revealed."""
-    return {**SCENES[number - 1].asks, "scene": str(number), "step": "0"}
+    return {"scene": str(number), "step": "0"}
