@@ -14,6 +14,7 @@ pages = [
     st.Page("entries/inspect.py", title="Inspect", url_path="inspect"),
     st.Page("entries/compare.py", title="Compare", url_path="compare"),
     st.Page("entries/lessons.py", title="Lessons", url_path="lessons"),
+    st.Page("entries/train.py", title="Train", url_path="train"),
     st.Page("entries/own.py", title="Your own", url_path="own"),
     st.Page("entries/results.py", title="Results", url_path="results"),
     # Reached from the explorer, whose settings it takes over.
