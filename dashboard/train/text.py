@@ -14,9 +14,7 @@ SUBTITLE = (
 TRAIN, CANCEL = "Train", "Cancel"
 READY = "Press Train: half a second an epoch on a free core."
 EPOCH = "Epoch shown"
-EPOCH_HELP = (
-    "Epoch 0 is the model before its first step. Pictures and numbers are those of the epoch shown."
-)
+EPOCH_WORD = "Epoch 0: the model before its first step. Pictures and numbers are of the epoch shown."
 OTHER = "The settings have changed since: press Train for them."
 ROWS = ("Digits that judge", "Reconstructed", "Attacked", "Reconstructed when attacked")
 EMPTY_ROW = "Pictures come with the training."

@@ -74,7 +74,7 @@ def _board(asked: Lecture, every: float | None) -> None:
         _pictures(chosen)
     if training is not None and not training.going and training.vae is not None:
         _take(training)
-    skeleton.glossary(HELP, text.GLOSSARY, [text.CONSTANT_WORD])
+    skeleton.glossary(HELP, text.GLOSSARY, [text.EPOCH_WORD, text.CONSTANT_WORD])
 
 
 def _commands(asked: Lecture, training: Training | None, shots: list[Snapshot]) -> None:
@@ -134,7 +134,7 @@ def _chosen(shots: list[Snapshot], epochs: int) -> Snapshot | None:
 
 
 def _slider(shots: list[Snapshot], epochs: int) -> None:
-    st.slider(text.EPOCH, 0, epochs, key=_EPOCH, on_change=_moved, disabled=not shots, help=text.EPOCH_HELP)
+    st.slider(text.EPOCH, 0, epochs, key=_EPOCH, on_change=_moved, disabled=not shots)
 
 
 def _moved() -> None:
