@@ -66,7 +66,7 @@ def _board(asked: Lecture, every: float | None) -> None:
     with chart:
         # As high as what is in it: nothing moves when that comes.
         place, legend = st.container(height=figures.HEIGHT, border=False, gap=None), st.container()
-        _slider(shots, learned.epochs)
+        _slider(learned.epochs)
         figure = figures.epochs_figure(shots, learned.epochs, constant, chosen.epoch if chosen else 0)
         skeleton.chart(figure, "train-chart", figures.describe(shots, chosen, constant), place)
         legend.caption(text.LEGEND)
@@ -83,7 +83,7 @@ def _commands(asked: Lecture, training: Training | None, shots: list[Snapshot]) 
     if said := st.session_state.pop(_REFUSED, None):
         st.error(plain(said))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(text.TRAIN, type="primary", icon=":material/play_arrow:", on_click=_train, args=(asked,))
+        st.button(text.TRAIN, icon=":material/play_arrow:", on_click=_train, args=(asked,))
         st.button(text.CANCEL, icon=":material/stop:", disabled=not going, on_click=_cancel)
         with st.container(width=_BAR):
             _say(asked, training, shots)
@@ -133,8 +133,9 @@ def _chosen(shots: list[Snapshot], epochs: int) -> Snapshot | None:
     return shots[min(st.session_state[_EPOCH], newest)] if shots else None
 
 
-def _slider(shots: list[Snapshot], epochs: int) -> None:
-    st.slider(text.EPOCH, 0, epochs, key=_EPOCH, on_change=_moved, disabled=not shots)
+def _slider(epochs: int) -> None:
+    # Never disabled: its label could not be read.
+    st.slider(text.EPOCH, 0, epochs, key=_EPOCH, on_change=_moved)
 
 
 def _moved() -> None:
