@@ -115,7 +115,7 @@ def settings(asked: Lecture) -> TrainSettings:
 def split() -> tuple[Tensor, Tensor]:
     """The images to learn from, and those that judge; they have nothing in common. Raises CoreError."""
     x = images(SHIPPED_IMAGES).x
-    judges = torch.arange(len(x), device="cpu") % HELD_OUT == 0
+    judges = torch.arange(len(x), dtype=torch.int64, device="cpu") % HELD_OUT == 0
     return x[~judges], x[judges]
 
 
