@@ -124,7 +124,7 @@ def stamped(
 def sentence(error: Exception) -> str:
     """What is wrong with a model, in the names that visitors know: no paths of this server."""
     said = str(error)
-    for name, root in [*roots().items(), (trained.ROOT, trained.root())]:
+    for name, root in [*roots().items(), *trained.roots().items()]:
         said = said.replace(f"{root}{os.sep}", f"{name}/")
     return said
 

@@ -23,6 +23,9 @@ MOST_OWN = 4
 """Of one session; the oldest is not shown any more."""
 _KEY = "trained models"
 _LOCK = threading.Lock()
+_KEPT: dict[str, Path] = {}
+"""Their folders by name, the newest last. Names are looked up here and not on the disk: whoever asks for a
+name, whatever it says, makes and lists nothing."""
 
 
 def keep(write: Callable[[Path], None]) -> str:
@@ -39,11 +42,11 @@ def keep(write: Callable[[Path], None]) -> str:
         there = root() / digest.hexdigest()[:12]
         if not there.exists():
             new.rename(there)
-        there.touch()
-        oldest = sorted(_kept(), key=lambda path: path.stat().st_mtime_ns)
-        for path in oldest[:-MOST_MODELS]:
-            shutil.rmtree(path, ignore_errors=True)
-    name = f"{ROOT}/{there.name}"
+        name = f"{ROOT}/{there.name}"
+        _KEPT.pop(name, None)
+        _KEPT[name] = there
+        for oldest in list(_KEPT)[:-MOST_MODELS]:
+            shutil.rmtree(_KEPT.pop(oldest), ignore_errors=True)
     others = tuple(other for other in st.session_state.get(_KEY, ()) if other != name)
     st.session_state[_KEY] = (*others, name)[-MOST_OWN:]
     return name
@@ -57,7 +60,12 @@ def folders() -> dict[str, Path]:
 
 def folder(name: str) -> Path | None:
     """The folder of a model that is kept, whoever trained it; computations have no session."""
-    return next((path for path in _kept() if f"{ROOT}/{path.name}" == name), None)
+    return _KEPT.get(name)
+
+
+def roots() -> dict[str, Path]:
+    """Where they all are, by how their names begin; nothing before there is one."""
+    return {ROOT: root()} if _KEPT else {}
 
 
 @functools.cache
@@ -67,9 +75,5 @@ def _place() -> TemporaryDirectory[str]:
 
 
 def root() -> Path:
-    """Where they all are."""
+    """The folder of their folders, which is made when it is asked for first."""
     return Path(_place().name).resolve()
-
-
-def _kept() -> list[Path]:
-    return [path for path in root().iterdir() if path.name != "new"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +24,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     held: dict[str, object] = {}
     with TemporaryDirectory() as place:
         monkeypatch.setattr(trained, "root", lambda: Path(place).resolve())
+        monkeypatch.setattr(trained, "_KEPT", {})
         monkeypatch.setattr(st, "session_state", held)
         yield held
 
@@ -61,15 +61,22 @@ def test_another_session_does_not_see_it(session: dict[str, object]) -> None:
 def test_few_are_kept(session: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     names = [keep(seed) for seed in range(trained.MOST_OWN + 1)]
     assert list(trained.folders()) == names[1:]
-    for age, name in enumerate(reversed(names)):
-        folder = models.folder(name)
-        os.utime(folder, (1e9 - age, 1e9 - age))
     monkeypatch.setattr(trained, "MOST_MODELS", 3)
     last = keep(99)
     assert len(list(trained.root().iterdir())) == 3
     assert list(trained.folders()) == [*names[-2:], last]
     with pytest.raises(ModelNotFoundError):
         models.folder(names[0])
+
+
+def test_who_only_asks_makes_and_lists_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched() -> Path:
+        raise AssertionError("The disk was asked.")
+
+    monkeypatch.setattr(trained, "root", touched)
+    assert trained.folder("trained/0123456789ab") is None
+    assert trained.folders() == {}
+    assert models.sentence(CheckpointError("/tmp/x is no model.")) == "/tmp/x is no model."
 
 
 @pytest.mark.parametrize("name", ["trained/..", "trained/", "trained/new", "trained/../../etc", "trained"])

@@ -205,6 +205,7 @@ def test_the_model_goes_to_the_explorer_of_this_session(
 ) -> None:
     with TemporaryDirectory() as place:
         monkeypatch.setattr(trained, "root", lambda: Path(place))
+        monkeypatch.setattr(trained, "_KEPT", {})
         page.run()
         press(page, text.TRAIN)
         training = trained_through(page)
