@@ -17,8 +17,10 @@ from dashboard.train import compute, figures, text
 from dashboard.train.compute import Snapshot, Training
 from dashboard.train.controls import Panel
 
-LOOK, LOOK_WAITING = 1.0, 3.0
-"""Seconds between two looks at a training, and at one that waits."""
+LOOK, LOOK_WAITING, LOOK_FAR = 1.0, 3.0, 10.0
+"""Seconds between two looks at a training, at one that waits, and at one that waits for more than FAR others:
+a class that waits would take the time from those that train."""
+FAR = 2
 _TRAINING, _REFUSED, _EPOCH, _MOVED = "training", "training refused", "train-epoch", "train-moved"
 _GAP, _SCALE, _WIDTH, _BAR = 2, 3, 320, 600
 """Between two pictures of a row, in their pixels; how much larger they are made; a row, and the bar, on the
@@ -48,7 +50,8 @@ def _every(training: Training | None) -> float | None:
     """Seconds until the next look."""
     if training is None or not training.going:
         return None
-    return LOOK_WAITING if training.before else LOOK
+    before = training.before
+    return LOOK_FAR if before > FAR else LOOK_WAITING if before else LOOK
 
 
 def _board(asked: Lecture, every: float | None) -> None:
