@@ -3,10 +3,10 @@
 python -m benchmarks.lectures --sessions 30 --query "epochs=5&width=32"
 python -m benchmarks.lectures --sessions 1 --query epochs=20      # seconds an epoch, nobody else there
 
-Meanwhile one more visitor changes the explorer every few seconds. `answered` is the time from pressing Train
-until the page says that it trains, or how many are before; `looks` how long the page takes each time the
-browser asks how far it is; `explorer` how long the other visitor waits for the pictures, the numbers and
-the charts. Fails where a session sees an error, or a training does not end.
+Meanwhile one more visitor changes the explorer every few seconds. `answered` is the time from pressing
+Train until the page says that it trains, or how many are before; `looks` how long the page takes each time
+the browser asks how far it is; `explorer` how long the other visitor waits for the pictures, the numbers
+and the charts. Fails where a session sees an error, or a training does not end.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ EVERY = 3.0
 
 @dataclass
 class Seen:
-    """What one session saw: seconds to the first answer, of each look, and at which an epoch was begun."""
+    """What one session saw: seconds to the first answer, of each look, and from pressing Train until the
+    training was seen to have begun, and to be done."""
 
-    answered: float = float("nan")
+    answered: float = 0.0
     looks: list[float] = field(default_factory=list)
-    begun: dict[int, float] = field(default_factory=dict)
+    begun: float | None = None
     most_before: int = 0
-    done: float = float("nan")
+    done: float | None = None
     error: str = ""
 
 
@@ -52,7 +53,7 @@ class Lecture(Session):
         start = loop.time()
         await self._run(seen, start, press=self._train)
         seen.answered = loop.time() - start
-        while seen.done != seen.done and not seen.error and loop.time() < start + patience:
+        while seen.done is None and not seen.error and loop.time() < start + patience:
             fragment, interval = self._look
             await asyncio.sleep(interval)
             before = loop.time()
@@ -95,8 +96,8 @@ class Lecture(Session):
             self._train = element.button.id
         elif kind == "progress":
             said = element.progress.text
-            if going := re.match(r"Epoch (\d+) of", said):
-                seen.begun.setdefault(int(going[1]), at)
+            if said.startswith("Epoch"):
+                seen.begun = at if seen.begun is None else seen.begun
             elif waiting := re.match(r"Waiting: (\d+)", said):
                 seen.most_before = max(seen.most_before, int(waiting[1]))
             elif said.startswith("Done"):
@@ -141,16 +142,23 @@ def main() -> int:
     with serve(args.port) as server:
         seen, runs = asyncio.run(lectures(server.host, args))
         print(f"{server.computed:.0f} core seconds, {server.memory:.0f} MiB")
-    epochs = int(dict(parse_qsl(args.query)).get("epochs", "20"))
-    ended = [one for one in seen if one.done == one.done]
-    each = [(one.done - min(one.begun.values())) / epochs for one in ended if one.begun]
-    print(f"{len(ended)} of {len(seen)} done, the last after {max((s.done for s in ended), default=0):.0f} s")
+    return told(seen, runs, int(dict(parse_qsl(args.query)).get("epochs", "20")))
+
+
+def told(seen: list[Seen], runs: list[Run], epochs: int) -> int:
+    """What came of it is printed; the exit status."""
+    ended = [one for one in seen if one.done is not None]
+    last = max((one.done for one in seen if one.done is not None), default=0.0)
+    print(f"{len(ended)} of {len(seen)} done, the last after {last:.0f} s")
     print(f"up to {max(one.most_before for one in seen)} before one, as the page said")
-    looks = [look for one in seen for look in one.looks]
-    drawn = [run.drawn for run in runs if run.drawn is not None]
-    answered = [one.answered for one in seen]
-    for name, times in (("answered", answered), ("looks", looks), ("an epoch", each), ("explorer", drawn)):
-        print(f"{name:<9} {len(times):>5}   p50 {quantile(times, 0.5):5.2f} s   p95 {quantile(times, 0.95):5.2f} s")
+    for name, times in (
+        ("answered", [one.answered for one in seen]),
+        ("looks", [look for one in seen for look in one.looks]),
+        ("an epoch", [(one.done - one.begun) / epochs for one in seen if one.done and one.begun]),
+        ("explorer", [run.drawn for run in runs if run.drawn is not None]),
+    ):
+        p50, p95 = quantile(times, 0.5), quantile(times, 0.95)
+        print(f"{name:<9} {len(times):>5}   p50 {p50:5.2f} s   p95 {p95:5.2f} s")
     errors = sorted({said.error for said in (*seen, *runs) if said.error})
     print(f"{len(errors)} errors", *errors, sep="\n  ")
     return 1 if errors or len(ended) < len(seen) else 0

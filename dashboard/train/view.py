@@ -18,8 +18,8 @@ from dashboard.train.compute import Snapshot, Training
 from dashboard.train.controls import Panel
 
 LOOK, LOOK_WAITING, LOOK_FAR = 1.0, 3.0, 10.0
-"""Seconds between two looks at a training, at one that waits, and at one that waits for more than FAR others:
-a class that waits would take the time from those that train."""
+"""Seconds between two looks at a training, at one that waits, and at one that waits for more than FAR
+others: a class that waits would take the time from those that train."""
 FAR = 2
 _TRAINING, _REFUSED, _EPOCH, _MOVED = "training", "training refused", "train-epoch", "train-moved"
 _GAP, _SCALE, _WIDTH, _BAR = 2, 3, 320, 600
