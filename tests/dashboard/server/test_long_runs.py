@@ -86,6 +86,19 @@ def test_others_wait_are_counted_and_come_in_order() -> None:
     assert (second.items, third.items) == ([], [0])
 
 
+def test_thirty_at_once_wait_in_order_and_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_runs, "LONG_TURNS", Turns(1, background.MOST_WAITING))
+    steps = Gated()
+    first = LongRun(steps)
+    soon(lambda: first.look().what == "step 0")
+    others = [LongRun(count(2)) for _ in range(29)]
+    assert [long.before for long in others] == list(range(1, 30))
+    assert background.run(lambda tell: "a page", lambda now: None, fast=True) == "a page"
+    steps.leave.release(3)
+    assert all(long.wait(10) and long.error is None for long in (first, *others))
+    assert [long.items for long in others] == [[0, 1]] * 29
+
+
 def test_it_is_cancelled_within_a_step() -> None:
     steps = Gated()
     long = LongRun(steps)

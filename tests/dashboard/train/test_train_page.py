@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 import zipfile
@@ -84,6 +85,12 @@ def trained_through(app: AppTest) -> Training:
     return training
 
 
+@functools.cache
+def once(recipe: str) -> Training:
+    """A training that several tests look at."""
+    return lecture(recipe=recipe)
+
+
 def lecture(**asked: object) -> Training:
     training = Training(PAGE.parse(QUICK | {name: str(value) for name, value in asked.items()})[0])
     assert training.wait(120)
@@ -123,7 +130,7 @@ def test_hostile_addresses_are_refused_on_the_page(page: AppTest) -> None:
 
 @pytest.mark.parametrize("recipe", [STANDARD, "crown-ibp", "adversarial"])
 def test_proved_attained_and_clean_are_in_order_in_every_epoch(recipe: str) -> None:
-    training = lecture(recipe=recipe)
+    training = once(recipe)
     assert [shot.epoch for shot in training.items] == [0, 1, 2]
     assert training.error is None
     for shot in training.items:
@@ -135,7 +142,7 @@ def test_proved_attained_and_clean_are_in_order_in_every_epoch(recipe: str) -> N
 
 
 def test_the_same_seed_gives_the_same_curve_and_pictures_bit_for_bit() -> None:
-    first, again, other = lecture(), lecture(), lecture(seed=1)
+    first, again, other = once("crown-ibp"), lecture(), lecture(seed=1)
     for one, two, three in zip(first.items, again.items, other.items, strict=True):
         assert (one.clean, one.attained, one.proved) == (two.clean, two.attained, two.proved)
         assert np.array_equal(one.rows, two.rows)
@@ -195,9 +202,23 @@ def test_too_many_are_refused_with_a_sentence(page: AppTest, monkeypatch: pytest
     assert "Try again in a minute" in page.error[0].value
 
 
-def test_the_queue_is_told() -> None:
-    assert text.waiting(1) == "Waiting: 1 lecture is before you."
-    assert text.waiting(2) == "Waiting: 2 lectures are before you."
+def test_the_queue_is_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns(1, 8)
+    monkeypatch.setattr(long_runs, "LONG_TURNS", turns)
+    first, second = turns.join(True), turns.join(True)
+    assert turns.wait(first, 1)
+    page.run()
+    press(page, text.TRAIN)
+    assert page.get("progress")[0].proto.text == "Waiting: 2 lectures are before you."
+    turns.leave(first)
+    assert turns.wait(second, 1)
+    page.run()
+    assert page.get("progress")[0].proto.text == "Waiting: 1 lecture is before you."
+    turns.leave(second)
+    while page.session_state["training"].before:
+        time.sleep(0.02)
+    page.run()
+    assert page.get("progress")[0].proto.text.startswith(("Epoch", "Done"))
 
 
 def test_the_model_goes_to_the_explorer_of_this_session(
@@ -224,7 +245,7 @@ def test_the_model_goes_to_the_explorer_of_this_session(
 
 
 def test_the_archive_is_a_folder_of_a_model(tmp_path: Path) -> None:
-    training = lecture(recipe="adversarial")
+    training = once("adversarial")
     with zipfile.ZipFile(io.BytesIO(training.archive())) as file:
         file.extractall(tmp_path / "archive")
     (folder,) = (tmp_path / "archive").iterdir()
