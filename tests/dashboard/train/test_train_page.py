@@ -91,8 +91,9 @@ def once(recipe: str) -> Training:
     return lecture(recipe=recipe)
 
 
-def lecture(**asked: object) -> Training:
-    training = Training(PAGE.parse(QUICK | {name: str(value) for name, value in asked.items()})[0])
+def lecture(**asked: str) -> Training:
+    """A training of one epoch, when it is over."""
+    training = Training(PAGE.parse(QUICK | {"epochs": "1"} | asked)[0])
     assert training.wait(120)
     return training
 
@@ -131,18 +132,18 @@ def test_hostile_addresses_are_refused_on_the_page(page: AppTest) -> None:
 @pytest.mark.parametrize("recipe", [STANDARD, "crown-ibp", "adversarial"])
 def test_proved_attained_and_clean_are_in_order_in_every_epoch(recipe: str) -> None:
     training = once(recipe)
-    assert [shot.epoch for shot in training.items] == [0, 1, 2]
+    assert [shot.epoch for shot in training.items] == [0, 1]
     assert training.error is None
     for shot in training.items:
         assert shot.proved <= shot.attained <= shot.clean
         assert shot.rows.shape == (4, compute.SHOWN, 28, 28)
         moved = np.abs(shot.rows[2].astype(int) - shot.rows[0])
         assert 0 < moved.max() <= round(training.asked.eps * 255) + 1
-    assert training.items[-1].clean > training.items[0].clean + 200
+    assert training.items[-1].clean > training.items[0].clean + 50
 
 
 def test_the_same_seed_gives_the_same_curve_and_pictures_bit_for_bit() -> None:
-    first, again, other = once("crown-ibp"), lecture(), lecture(seed=1)
+    first, again, other = once("crown-ibp"), lecture(), lecture(seed="1")
     for one, two, three in zip(first.items, again.items, other.items, strict=True):
         assert (one.clean, one.attained, one.proved) == (two.clean, two.attained, two.proved)
         assert np.array_equal(one.rows, two.rows)
