@@ -12,6 +12,7 @@ REST = (
     "dashboard.lessons.page",
     "dashboard.own.view",
     "dashboard.results.view",
+    "dashboard.train.view",
 )
 """What the other pages open with: their first visitor would wait for it, and then see the page jump."""
 

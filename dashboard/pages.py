@@ -16,11 +16,12 @@ from dashboard.shared.destinations import (
     PATHS,
     PRESENT,
     RESULTS,
+    TRAIN,
 )
 
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
 # Pages with a sidebar.
-BESIDE = (EXPLORER, INSPECT, COMPARE, RESULTS)
+BESIDE = (EXPLORER, ATTACK, INSPECT, COMPARE, TRAIN, RESULTS)
 
 # First, before anything is drawn, or what is drawn jumps.
 st.set_page_config(page_title=NAME, page_icon=ICON, layout="wide", initial_sidebar_state=300)
@@ -30,6 +31,7 @@ titles = {
     INSPECT: "Inspect",
     COMPARE: "Compare",
     LESSONS: "Lessons",
+    TRAIN: "Train",
     OWN: "Your own",
     RESULTS: "Results",
     PRESENT: "Present",

@@ -20,7 +20,7 @@ from core.errors import InputError
 pytestmark = pytest.mark.slow
 
 KINDS = (
-    *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "results")),
+    *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "train", "results")),
     *("model name", "model folder"),
     *("upload", "drawing", "certificate"),
 )

@@ -10,7 +10,7 @@ import core
 from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.evaluation.results_files import RESULTS, read_results
-from dashboard.addresses import compare, explorer, inspect, lessons, models, results
+from dashboard.addresses import compare, explorer, inspect, lessons, models, results, train
 from dashboard.addresses.page import Page
 
 PLACES = (
@@ -44,6 +44,7 @@ def addresses() -> Iterator[Case]:
     yield from _page("compare", compare.PAGE, kinds=kinds, models=names, images={})
     yield from _page("inspect", inspect.PAGE, models=names, layout=_layout, images={})
     yield from _page("lessons", lessons.PAGE)
+    yield from _page("train", train.PAGE)
     yield from _page("explorer", explorer.PAGE, models=names, images={})
     yield from _page("results", results.PAGE, results=read_results(RESULTS))
 

@@ -34,9 +34,10 @@ from core.data.samples import SHAPES, check_image_file, load_image, load_test, s
 from core.errors import Cancelled, CoreError, DataError, InputError
 from core.evaluation.evaluate import Row, Summary, evaluate, summarise, write_rows
 from core.evaluation.suite.command import evaluate_suite
+from core.training.loop import EpochReport
 from core.training.resume import RESUME
 from core.training.settings import TrainSettings
-from core.training.train import EpochReport, train
+from core.training.train import train
 from core.vae.checkpoint import find_model, load_config, load_model
 from core.vae.config import DEFAULT_WIDTHS, VAEConfig
 from core.vae.elbo import elbo, sample_noise

@@ -1,4 +1,5 @@
-"""Which models there are: those that are shipped, and folders that whoever runs the server allows.
+"""Which models there are: those that are shipped, folders that whoever runs the server allows, and what
+this visitor trained.
 
 A name from an address is looked up in this list and never becomes a path by itself.
 """
@@ -18,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import core
 from core.errors import ModelNotFoundError
 from core.vae.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
+from dashboard.addresses import trained
 
 ROOTS = "ELBO_MODEL_ROOTS"
 """Environment variable: folders, separated as in PATH, whose subfolders with a config.json are models."""
@@ -48,17 +50,17 @@ def roots() -> dict[str, Path]:
 
 
 def available() -> list[str]:
-    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted."""
-    return [*core.list_models(), *_own()]
+    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted; then what was trained."""
+    return [*core.list_models(), *_own(), *trained.folders()]
 
 
 def folders() -> dict[str, Path]:
     """The folders of all models, by name."""
-    return {name: find_model(name) for name in core.list_models()} | _own()
+    return {name: find_model(name) for name in core.list_models()} | _own() | trained.folders()
 
 
 def is_own(name: str) -> bool:
-    """Whether a name that is available is of a folder in the roots."""
+    """Whether a name that is available is of a model that is not shipped."""
     return "/" in name
 
 
@@ -66,17 +68,17 @@ def folder(name: str) -> Path:
     """The folder of a model that is available. Raises ModelNotFoundError for any other name."""
     if is_shipped(name):
         return find_model(name)
-    own = _own()
-    if name not in own:
+    found = _own().get(name) or trained.folder(name)
+    if found is None:
         raise ModelNotFoundError(
             f"There is no model {name[:80]!r} among those that are shipped or allowed on this server."
         )
-    return own[name]
+    return found
 
 
 def stamp(name: str) -> Stamp:
-    """Changes when the files of a model in the roots do: part of the key of whatever is kept of it. Shipped
-    ones stay as they are while a server runs."""
+    """Changes when the files of a model that is not shipped do: part of the key of whatever is kept of it.
+    Shipped ones stay as they are while a server runs."""
     if not is_own(name):
         return ()
     try:
@@ -122,7 +124,7 @@ def stamped(
 def sentence(error: Exception) -> str:
     """What is wrong with a model, in the names that visitors know: no paths of this server."""
     said = str(error)
-    for name, root in roots().items():
+    for name, root in [*roots().items(), *trained.roots().items()]:
         said = said.replace(f"{root}{os.sep}", f"{name}/")
     return said
 

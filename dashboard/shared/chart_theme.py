@@ -1,6 +1,9 @@
 """What all charts have in common. No Streamlit in here.
 
 Not a template of plotly: Streamlit's page puts its own theme over a figure's template, not over its layout.
+
+pandas is imported before any figure is made: plotly takes what it finds of it, and fails on a half that
+another visitor's page is importing.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 INK = "#000037"

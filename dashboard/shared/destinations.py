@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EXPLORER, INSPECT, COMPARE = "entries/explorer.py", "entries/inspect.py", "entries/compare.py"
 LESSONS, OWN, RESULTS = "entries/lessons.py", "entries/own.py", "entries/results.py"
-PRESENT, ATTACK = "entries/present.py", "entries/attack.py"
+PRESENT, ATTACK, TRAIN = "entries/present.py", "entries/attack.py", "entries/train.py"
 """Files of the pages, beside pages.py."""
 PATHS = {
     EXPLORER: "",
@@ -12,6 +12,7 @@ PATHS = {
     INSPECT: "inspect",
     COMPARE: "compare",
     LESSONS: "lessons",
+    TRAIN: "train",
     OWN: "own",
     RESULTS: "results",
     PRESENT: "present",

@@ -31,6 +31,8 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
+if "pandas" not in sys.modules:
+    failed.append("A visitor may import pandas while another one's figure is made.")
 sys.exit("; ".join(failed) or None)
 """
 

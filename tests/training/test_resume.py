@@ -11,9 +11,9 @@ import torch
 
 import core
 from core.errors import CheckpointError, ConfigError, OutputError
+from core.training.loop import EpochReport
 from core.training.resume import RESUME
 from core.training.settings import TrainSettings
-from core.training.train import EpochReport
 from core.vae.checkpoint import load_config, read_metadata, read_tensors, write_tensors
 from tests.training.trainings import CONV, MLP, PLAIN, ROBUST, weights_equal
 

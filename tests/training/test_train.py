@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 from dataclasses import replace
@@ -17,9 +16,10 @@ import core
 from core.command_line import cli
 from core.data.samples import load_dataset
 from core.errors import CoreError, DataError, OutputError
+from core.training import loop
+from core.training.loop import EpochReport
 from core.training.objective import TrainingObjective
 from core.training.settings import TrainSettings
-from core.training.train import EpochReport
 from core.vae.config import VAEConfig
 from core.vae.model import VAE
 from tests.conftest import make_vae
@@ -123,9 +123,8 @@ def test_every_epoch_sees_every_image_once_in_another_order_with_other_noise(
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(
     mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = importlib.import_module("core.training.train")
     broken = make_vae(scale=1e30).train().requires_grad_(True)
-    monkeypatch.setattr(train, "fresh_vae", lambda config, seed: broken)
+    monkeypatch.setattr(loop, "fresh_vae", lambda config, seed: broken)
     with pytest.raises(CoreError, match=r"The loss is .* in epoch 1; try a lower --lr"):
         core.train(PLAIN, tmp_path, data=mnist)
 

@@ -1,0 +1,1 @@
+"""The page on which a small model is trained while one looks."""
