@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.addresses.digit import images
 from dashboard.addresses.explorer import State
 from dashboard.explorer.takeaway import figure, rows, share, text
+from dashboard.explorer.takeaway.as_python import as_python
 from dashboard.shared import compute
 from dashboard.shared.result import Known
 from dashboard.shared.text import STATES_LABELS
@@ -38,9 +39,15 @@ def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Ca
     share.field(params)
     if state.own:
         st.caption(text.OWN.format(index=state.index))
+    code = st.empty()
+    with st.expander(text.CITE):
+        st.code(text.BIBTEX, language="bibtex")
     versions = itertools.count()
 
     def show() -> None:
+        if not state.own:
+            with code.expander(text.PYTHON):
+                st.code(as_python(cards, state), language="python")
         ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.bound)]
         if not ready:
             return

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,13 @@ from core.vae.checkpoint import find_model, model_digest
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State
 from dashboard.explorer import fold
+from dashboard.explorer.stage.picture_strip import digits
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.explorer.takeaway.rows import Row
 from dashboard.shared import compute, tighter_bounds
 from dashboard.shared.result import Known
-from tests.dashboard.page_parts import NAMES
+from dashboard.shared.text import nats, proved_nats
+from tests.dashboard.page_parts import NAMES, metric
 
 STATE = State(NAMES[1], NAMES[0], index=3, eps=0.02, settings=Settings(steps=2, draws=2, seed=7))
 GRID = (0.0, 0.01, 0.02, 0.3, 1.0)
@@ -176,3 +180,47 @@ def test_an_image_of_ones_own_is_in_its_certificate():
     assert not app.exception
     claim = read_claim(app.session_state["file"])
     assert verify_claim(claim).holds
+
+
+UPWARDS = {
+    "eps": "0.037",
+    "side": "upper",
+    "norm": "l2",
+    "index": "7",
+    "upto": "0.1",
+    "method": "crown-ibp",
+}
+
+
+@pytest.mark.parametrize("asked", [{"eps": "0.03"}, UPWARDS])
+def test_the_script_prints_what_the_page_shows(app: AppTest, asked: dict[str, str]):
+    app.query_params.update({"draws": "2", "steps": "3", "method": "crown", "upto": "0.05"} | asked)
+    app.run()
+    app.button_group(key="fold").set_value(fold.TAKE).run()
+    assert not app.exception
+    (script,) = [code.value for code in app.code if code.language == "python"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(script, {})
+    said = [line.split() for line in printed.getvalue().splitlines()]
+    labels_ = {"clean": "Clean", "attacked": "Attacked", "proved": "Proved"}
+    found: dict[str, list[float]] = {label: [] for label in labels_}
+    for name, *rest in said:
+        if name in found:
+            found[name].append(float(rest[0]))
+    side = asked.get("side", "lower")
+    for name, label in labels_.items():
+        shown = [metric(app, label, i) for i in (0, 1)]
+        shown = [value for value in shown if value != "nothing"]
+        rounded = [
+            proved_nats(value, digits(value), side) if name == "proved" else nats(value, digits(value))
+            for value in found[name]
+        ]
+        assert shown == rounded
+
+
+def test_the_citation_is_that_of_the_file():
+    written = (Path(__file__).parents[3] / "CITATION.cff").read_text(encoding="utf-8")
+    for part in ("Condessa", "Kolter", "Provably robust deep generative models", "2004.10608", "0.1.0"):
+        assert part in written
+        assert part in text.BIBTEX
