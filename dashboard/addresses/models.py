@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import core
 from core.errors import ModelNotFoundError
+from core.vae import checkpoint
 from core.vae.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
 from dashboard.addresses import trained
 
@@ -51,12 +52,12 @@ def roots() -> dict[str, Path]:
 
 def available() -> list[str]:
     """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted; then what was trained."""
-    return [*core.list_models(), *_own(), *trained.folders()]
+    return list(folders())
 
 
 def folders() -> dict[str, Path]:
     """The folders of all models, by name."""
-    return {name: find_model(name) for name in core.list_models()} | _own() | trained.folders()
+    return _shipped() | _own() | trained.folders()
 
 
 def is_own(name: str) -> bool:
@@ -127,6 +128,21 @@ def sentence(error: Exception) -> str:
     for name, root in [*roots().items(), *trained.roots().items()]:
         said = said.replace(f"{root}{os.sep}", f"{name}/")
     return said
+
+
+def _shipped() -> dict[str, Path]:
+    """The folders of the shipped models, by name."""
+    root = checkpoint.MODELS
+    try:
+        return _shipped_in(root, root.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@functools.lru_cache(8)
+def _shipped_in(root: Path, changed: int) -> dict[str, Path]:
+    """The same, looked for again when the folder that holds them has changed: each run asks often."""
+    return {name: root / name for name in core.list_models()}
 
 
 def _own() -> dict[str, Path]:

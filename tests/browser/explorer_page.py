@@ -57,3 +57,20 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def address_of(page: Page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
+
+
+WATCH = """
+globalThis.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifts.push(entry.value);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+"""A script for a page that is to be opened: it counts what jumps."""
+SHIFT = 0.05
+"""The most that may jump, as browsers count it: the share of the window that moves, times how far."""
+
+
+def jumped(page: Page) -> float:
+    """How much jumped since the page was opened, with WATCH."""
+    page.wait_for_timeout(500)
+    return sum(page.evaluate("globalThis.shifts"))

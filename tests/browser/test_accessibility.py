@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from explorer_page import CHART, CURVE, SHIFT, WATCH, jumped
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import new_page
 from tests.vision import contrast
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-CHART = "[data-testid=stPlotlyChart] .main-svg"
 WITH_CHARTS = {
     "explorer": "/?steps=5&draws=1&method=crown-ibp&states=coverage",
     "results": "/results",
@@ -39,9 +39,7 @@ def visit(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("heading", level=1).first.wait_for()
     if address.endswith(tuple(WITH_CHARTS.values())):
-        page.wait_for_selector(
-            "[data-testid=stPlotlyChart] .main-svg, .plot svg polyline", state="attached"
-        )
+        page.wait_for_selector(f"{CHART}, {CURVE}", state="attached")
     page.wait_for_selector(IDLE)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
@@ -74,7 +72,9 @@ def grave(page: Page) -> set[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_grave(page: Page, server: str, name: str, scheme: str):
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.add_init_script(WATCH)
     visit(page, f"{server}{PAGES[name]}")
+    assert jumped(page) < SHIFT
     found = grave(page)
     page.set_viewport_size({"width": 390, "height": 900})
     page.wait_for_timeout(500)  # the layout follows

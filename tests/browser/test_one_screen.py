@@ -1,25 +1,14 @@
-"""What a visitor sees without scrolling, and that it stays where it is."""
+"""What a visitor of the explorer sees without scrolling, and that it stays where it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from explorer_page import CHEAP, settle
+from explorer_page import CHEAP, SHIFT, WATCH, jumped, settle
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from dashboard.shared.destinations import PATHS
-
-WATCH = """
-globalThis.shifts = [];
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifts.push(entry.value);
-}).observe({ type: "layout-shift", buffered: true });
-"""
-SHIFT = 0.05
-"""The most that may jump, as browsers count it: the share of the window that moves, times how far."""
-DESK, TELEPHONE = (1366, 768), (390, 664)
-SIZES = [(1280, 720), DESK, (1440, 900), (1920, 1080), TELEPHONE]
+SIZES = [(1280, 720), (1366, 768), (1440, 900), (1920, 1080), (390, 664)]
 
 
 @pytest.fixture
@@ -33,11 +22,6 @@ def window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.add_init_script(WATCH)
     yield page
     context.close()
-
-
-def jumped(page: Page) -> float:
-    page.wait_for_timeout(500)
-    return sum(page.evaluate("globalThis.shifts"))
 
 
 @pytest.mark.parametrize("window", SIZES, indirect=True)
@@ -72,13 +56,4 @@ def test_the_explorer_is_one_screen(window: Page, server: str):
     # Where a thumb is, and where it hits.
     assert not telephone or slider["y"] > height / 2
     assert slider["height"] >= 24
-    assert jumped(window) < SHIFT
-
-
-@pytest.mark.parametrize("path", [path for path in PATHS.values() if path])
-@pytest.mark.parametrize("window", [DESK], indirect=True)
-def test_a_page_does_not_jump(window: Page, server: str, path: str):
-    window.goto(f"{server}/{path}")
-    window.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    assert window.locator("[data-testid=stApp]").is_visible()
     assert jumped(window) < SHIFT
