@@ -181,3 +181,28 @@ def test_nothing_overflows_on_a_telephone(telephone: Page, scheme: str, ground: 
     )
     assert too_wide == []
     assert telephone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_tour_leads_through_the_live_screen(page: Page, server: str):
+    visit(page, server)
+    begin = page.get_by_role("button", name="Tour")
+    begin.click()
+    box = page.locator(".tour")
+    for step in range(1, 7):
+        expect(box).to_contain_text(f"{step}/6")
+        expect(page.locator(".toured")).to_have_count(1)
+        place = box.bounding_box()
+        assert place is not None
+        assert place["y"] >= 0
+        assert place["y"] + place["height"] <= 900
+        if step == 2:  # the real control
+            slider(page).press("ArrowRight")
+            expect(page.locator("output")).to_have_text("0.11")
+        page.get_by_role("button", name="Done" if step == 6 else "Next", exact=True).press("Enter")
+    expect(box).to_be_hidden()
+    expect(begin).to_be_focused()
+    begin.press("Enter")
+    expect(box).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    expect(page.locator(".toured")).to_have_count(0)

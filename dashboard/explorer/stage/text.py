@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
 from dashboard.shared import figures
@@ -71,6 +73,24 @@ def numbers(side: str) -> tuple[tuple[str, str], ...]:
         ("Proved", f"{words['proved']}\n\n{words['vacuous']}"),
         ("Open", words["open"]),
     )
+
+
+def tour(side: str) -> dict[str, Any]:
+    """What a first visitor is led to, by where it stands, and what is said of it."""
+    push, past = ("down", "below") if side == "lower" else ("up", "above")
+    card = ".cards section"
+    steps = (
+        (f"{card} .pictures", "An image, the image after an attack, what was changed, and what the model "
+         "makes of both."),
+        ("#eps", "eps is how much may change. Drag it: pictures, numbers and chart follow."),
+        (f"{card} .numbers > div:nth-child(2)", f"The attack pushed the model's score, its ELBO, {push} "
+         "to here."),
+        (f"{card} .numbers > div:nth-child(3)", f"Proved: within eps no attack at all gets {past} this."),
+        (f"{card} .badge", "HOLDS: proved at this eps. BROKEN: an attack crossed the alarm line. OPEN: "
+         "neither; a better attack or a better proof may decide."),
+        (".chart", "The same over all eps, for both models. Press or drag anywhere in it."),
+    )  # fmt: skip
+    return {"name": "Tour", "next": "Next", "done": "Done", "skip": "Skip", "steps": steps}
 
 
 def magnified(most: float) -> str:

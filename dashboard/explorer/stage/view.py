@@ -38,7 +38,7 @@ _STAGE = component(
     "elbo_stage",
     html=_source("stage.html"),
     css=_source("stage.css"),
-    js=_source("store.js", "pictures.js", "chart.js", "keys.js", "card.js", "stage.js"),
+    js=_source("store.js", "pictures.js", "chart.js", "keys.js", "card.js", "tour.js", "stage.js"),
 )
 _FEED = component("elbo_feed", js=_source("store.js", "feed.js"))
 _PALETTE = base64.b64encode(palette(LEVELS).tobytes()).decode()
@@ -159,4 +159,5 @@ def _words(state: State) -> dict[str, Any]:
         "states": text.STATES[side],
         "legend": text.legend(state),
         **text.CHART,
+        "tour": text.tour(side),
     }

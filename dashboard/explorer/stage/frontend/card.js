@@ -31,7 +31,6 @@ function label(card, side, words) {
     card.tips[i].id = `tip-${side.hue}-${i}`;
     card.terms[i].setAttribute("aria-describedby", card.tips[i].id);
     card.terms[i].setAttribute("aria-label", `What does ${name} mean?`);
-    setText(card.tips[i], help);
   });
   setText(card.failed, words.failed);
 }
@@ -53,6 +52,7 @@ function show(card, film, numbers, eps, palette, words) {
     setText(card.badge, words.states[state][0]);
     card.badge.title = words.states[state][1];
   }
+  words.numbers.forEach(([name, help], i) => setText(card.tips[i], `${help}\n\n${name}, now: ${reading[i][0]}`));
   reading.forEach(([value, note], i) => {
     setText(card.values[i], value);
     setText(card.notes[i], note);

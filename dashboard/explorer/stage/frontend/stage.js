@@ -38,6 +38,8 @@ class Stage {
     this.said = find(".said");
     this.dark = find(".dark");
     this.full = find(".full");
+    this.guide = find(".guide");
+    this.tour = new Tour(find, find(".stage"));
     this.dialog = find("dialog");
     this.list = find(".list");
     this.find = find;
@@ -73,6 +75,7 @@ class Stage {
     on(svg, "pointerleave", () => (this.hover.hidden = true));
     on(document, "keydown", (event) => this.press(event));
     on(this.find(".keys"), "click", () => this.dialog.showModal());
+    on(this.guide, "click", () => this.tour.start(this.data.words.tour, this.guide));
     on(this.dark, "click", () => (this.dark.hidden = true));
     on(this.full, "click", () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()));
     on(this.find(".cards"), "keydown", (event) => {
@@ -109,6 +112,8 @@ class Stage {
     this.find(".stage").classList.toggle("large", room !== null);
     this.chart.large = room !== null;
     this.full.hidden = room === null;
+    this.guide.hidden = room !== null;
+    setText(this.guide, this.data.words.tour.name);
     if (room === null) return;
     setText(this.full, room.words.full);
     this.dark.setAttribute("aria-label", room.words.dark);
