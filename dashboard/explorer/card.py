@@ -51,7 +51,13 @@ class Card(Known):
 
     def add(self, proofs: Sequence[Proof]) -> None:
         """Take in proofs on the draws, and show what they change, soon."""
-        proofs = [proof for proof in proofs if proof not in self.curve.proofs]
+        known = {(proof.method, proof.eps): proof.strength for proof in self.curve.proofs}
+        # What proves no more than is known is no news.
+        proofs = [
+            proof
+            for proof in proofs
+            if (at := (proof.method, proof.eps)) not in known or known[at] < proof.strength
+        ]
         if not proofs:
             return
         self.curve = self.curve.add(proofs)

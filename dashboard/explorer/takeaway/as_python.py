@@ -48,7 +48,8 @@ def _proof(best: Proof | None, side: str) -> list[str]:
     """What is proved, by the method that proves most."""
     if best is None:
         return ["# Nothing is proved at this eps."]
-    asked = f"eps={best.eps!r}, method={best.method!r}, iterations={best.iterations}"
+    steps = f", iterations={best.iterations}" if best.iterations else ""  # some methods take none
+    asked = f"eps={best.eps!r}, method={best.method!r}{steps}"
     bound = "lower" if side == SIDES[0] else "upper"
     return [
         f"proved = core.certify(vae, x, noise, **asked, {asked})",
