@@ -17,6 +17,7 @@ from dashboard.shared.destinations import (
     PRESENT,
     RESULTS,
 )
+from dashboard.shared.unseen import open_place
 
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
 # Pages with a sidebar.
@@ -34,15 +35,8 @@ titles = {
     RESULTS: "Results",
     PRESENT: "Present",
 }
-# The presenter view is reached from the explorer, whose settings it takes over.
 pages = {
-    file: st.Page(
-        file,
-        title=title,
-        url_path=PATHS[file],
-        default=file == EXPLORER,
-        visibility="hidden" if file == PRESENT else "visible",
-    )
+    file: st.Page(file, title=title, url_path=PATHS[file], default=file == EXPLORER)
     for file, title in titles.items()
 }
 page = st.navigation(list(pages.values()), position="top")
@@ -51,4 +45,5 @@ st.set_page_config(page_title=NAME if page == pages[EXPLORER] else f"{page.title
 if any(page == pages[file] for file in BESIDE):
     # The sidebar comes with the first words, not seconds later.
     st.sidebar.empty()
+open_place()
 page.run()

@@ -16,7 +16,7 @@ from dashboard.explorer import presenter
 from dashboard.shared import destinations
 from dashboard.shared.display_size import DESK, ROOM, enlarged
 from dashboard.shared.text import nats
-from tests.dashboard.page_parts import HOSTILE, NAMES
+from tests.dashboard.page_parts import HOSTILE, NAMES, address
 
 APP = Path(__file__).resolve().parents[3] / "dashboard" / "pages.py"
 
@@ -27,10 +27,6 @@ def page() -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60).switch_page(destinations.PRESENT)
     app.query_params["method"] = "ibp"
     return app
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def headings(app: AppTest) -> list[str]:
