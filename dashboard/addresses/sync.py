@@ -43,7 +43,8 @@ def restore(
         session[_last(page)] = None
         write(state)
         session["carried"] = carried
-        session["fresh"] = not carried and not messages
+        # An image that only a browser has may still come from there: the address keeps its name.
+        session["fresh"] = not carried and {message.field for message in messages} <= {"own"}
         session["wrong"] = not session["fresh"]
         session[_last(page)] = url
         session["page"] = page
@@ -81,6 +82,13 @@ def replaced(page: str, url: dict[str, str]) -> None:
     if url != session[_last(page)]:
         session[_former(page)] = [*_before(page), session[_last(page)]][-_MOST_BEFORE:]
         session[_last(page)] = url
+
+
+def again() -> None:
+    """What the URL names is there now: the next run takes it over once more."""
+    if (page := st.session_state.get("page")) is not None:
+        st.session_state[_former(page)] = []
+        st.session_state[_last(page)] = None
 
 
 def arrive(page: str) -> None:

@@ -44,7 +44,12 @@ def test_the_navigation_takes_along_what_one_looks_at_and_back_is_one_step(page:
     shows(page, "present", "index=4&eps=0.02")
     assert page.evaluate("history.length") == steps + 4
     # One press of back for each of these, and each page shows what it showed.
-    for path, settings in (("present", "index=3&eps"), ("results", ""), ("inspect", "index=3"), ("", "index=3")):
+    for path, settings in (
+        ("present", "index=3&eps"),
+        ("results", ""),
+        ("inspect", "index=3"),
+        ("", "index=3"),
+    ):
         page.go_back()
         if settings:
             shows(page, path, settings)
