@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.shared import kept_images
+from dashboard.shared import kept_images, offline
 from dashboard.shared.destinations import (
     ATTACK,
     COMPARE,
@@ -47,5 +47,6 @@ if any(page == pages[file] for file in BESIDE):
     # The sidebar comes with the first words, not seconds later.
     st.sidebar.empty()
 open_place()
+offline.watch()
 kept_images.show(all_of_them=page == pages[OWN])
 page.run()

@@ -59,6 +59,18 @@ def test_the_navigation_takes_along_what_one_looks_at_and_back_is_one_step(page:
     expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("3")
 
 
+def test_a_browser_without_network_says_so(page: Page, server: str):
+    page.goto(f"{server}/?{CHEAP}")
+    page.wait_for_selector(IDLE)
+    expect(page.get_by_text("You are offline")).to_have_count(0)
+    page.context.set_offline(True)
+    try:
+        expect(page.get_by_text("You are offline")).to_be_in_viewport()
+    finally:
+        page.context.set_offline(False)
+    expect(page.get_by_text("You are offline")).to_have_count(0)
+
+
 def test_an_address_that_was_wrong_leaves_no_step_behind(page: Page, server: str):
     page.goto("about:blank")
     page.goto(f"{server}/?{CHEAP}&eps=abc")
