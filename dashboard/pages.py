@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.shared import kept_images, offline
 from dashboard.shared.destinations import (
     ATTACK,
     COMPARE,
@@ -18,6 +19,7 @@ from dashboard.shared.destinations import (
     RESULTS,
     TRAIN,
 )
+from dashboard.shared.unseen import open_place
 
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
 # Pages with a sidebar.
@@ -36,15 +38,8 @@ titles = {
     RESULTS: "Results",
     PRESENT: "Present",
 }
-# The presenter view is reached from the explorer, whose settings it takes over.
 pages = {
-    file: st.Page(
-        file,
-        title=title,
-        url_path=PATHS[file],
-        default=file == EXPLORER,
-        visibility="hidden" if file == PRESENT else "visible",
-    )
+    file: st.Page(file, title=title, url_path=PATHS[file], default=file == EXPLORER)
     for file, title in titles.items()
 }
 page = st.navigation(list(pages.values()), position="top")
@@ -53,4 +48,7 @@ st.set_page_config(page_title=NAME if page == pages[EXPLORER] else f"{page.title
 if any(page == pages[file] for file in BESIDE):
     # The sidebar comes with the first words, not seconds later.
     st.sidebar.empty()
+open_place()
+offline.watch()
+kept_images.show(all_of_them=page == pages[OWN])
 page.run()

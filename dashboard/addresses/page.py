@@ -52,6 +52,11 @@ class Page(Generic[S]):
                 messages += step(values)
         return _made(self.state, values), messages
 
+    def texts(self, state: S) -> dict[str, str | None]:
+        """All settings of a state as an address writes them; None for what it leaves out."""
+        values = flat(state)
+        return {name: as_text(values[name]) for name in self.settings}
+
     def address(self, state: S, **there: Any) -> dict[str, str]:
         """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
         values, seen, said = flat(state), dict(there), dict[str, str]()

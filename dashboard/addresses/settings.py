@@ -143,7 +143,7 @@ class Several(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnImage(Setting):
-    """An image of this browser session, by its name; its pixels, none for a shipped digit.
+    """An image of a visitor's own, by its name; its pixels, none for a shipped digit.
 
     `seen["images"]` are those there are."""
 
@@ -154,4 +154,4 @@ class OwnImage(Setting):
         return ({"": b""} | dict(seen["images"])).get(text)
 
     def must(self, text: str, seen: Seen) -> str:
-        return "images of one's own are kept only in the browser session in which they were made."
+        return "images of one's own are kept only in the browser in which they were made."

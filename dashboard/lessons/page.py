@@ -10,7 +10,7 @@ import core
 from core.errors import CoreError
 from dashboard.addresses import explorer
 from dashboard.addresses.lessons import Place, missing
-from dashboard.lessons import clean, descent, draw, explosion, limits, pixels, price, text
+from dashboard.lessons import clean, descent, draw, explosion, limits, pixels, price, text, top
 from dashboard.lessons.board import Board
 from dashboard.lessons.controls import Panel, locked
 from dashboard.server.background import Show
@@ -37,6 +37,7 @@ def show() -> None:
         return
     panel = Panel()
     place, messages = panel.open()
+    top.start(place.lesson)
     warn(messages)
     status = st.empty()
     try:

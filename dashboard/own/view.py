@@ -12,7 +12,7 @@ from core.data.pictures import Page, read_page
 from core.errors import CoreError
 from core.vae.checkpoint import load_config, model_config
 from core.vae.model_images import SHIPPED
-from dashboard.addresses import models, sync
+from dashboard.addresses import looking, models, sync
 from dashboard.addresses.digit import own_name
 from dashboard.addresses.explorer import facing
 from dashboard.addresses.kinds import kinds
@@ -98,15 +98,12 @@ def _offer(ready: np.ndarray, label: str) -> None:
 
 
 def _explore(name: str) -> None:
-    """Go on in the explorer as it was left, with an image of one's own."""
-    st.switch_page(destinations.EXPLORER, query_params=_digits(sync.last(sync.EXPLORER)) | {"own": name})
-
-
-def _digits(url: Mapping[str, str]) -> dict[str, str]:
-    """The explorer's URL, without models that take no images of 28 x 28."""
-    shapes = kinds([url[side] for side in ("left", "right") if side in url])
-    other = any(kind.shape != SHIPPED for kind in shapes.values())
-    return {key: value for key, value in url.items() if not (other and key in ("left", "right"))}
+    """Go on in the explorer with an image of one's own. Not by an address: Streamlit would write it to this
+    page's before it leaves, a step of the browser's history that leads nowhere."""
+    if any(kind.shape != SHIPPED for kind in kinds(looking.models()).values()):
+        looking.forget_models()
+    looking.look_at({"own": name})
+    st.switch_page(destinations.EXPLORER)
 
 
 def _kept(images: Mapping[str, bytes]) -> None:

@@ -7,11 +7,12 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
-from dashboard.addresses import sync
+from dashboard.addresses import looking, sync
 from dashboard.addresses.page import Page, flat
 from dashboard.addresses.reader import Message
 from dashboard.addresses.settings import Number, Seen, as_text, given
 from dashboard.addresses.sync import touch
+from dashboard.shared import address_bar
 
 S = TypeVar("S")
 
@@ -43,7 +44,12 @@ class Controls(Generic[S]):
 
     def restore(self) -> list[Message]:
         """Take over the URL; what it said that was wrong."""
-        return sync.restore(self.name, lambda url: self.page.parse(url, **self.there), self.write)
+        return sync.restore(
+            self.name,
+            lambda url: self.page.parse(url, **self.there),
+            self.write,
+            lambda: looking.opening(self.page, sync.last(self.name), self.there),
+        )
 
     def texts(self) -> dict[str, str]:
         """What the controls show, as an address would say it."""
@@ -75,7 +81,8 @@ class Controls(Generic[S]):
 
     def publish(self, state: S) -> None:
         """Write the state to the URL."""
-        sync.publish(self.name, self.page.address(state, **self.there))
+        address_bar.put(sync.publish(self.name, self.page.address(state, **self.there)))
+        looking.note(self.name, self.page, state)
 
     def go(self, state: S) -> None:
         """Change all settings as a control does."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 TITLE = "Bring your own"
 SUBTITLE = (
     "Draw a digit or upload a picture of one, and see in the explorer what an attack does to it and what "
-    "is proved of it. Your image is kept in the memory of this browser session, never on a disk and for "
-    "nobody else: reload the page, and it is gone."
+    "is proved of it. Your image is kept in the storage of your browser and, as long as this page is open, "
+    "in the memory of this server, never on its disk and for nobody else."
 )
 CERTIFICATE = (
     "A certificate that you download there contains the image: without it, nobody could verify it. Labels "
@@ -34,7 +34,7 @@ CENTRE_HELP = (
 SEEN = "What the models see: 28 x 28"
 USE_DRAWING, USE_IMAGE = "Use this digit", "Use this image"
 YOURS = "Your own"
-YOURS_HELP = "Images of this browser session, the newest last. Reload the page, and they are gone."
+YOURS_HELP = "Images kept in this browser, the newest last; Your own has a button that forgets them."
 KEPT = "Yours so far"
 FORGET = "Forget them all"
 NO_MODELS = (
@@ -52,8 +52,8 @@ OPEN = "Open in the explorer"
 def whole(height: int, width: int) -> str:
     """What becomes of a file."""
     return (
-        f"The whole picture, made {height} x {width} pixels, as these models take it. It stays in the "
-        "memory of this browser session."
+        f"The whole picture, made {height} x {width} pixels, as these models take it. It stays in "
+        "this browser and in the memory of this server."
     )
 
 

@@ -43,6 +43,8 @@ def test_all_six_follow_each_other(page: Page, server: str):
         settle(page)
         if number > 1:
             expect(page).to_have_url(f"{server}/lessons?lesson={number}&index=3")
+            # From its top, wherever the last one was left.
+            assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
         first, second = SIZES if number % 2 else SIZES[::-1]
         onward = f"Next: {LESSONS[number].title}" if number < len(LESSONS) else re.compile("Previous")
         page.set_viewport_size(first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
@@ -50,6 +51,13 @@ def feeds(app: AppTest, kind: str) -> list[dict[str, Any]]:
     return [found[side] for side in sorted(found)]
 
 
+def address(app: AppTest) -> dict[str, str]:
+    """The settings in the address: those that the browser puts in place of its own, if any."""
+    for put in _sent(app, "elbo_address"):
+        return dict(parse_qsl(put["search"].removeprefix("?"), keep_blank_values=True))
+    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
+
+
 def metric(app: AppTest, label: str, side: int) -> str:
     """The number shown under a label; side 0 is the left model."""
     return _shown(app, label, side)[0]
@@ -89,4 +97,4 @@ def _shown(app: AppTest, label: str, side: int) -> list[str]:
 
 def _sent(app: AppTest, name: str) -> list[dict[str, Any]]:
     elements = [element.proto for element in app.get("bidi_component")]
-    return [json.loads(proto.json) for proto in elements if proto.component_name == name]
+    return [json.loads(proto.json) for proto in elements if proto.component_name == name and proto.json]

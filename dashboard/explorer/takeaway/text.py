@@ -12,7 +12,7 @@ FIGURE = {"png": "Figure (PNG)", "svg": "Figure (SVG)"}
 ROWS = "Rows (CSV)"
 LINK, COPY = "Link to this page as it stands", "Copy link"
 OWN = (
-    "Your own image is not in the link, it stays in your browser session: whoever follows the link sees "
+    "Your own image is not in the link, it stays in your browser: whoever follows the link sees "
     "test image {index} in its place. The certificate holds the image."
 )
 NO_CHART = "There is no chart to save yet."

@@ -79,4 +79,4 @@ def test_the_address_names_an_own_image_and_finds_it_in_the_session_only():
     assert to_params(state, NAMES) == {"own": own_name(PIXELS)}
     lost, messages = parse_explorer({"own": own_name(PIXELS)}, NAMES)
     assert lost == default_state(NAMES)
-    assert "kept only in the browser session" in messages[0].text
+    assert "kept only in the browser" in messages[0].text

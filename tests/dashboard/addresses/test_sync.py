@@ -32,7 +32,7 @@ def parse(url: Mapping[str, str]) -> tuple[dict[str, str], list[Message]]:
 
 
 @pytest.mark.parametrize("last", [{}, {"a": "1", "b": "1"}, {"a": "2", "b": "2"}])
-@pytest.mark.parametrize("at", range(1, 9))
+@pytest.mark.parametrize("at", range(1, 13))
 def test_an_interrupted_run_leaves_nothing_half_done(
     at: int, last: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -47,7 +47,7 @@ def test_an_interrupted_run_leaves_nothing_half_done(
     def visit(url: dict[str, str]) -> None:
         query.clear()
         query.update(url)
-        sync.restore("page", parse, write)
+        sync.restore("page", parse, write, lambda: sync.last("page"))
 
     for first in ({"a": "1", "b": "1"}, {"a": "2", "b": "2"}):
         session.at = at

@@ -16,7 +16,7 @@ from dashboard.addresses.models import ROOTS
 from dashboard.compare import compute, gallery, text
 from dashboard.compare.controls import Panel
 from dashboard.shared import destinations
-from tests.dashboard.page_parts import NAMES
+from tests.dashboard.page_parts import NAMES, address
 
 PAGE = "entries/compare.py"
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,10 +28,6 @@ def page(opened: AppTest) -> AppTest:
     """The page of comparisons, not yet run."""
     opened.query_params |= CHEAP
     return opened.switch_page(PAGE)
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def changed(app: AppTest) -> dict[str, str]:

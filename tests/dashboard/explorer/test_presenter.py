@@ -27,7 +27,7 @@ from dashboard.explorer.stage import reveal
 from dashboard.explorer.stage.event import read_ask
 from dashboard.shared import destinations
 from dashboard.shared.qr_code import qr_code
-from tests.dashboard.page_parts import HOSTILE, NAMES, curve, feeds, stage, verdict
+from tests.dashboard.page_parts import HOSTILE, NAMES, address, curve, feeds, stage, verdict
 
 APP = Path(__file__).resolve().parents[3] / "dashboard" / "pages.py"
 
@@ -38,10 +38,6 @@ def page() -> AppTest:
     app = AppTest.from_file(str(APP), default_timeout=60).switch_page(destinations.PRESENT)
     app.query_params |= {"method": "ibp", "draws": "1", "steps": "2"}
     return app
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def press(app: AppTest, label: str) -> AppTest:

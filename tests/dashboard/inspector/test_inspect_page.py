@@ -14,7 +14,7 @@ import core
 from core.bounds.interval import Interval
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.inspector import text
-from tests.dashboard.page_parts import NAMES
+from tests.dashboard.page_parts import NAMES, address
 
 PAGE = "entries/inspect.py"
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,10 +44,6 @@ def page(app: AppTest) -> AppTest:
     """The page, not yet run."""
     app.query_params.clear()
     return app.switch_page(PAGE)
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def described(app: AppTest) -> list[str]:

@@ -24,7 +24,7 @@ from dashboard.lessons.page import BOARDS
 from dashboard.shared import destinations
 from dashboard.shared.text import nats, proved_nats
 from tests.dashboard.addressed import lessons_url, parse_explorer, parse_lessons
-from tests.dashboard.page_parts import NAMES
+from tests.dashboard.page_parts import NAMES, address
 from tests.evaluation.results_files import write_results
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,10 +54,6 @@ def page(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTe
     monkeypatch.setattr(results_files, "RESULTS", write_results(tmp_path / "paper"))
     app = AppTest.from_file(str(ROOT / "dashboard" / "pages.py"), default_timeout=60)
     return app.switch_page(destinations.LESSONS)
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def shown(app: AppTest) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dashboard.results import picking
 from dashboard.shared import result_rows, text
 from dashboard.shared.curves import Lines
 from tests.dashboard.addressed import parse_results
-from tests.dashboard.page_parts import NAMES
+from tests.dashboard.page_parts import NAMES, address
 from tests.evaluation.results_files import IMAGES, MODELS, SUBSET, write_results
 
 STANDARD, ROBUST, REC, ADVERSARIAL, BETA, GAUSSIAN = (model.name for model in MODELS)
@@ -40,10 +40,6 @@ def page(paper: Path, app: AppTest) -> AppTest:
     """The page of results, not yet run."""
     app.query_params.clear()
     return app.switch_page(PAGE)
-
-
-def address(app: AppTest) -> dict[str, str]:
-    return {k: v if isinstance(v, str) else v[0] for k, v in app.query_params.items()}
 
 
 def described(app: AppTest) -> list[str]:
