@@ -22,8 +22,6 @@ from dashboard.shared.destinations import (
 from dashboard.shared.unseen import open_place
 
 NAME, ICON = "ELBO under attack", str(Path(__file__).resolve().parent.parent / "assets" / "favicon.svg")
-# Pages with a sidebar.
-BESIDE = (EXPLORER, ATTACK, INSPECT, COMPARE, TRAIN, RESULTS)
 
 # First, before anything is drawn, or what is drawn jumps.
 st.set_page_config(page_title=NAME, page_icon=ICON, layout="wide", initial_sidebar_state=300)
@@ -45,9 +43,6 @@ pages = {
 page = st.navigation(list(pages.values()), position="top")
 # After the pages: what they are called would otherwise be the whole title.
 st.set_page_config(page_title=NAME if page == pages[EXPLORER] else f"{page.title}: {NAME}")
-if any(page == pages[file] for file in BESIDE):
-    # The sidebar comes with the first words, not seconds later.
-    st.sidebar.empty()
 open_place()
 offline.watch()
 kept_images.show(all_of_them=page == pages[OWN])
