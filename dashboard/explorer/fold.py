@@ -40,7 +40,9 @@ def show(cards: Sequence[Card], state: State) -> Callable[[], None]:
             definitions(text.help_on(state.settings.side), text.GLOSSARY)
         else:
             words = text.help_on(state.settings.side)
-            if chosen == METHODS:
+            if chosen == PROVED:
+                st.caption(text.alarm(state.threshold is None, state.settings.side))
+            else:
                 st.header(f"At eps {state.eps:g}", anchor=False, help=words["methods"])
             for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
                 with place:

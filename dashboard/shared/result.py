@@ -8,7 +8,7 @@ import numpy as np
 
 from core.evaluation.curve import Curve, Proof
 from dashboard.shared.lines import Line, line_of
-from dashboard.shared.text import HUES, minus
+from dashboard.shared.text import minus
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,6 @@ class Known:
     sampled: Proof | None = None
     name: str = ""
     colour: str = ""
-
-    def verdict(self, curve: Curve) -> str:
-        """The model's name in its colour, and what a curve says of its threshold, as Markdown."""
-        return f":{HUES[self.colour]}[{self.name}]: {minus(curve.verdict(self.threshold).sentence())}"
 
     def line(self, methods: bool = False) -> Line:
         """The curve for a chart. methods: with the bounds of each method, not the best alone."""

@@ -13,16 +13,20 @@ SUBTITLE = (
 )
 HEAD = f'<div class="elbo-head"><h1>{TITLE}</h1><span>{SUBTITLE}</span></div>'
 """The explorer's title, which leaves the screen to what it is about."""
-THRESHOLD = {
-    True: "Above what? Each model's own threshold: about 5 % of clean test images score below it, and an "
-    "anomaly detector would reject them.",
-    False: "Above what? The threshold you set for both models: an anomaly detector would reject what is "
-    "below.",
+_ALARM = {
+    True: "The alarm line is each model's own threshold: about 5 % of clean test images score below it, "
+    "and an anomaly detector would reject them.",
+    False: "The alarm line is the threshold that you set for both models: an anomaly detector would reject "
+    "what is below.",
 }
-UPPER_THRESHOLD = {
-    own: f"{said.replace('Above', 'Below')} The adversary makes what would be rejected look normal."
-    for own, said in THRESHOLD.items()
-}
+
+
+def alarm(own: bool, side: str) -> str:
+    """What the alarm line is. own: each model has its own."""
+    upwards = " The adversary makes what would be rejected look normal." if side == "upper" else ""
+    return _ALARM[own] + upwards
+
+
 LOWER_ONLY = (
     "Attack it yourself, Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
 )
@@ -35,7 +39,7 @@ MODELS_MISSING = "There is no model in assets/models. Restore that folder, or tr
 FIRST = "First the attacks, then the proofs."
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
-    "Models under attack, over sets of test images: the mean ELBO that attacks **attained**, the "
+    "Models under attack, over sets of test images: the mean ELBO when **attacked**, the "
     "lower bound on it that is **proved** for all images an adversary could choose, and what is **open** "
     "between the two. The constant decoder ignores its latent code: a model has to beat it to prove "
     "anything of interest."

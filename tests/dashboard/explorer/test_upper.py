@@ -64,6 +64,7 @@ def test_the_page_is_about_the_way_up(upper: AppTest):
     assert "highest ELBO" in helps["Attacked"]
     assert "no image within eps has an ELBO above" in helps["Proved"]
     assert "lifts it to" in verdict(upper, 0)
+    assert "look normal" in words(upper)
     assert curve(upper, 0)["side"] == "upper"
     upper.button_group(key="fold").set_value(fold.LOST).run()
     assert "Where it was gained" in words(upper)
