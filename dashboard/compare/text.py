@@ -9,8 +9,8 @@ from dashboard.shared.text import nats, noise_draws
 
 TITLE = "Compare"
 SUBTITLE = (
-    "Models against each other on the same image, or images against each other under the same models: what "
-    "the score is when **attacked**, what is **proved** that none can go below, and what is **open** between."
+    "Models against each other on the same image, or images against each other under the same models: the "
+    "score when **attacked**, what is **proved** that none can go below, and what is **open** between."
 )
 PARTS = {"digit": "Same image, several models", "gallery": "Gallery of images"}
 MODELS_HELP = (

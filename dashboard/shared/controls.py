@@ -118,7 +118,7 @@ class Controls(Generic[S]):
     def number(self, setting: str, **more: Any) -> None:
         kind = self.page.settings[setting]
         assert isinstance(kind, Number)
-        limits = {"min_value": kind.low, "max_value": given(kind.high, self.seen)}
+        limits = {"min_value": kind.low, "max_value": self._given(kind.high)}
         st.number_input(**self._described(setting, limits | more))
 
     def foot(self) -> None:
@@ -131,7 +131,7 @@ class Controls(Generic[S]):
         setting = self.page.settings[name]
         said = {"label": setting.label, "key": self.key(name), "help": setting.help, "on_change": touch}
         if setting.options and "options" not in more:
-            said["options"] = given(setting.options, self.seen)
+            said["options"] = self._given(setting.options)
         if setting.names:
             said["format_func"] = setting.names.__getitem__
         return {**said, **more}
@@ -140,6 +140,10 @@ class Controls(Generic[S]):
     def seen(self) -> Seen:
         """What there is, and what the controls show."""
         return self.there | self._held()
+
+    def _given(self, value: Any) -> Any:
+        """A value, or what a function makes of what is seen, which is gathered for it alone."""
+        return value(self.seen) if callable(value) else value
 
     def _held(self) -> dict[str, Any]:
         """What the controls hold; None for one that has not been shown for a while."""

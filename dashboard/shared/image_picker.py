@@ -42,12 +42,13 @@ def choose(controls: Controls[Any], found: ImageSet, source: Source) -> None:
     name = found.name_of(index) or "image"
     controls.put("which", None if own else index)
     first = max(0, min(int(np.searchsorted(same, index)) - THUMBNAILS // 2, len(same) - THUMBNAILS))
+    thumbnails = {int(i): compute.thumbnail(source, int(i)) for i in same[first : first + THUMBNAILS]}
     st.pills(
         f"Which {name}",
-        [int(i) for i in same[first : first + THUMBNAILS]],
+        list(thumbnails),
         key=controls.key("which"),
         required=True,
-        format_func=lambda i: compute.thumbnail(source, i),
+        format_func=thumbnails.__getitem__,  # it is asked several times for each
         on_change=takes(lambda: controls.get("which")),
     )
     after, other = int(same[(np.searchsorted(same, index) + 1) % len(same)]), random.randrange(len(labels))
