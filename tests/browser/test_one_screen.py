@@ -8,7 +8,8 @@ import pytest
 from explorer_page import CHEAP, SHIFT, WATCH, jumped, settle
 from playwright.sync_api import Browser, Page, ViewportSize
 
-SIZES = [(1280, 720), (1366, 768), (1440, 900), (1920, 1080), (390, 664)]
+DESKS = [(1366, 768), (1280, 720), (1440, 900), (1920, 1080)]
+TELEPHONE = (390, 664)
 
 
 @pytest.fixture
@@ -24,36 +25,48 @@ def window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
 
 
-@pytest.mark.parametrize("window", SIZES, indirect=True)
-def test_the_explorer_is_one_screen(window: Page, server: str):
-    window.goto(f"{server}/?{CHEAP}&eps=0.05")
-    settle(window)
-    assert window.viewport_size is not None
-    width, height = window.viewport_size["width"], window.viewport_size["height"]
-    telephone = width < 500
+def is_one_screen(page: Page, size: tuple[int, int], telephone: bool = False) -> None:
+    """Slider, both cards, verdicts and the whole chart are in the window, which is not scrolled."""
+    width, height = size
     parts = {"slider": "#eps", "chart": ".plot svg", "eps": "output"}
     parts |= {} if telephone else {"verdicts": ".verdicts", "legend": ".legend"}
-    cards = window.locator(".cards section")
+    cards = page.locator(".cards section")
     assert cards.count() == 2
-    places = {name: window.locator(selector) for name, selector in parts.items()}
+    places = {name: page.locator(selector) for name, selector in parts.items()}
     places |= {f"card {i}": cards.nth(i) for i in range(2)}
     places |= {f"badge {i}": cards.nth(i).locator(".badge") for i in range(2)}
     places |= {f"proved {i}": cards.nth(i).get_by_test_id("number").nth(2) for i in range(2)}
-    assert window.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    boxes = {}
     for name, place in places.items():
-        box = place.bounding_box()
+        box = boxes[name] = place.bounding_box()
         assert box is not None, name
         assert box["width"] > 0, name
         assert box["height"] > 0, name
-        assert box["x"] >= 0, (name, box)
-        assert box["y"] >= 0, (name, box)
-        assert box["x"] + box["width"] <= width, (name, box)
-        assert box["y"] + box["height"] <= height, (name, box)
-    chart, slider = places["chart"].bounding_box(), places["slider"].bounding_box()
-    assert chart is not None
-    assert slider is not None
-    assert chart["height"] >= 180
+        assert box["x"] >= 0, (size, name, box)
+        assert box["y"] >= 0, (size, name, box)
+        assert box["x"] + box["width"] <= width, (size, name, box)
+        assert box["y"] + box["height"] <= height, (size, name, box)
+    assert boxes["chart"]["height"] >= 180
     # Where a thumb is, and where it hits.
-    assert not telephone or slider["y"] > height / 2
-    assert slider["height"] >= 24
+    assert not telephone or boxes["slider"]["y"] > height / 2
+    assert boxes["slider"]["height"] >= 24
+
+
+@pytest.mark.parametrize("window", DESKS[:1], indirect=True)
+def test_the_explorer_is_one_screen_on_a_desk(window: Page, server: str):
+    window.goto(f"{server}/?{CHEAP}&eps=0.05")
+    settle(window)
+    assert jumped(window) < SHIFT
+    for size in DESKS:
+        window.set_viewport_size({"width": size[0], "height": size[1]})
+        window.wait_for_timeout(400)  # the layout follows
+        is_one_screen(window, size)
+
+
+@pytest.mark.parametrize("window", [TELEPHONE], indirect=True)
+def test_the_explorer_is_one_screen_on_a_telephone(window: Page, server: str):
+    window.goto(f"{server}/?{CHEAP}&eps=0.05")
+    settle(window)
+    is_one_screen(window, TELEPHONE, telephone=True)
     assert jumped(window) < SHIFT
