@@ -191,14 +191,16 @@ class Verdict:
 
     def sentence(self) -> str:
         level, most = f"{self.threshold:.12g} nats", f"{self.most:g}"
-        # What is proved, what an attack does with the level, and in short.
-        kept, lost, again = f"stay above {level}", f"gets below {level}", "gets below"
+        # What is proved; what an attack does with the level, and in short; what one that failed did not do.
+        kept, lost, again, failed = f"stay above {level}", f"gets below {level}", "gets below", "get below"
         if self.side == "upper":
-            kept, lost, again = f"stay below {level}", f"lifts it to {level}", "lifts it there"
+            kept, lost = f"stay below {level}", f"lifts it to {level}"
+            again, failed = "lifts it there", "lift it to"
         if self.broken == 0:
             return f"{'Below' if self.side == 'lower' else 'At or above'} {level} without any attack."
         if not self.certified:  # eps 0 is the image itself
-            attack = f"No attack {lost} up to eps {most}"
+            # Of the attacks that were tried alone: that none can is not proved.
+            attack = f"The attack tried did not {failed} {level} up to eps {most}"
             if self.broken is not None:
                 attack = f"An attack {lost} at eps {self.broken:g}"
             return f"{attack}; no eps is proved."
@@ -207,7 +209,7 @@ class Verdict:
             return f"{proved}. An attack {again} at {self.broken:g}."
         if self.certified == self.most:
             return f"{proved}, the whole range."
-        return f"{proved}. No attack {again} up to {most}."
+        return f"{proved}. Open up to {most}: the attack tried failed."
 
 
 @isolated()

@@ -94,7 +94,7 @@ def proof(eps: float, method: str, lower: float) -> Proof:
             [-80, -90, -101],
             [-70, -75, -80],
             (0.1, None),
-            "Proved to stay above -100 nats up to eps 0.1. No attack gets below up to 0.2.",
+            "Proved to stay above -100 nats up to eps 0.1. Open up to 0.2: the attack tried failed.",
         ),
         (
             [-80, -101, -999],
@@ -118,7 +118,7 @@ def proof(eps: float, method: str, lower: float) -> Proof:
             [-101, -999, -torch.inf],
             [-70, -71, -72],
             (None, None),
-            "No attack gets below -100 nats up to eps 0.2; no eps is proved.",
+            "The attack tried did not get below -100 nats up to eps 0.2; no eps is proved.",
         ),
         ([-120, -130, -torch.inf], [-110, -120, -130], (None, 0.0), "Below -100 nats without any attack."),
     ],
@@ -243,3 +243,12 @@ def test_the_best_proof_is_the_highest_of_all_that_cover_a_radius(
 def test_a_verdict_names_its_threshold_to_the_last_digit():
     said = Verdict(-245.476, 0.05, 0.06, 0.1).sentence()
     assert said.startswith("Proved to stay above -245.476 nats up to eps 0.05")
+
+
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_a_failed_attack_is_never_said_to_be_all_attacks(side: str):
+    """What is open is not proved: "no attack" would be a claim about every image in the ball."""
+    for certified in (None, 0.0, 0.05):
+        said = Verdict(-100.0, certified, None, 0.2, side).sentence()
+        assert "no attack" not in said.lower()
+        assert "the attack tried" in said.lower()

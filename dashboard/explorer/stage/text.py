@@ -26,7 +26,7 @@ STATES = {
         "holds": ("HOLDS", "At this eps it is proved that no attack gets below the alarm line."),
         "open": (
             "OPEN",
-            "At this eps no attack got below the alarm line; no proof says that none can.",
+            "At this eps the attack tried did not get below the alarm line; no proof says that none can.",
         ),
         "broken": ("BROKEN", "At this eps an attack gets below the alarm line."),
     },
@@ -34,7 +34,7 @@ STATES = {
         "holds": ("HOLDS", "At this eps it is proved that no attack lifts it to the alarm line."),
         "open": (
             "OPEN",
-            "At this eps no attack lifted it to the alarm line; no proof says that none can.",
+            "At this eps the attack tried did not lift it to the alarm line; no proof says that none can.",
         ),
         "broken": ("BROKEN", "At this eps an attack lifts it to the alarm line."),
     },
