@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.errors import CoreError
 from dashboard.addresses import scenes
-from dashboard.addresses.models import sentence
 from dashboard.addresses.present import ALL, PAGE, Room, explorer_address
-from dashboard.explorer import refining
+from dashboard.explorer import refining, screen
 from dashboard.explorer.card import Card
 from dashboard.explorer.controls import StageControls
 from dashboard.explorer.stage import reveal
 from dashboard.explorer.stage.event import Ask
-from dashboard.explorer.stage.view import Stage
 from dashboard.explorer.takeaway import share
-from dashboard.shared import compute, destinations, figures, links, own_images, skeleton, text
+from dashboard.shared import compute, destinations, links, own_images, skeleton, text
 from dashboard.shared.qr_code import qr_code
-from dashboard.shared.skeleton import progress, warn
 
 GUESS, AGAIN, LEAVE = "How far is it proved?", "Hide the answer", "Leave"
 CLASS, CLASS_HELP = "QR code", "For the class: the explorer with this image and these models."
@@ -91,37 +86,16 @@ def show() -> None:
     models = skeleton.models()
     panel = Panel(models)
     room, messages = panel.open()
-    state, names = room.asked, compute.labels(tuple(models))
-    both = [(m, names[m], colour) for m, colour in zip(state.sides, figures.COLOURS, strict=False)]
-    judged = panel.row(room, both[-1][1])
+    state = room.asked
+    judged = panel.row(room, compute.labels(tuple(models))[state.sides[-1]])
     if skeleton.images(state.source) is None:
         skeleton.say_no_images(state.source)
         return
-    above = st.container(gap=None)
-    with above:
-        warn(messages)
-    with st.container(key="stage-place"):
-        stage = Stage(state, both, models, panel.answer, room)
-    with st.container(key="status"):
-        status = st.progress(0.0, text.FIRST)
-    cards: list[Card] = []
-    for side, (model, name, colour) in enumerate(both):
-        try:
-            known = compute.known(model, name, colour, state, progress(status, name))
-        except CoreError as error:
-            stage.film(side, None)
-            above.error(f"{text.plain(name)}: {text.plain(sentence(error))}")
-            continue
-        stage.film(side, known.result)
-        cards.append(Card(known, partial(stage.numbers, side), state))
-    if not compute.comparable(state.sides):
-        st.info(text.INCOMPARABLE)
+    cards, status = screen.show(state, models, messages, panel.answer, room)
     if cards:
         # What is hidden is computed all the same: it is there when it is revealed.
         refining.refine(cards, replace(state, states="draws"), status, lambda: None)
         _judge(cards[-1], room, judged)
-    else:
-        status.empty()
 
 
 def _judge(card: Card, room: Room, place: DeltaGenerator) -> None:
