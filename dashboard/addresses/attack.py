@@ -9,7 +9,7 @@ from dashboard.addresses import explorer
 from dashboard.addresses.explorer import State
 from dashboard.addresses.page import Page
 from dashboard.addresses.paint import Paint
-from dashboard.addresses.settings import Setting
+from dashboard.addresses.settings import Number, Setting
 
 FIXED = ("side", "states")
 """Of the explorer's settings: a hand lowers the ELBO of the draws that it sees."""
@@ -26,11 +26,19 @@ class Hand:
     paint: str = ""
 
 
+EPS = {"linf": 0.1, "l2": 0.2}
+"""What the page opens with: enough to see what is painted."""
 ASKED = explorer.PAGE.settings
 PAGE = Page(
     Hand,
     (
-        *(s for s in explorer.PAGE.steps if not (isinstance(s, Setting) and s.name in FIXED)),
+        *(
+            replace(s, default=lambda seen: EPS[seen["norm"]])
+            if isinstance(s, Number) and s.name == "eps"
+            else s
+            for s in explorer.PAGE.steps
+            if not (isinstance(s, Setting) and s.name in FIXED)
+        ),
         Paint(name="paint"),
     ),
     {name: ASKED[name].default for name in FIXED},

@@ -105,7 +105,7 @@ class State:
     right: str
     index: int = 0
     own: bytes = b""
-    eps: float = 0.1
+    eps: float = 0.05
     threshold: float | None = None
     upto: str = "0.15"
     method: str = "alpha-crown"

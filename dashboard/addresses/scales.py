@@ -31,7 +31,7 @@ class Scale:
 
 
 SCALES = {
-    "linf": Scale(0.01, ("0.05", "0.15", "0.3"), 1.0, 0.1, "0.15"),
+    "linf": Scale(0.01, ("0.05", "0.15", "0.3"), 1.0, 0.05, "0.15"),
     # No two of the images, 28 x 28, are farther apart than 28.
     "l2": Scale(0.02, ("0.1", "0.3", "0.6"), 28.0, 0.2, "0.3"),
 }

@@ -20,12 +20,12 @@ SCENES = (
     Scene(
         "What can an adversary do?",
         "Each pixel may change by 0.05, which nobody would notice. What becomes of the score?",
-        {"eps": "0.05"},
+        {},
     ),
     Scene(
         "How far does the proof hold?",
         "An attack that fails proves nothing. Up to which eps is the robust model proved to hold?",
-        {},
+        {"eps": "0.1"},
     ),
     Scene(
         "A bound that is true and says nothing",
@@ -40,7 +40,7 @@ SCENES = (
     Scene(
         "The other way round",
         "Now the adversary lifts the score: can it make an image look more likely than it is?",
-        {"side": "upper", "eps": "0.05", "index": "18"},
+        {"side": "upper", "index": "18"},
     ),
 )
 

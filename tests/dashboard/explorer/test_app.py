@@ -16,7 +16,7 @@ from core.vae import checkpoint
 from core.vae.config import VAEConfig
 from core.vae.model import VAE
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import State
+from dashboard.addresses.explorer import USUAL, State
 from dashboard.shared import compute, text
 from tests.dashboard.page_parts import HOSTILE, NAMES, badge, count, metric, stage, verdict
 
@@ -132,7 +132,7 @@ def test_a_message_goes_when_a_control_is_used(app: AppTest):
     app.query_params["eps"] = "abc"
     app.run()
     assert app.warning
-    app.number_input(key="eps_box").set_value(0.05).run()
+    app.number_input(key="eps_box").set_value(0.07).run()
     assert not app.warning
 
 
@@ -141,7 +141,7 @@ def test_back_in_the_browser_is_followed(app: AppTest):
     app.number_input(key="eps_box").set_value(0.2).run()
     app.query_params.pop("eps")
     app.run()
-    assert stage(app)["eps"] == 0.1
+    assert stage(app)["eps"] == USUAL["eps"]
 
 
 def test_reset_returns_to_the_default(app: AppTest):
@@ -152,7 +152,7 @@ def test_reset_returns_to_the_default(app: AppTest):
     next(b for b in app.button if b.label == "Reset").click().run()
     assert dict(app.query_params) == {}
     assert app.selectbox(key="left").value == "mnist-mlp-standard"
-    assert stage(app)["eps"] == 0.1
+    assert stage(app)["eps"] == USUAL["eps"]
     assert app.radio(key="kind").value == "5 % quantile of each model"
     assert app.selectbox(key="method").value == "alpha-crown"
 

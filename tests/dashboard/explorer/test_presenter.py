@@ -140,7 +140,7 @@ def test_a_scene_is_its_number_and_what_is_changed_in_it_stays(number: int):
     assert said == dict(found.asks)
     assert PAGE.address(room, **there) == {**scenes.address(number), **found.asks}
     # What the page opens with is said where the scene asks for something else.
-    moved = replace(room, asked=replace(room.asked, eps=0.1, upto="0.15"), step=ALL)
+    moved = replace(room, asked=replace(room.asked, eps=0.05, upto="0.15"), step=ALL)
     assert PAGE.parse(PAGE.address(moved, **there), **there) == (moved, [])
 
 

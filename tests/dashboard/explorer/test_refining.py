@@ -11,6 +11,7 @@ import core
 from core.certificates.certificate import Certificate
 from core.errors import InputError
 from core.evaluation.curve import Proof
+from dashboard.addresses.explorer import USUAL
 from dashboard.explorer import fold, refining
 from dashboard.explorer.stage.view import Stage
 from dashboard.shared import text, tighter_bounds
@@ -165,7 +166,7 @@ def test_another_norm_has_its_own_radii(app: AppTest):
     assert "0.2 in Euclidean distance" in words(app)
     assert "eps" not in dict(app.query_params)
     app.button_group(key="norm").set_value("linf").run()
-    assert stage(app)["eps"] == 0.1
+    assert stage(app)["eps"] == USUAL["eps"]
 
 
 def test_an_error_while_refining_leaves_the_page(app: AppTest, monkeypatch: pytest.MonkeyPatch):
@@ -190,7 +191,7 @@ def test_when_time_is_over_the_page_says_so_and_keeps_the_cursor(
     opened.query_params.update({"method": "crown", "draws": "1"})
     app = opened.run()
     assert not app.exception
-    assert asked == [0.1, 0.1]
+    assert asked == [USUAL["eps"]] * 2
     assert "some radii were left out" in words(app)
 
 

@@ -89,7 +89,7 @@ def test_the_control_changes_the_side_and_what_there_is_for_it(app: AppTest):
 
 
 def test_the_address_is_read_back_and_what_cannot_be_is_said():
-    wanted = {"side": "upper", "attack": "spg", "eps": "0.05"}
+    wanted = {"side": "upper", "attack": "spg", "eps": "0.1"}
     state, messages = parse_explorer(wanted, NAMES)
     assert (state.settings.side, messages) == ("upper", [])
     assert to_params(state, NAMES) == wanted

@@ -178,12 +178,12 @@ def test_a_digit_is_found_by_its_class_and_reset_returns(page: AppTest):
 
 def test_from_the_explorer_and_back(app: AppTest, page: AppTest):
     page.switch_page("entries/explorer.py")
-    page.query_params.update({"method": "ibp", "eps": "0.05", "index": "3", "left": NAMES[2], "seed": "4"})
+    page.query_params.update({"method": "ibp", "eps": "0.07", "index": "3", "left": NAMES[2], "seed": "4"})
     page.run()
     assert not page.exception
     there = [found for _, found in links(page) if "model" in found]
     assert [found["model"] for found in there] == [NAMES[2], NAMES[0]]
-    common = {"eps": "0.05", "index": "3", "seed": "4", "draws": "4"}
+    common = {"eps": "0.07", "index": "3", "seed": "4", "draws": "4"}
     assert all(common.items() <= found.items() for found in there)
     page.switch_page(PAGE)
     page.query_params.clear()
@@ -192,7 +192,7 @@ def test_from_the_explorer_and_back(app: AppTest, page: AppTest):
     assert not page.exception
     assert not page.warning
     (back,) = [found for _, found in links(page) if "right" in found]
-    assert {"right": NAMES[2], "eps": "0.05", "index": "3", "seed": "4"}.items() <= back.items()
+    assert {"right": NAMES[2], "eps": "0.07", "index": "3", "seed": "4"}.items() <= back.items()
 
 
 def test_where_nothing_moves_the_page_says_so(page: AppTest):

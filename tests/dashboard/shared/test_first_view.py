@@ -59,7 +59,7 @@ def test_the_page_opens_without_computing_anything(opened: AppTest, monkeypatch:
     assert not app.exception
     assert not app.error
     assert count(app) == 8
-    assert metric(app, "Proved", 1) == "−321.1 nats"
+    assert metric(app, "Proved", 1) == "−242.6 nats"
     assert "Proofs complete, up to alpha-CROWN." in [said.value for said in app.caption]
 
 
@@ -119,7 +119,7 @@ def test_another_question_is_not_answered(folder: Path):
     assert first_view.result(name, Digit(0), replace(settings, seed=1), grid) is None
     assert first_view.result(name, Digit(0), settings, grid[:-1]) is None
     assert first_view.result("mnist-conv-standard", Digit(0), settings, grid) is None
-    assert first_view.proofs(name, Digit(0), settings.proof, "alpha-crown", (0.1,)) is not None
+    assert first_view.proofs(name, Digit(0), settings.proof, "alpha-crown", (state.eps,)) is not None
     assert first_view.proofs(name, Digit(0), settings.proof, "alpha-crown", (0.11,)) is None
 
 
