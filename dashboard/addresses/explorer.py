@@ -45,7 +45,9 @@ MOST_STEPS, MOST_RESTARTS, MOST_DRAWS, MOST_SEED = 200, 10, 64, 2**31 - 1
 MOST_WORK = 20_000
 """Limit on draws x steps x restarts, so that one visitor cannot occupy the server for an hour."""
 GRADIENTS = {"strongest": 25}
-"""Gradients of one step, where it is not 1."""
+"""Gradients of one step, where it is not 1: such an attack is slow."""
+QUICK = "pgd"
+"""What is shown until a slow attack is done."""
 MOST_TIGHT_DRAWS = 16
 """The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0

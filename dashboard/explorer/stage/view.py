@@ -95,14 +95,16 @@ class Stage:
             self._films = [st.empty() for _ in sides]
             self._numbers = [st.empty() for _ in sides]
 
-    def film(self, side: int, result: Result | None) -> None:
+    def film(self, side: int, result: Result | None, until: str = "") -> None:
         """The pictures of a model; None if there will not be any.
 
-        The same ones make the same message, which goes to a browser once.
+        The same ones make the same message, which goes to a browser once. until: a name for those that
+        others replace in the same run.
         """
         norm, radii = self._state.settings.norm, self._seen[side].radii
         shown = {"failed": True} if result is None else film(result, norm, radii)
-        self._send(self._films[side], side, f"film-{side}", {"kind": "film"} | shown)
+        news = {"kind": "film", "token": self._questions[side], "count": 0 if until else 1}
+        self._send(self._films[side], side, f"film-{side}{until}", news | shown)
 
     def numbers(self, side: int, curve: Curve, threshold: float, sampled: Proof | None) -> None:
         """The numbers and the line of a model, now that this is known."""
