@@ -16,6 +16,7 @@ from core.claims.counterexample import make_counterexample, read_counterexample,
 from core.claims.making import make_claim
 from core.claims.verify import verify_claim
 from core.data.samples import load_samples
+from core.evaluation.ceiling import ceiling
 from core.evaluation.curve import elbo_curve
 from core.evaluation.evaluate import evaluate
 from core.evaluation.suite import run_suite
@@ -31,6 +32,7 @@ register()
 
 __all__ = [
     "attack",
+    "ceiling",
     "certified_radius",
     "certify",
     "elbo",

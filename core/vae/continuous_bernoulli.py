@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from core.vae.parabola import Parabola
 _IMAGE = (-3, -2, -1)
 # Halvings of an interval in which a mean has its place, and of all natural parameters within this.
 _HALVINGS, _ANY = 60, 1e6
+# The mean of a parameter within _ANY is at least 1e-6 from 0 and 1.
+_EDGE = 2e-6
 # Closer to 0 the mean is its series: both are off by less than 1e-12 there.
 _NEAR = 0.03
 # No second derivative of the log partition function is larger: it is the variance, largest at a = 0.
@@ -95,6 +98,13 @@ class ContinuousBernoulli:
         at = a.center
         half = torch.where(at.abs() > 0.1, at / 2, 0.05)
         return torch.where(at.abs() > 0.1, 0.25 * (half**-2 - torch.sinh(half) ** -2), _VARIANCE)
+
+    def highest(self, t: Tensor) -> Tensor:
+        """At the parameter whose mean is t, by a tangent above it; a density may be as high as one likes
+        at 0 and 1, and so near to them that the parameter is off the scale."""
+        everywhere = Interval(torch.full_like(t, -_ANY), torch.full_like(t, _ANY))
+        best = torch.where(t.minimum(1 - t) > _EDGE, _highest(t, everywhere), math.inf)
+        return best.sum(_IMAGE)
 
     def mean(self, a: Tensor) -> Tensor:
         return mean(a)

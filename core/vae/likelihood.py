@@ -63,6 +63,11 @@ class Likelihood(Protocol):
         """
         ...
 
+    def highest(self, t: Tensor) -> Tensor:
+        """Upper bound on log p(t | a) over all a, whatever decodes to it, t (..., C, H, W) -> (...) nats:
+        +inf where there is none."""
+        ...
+
     def mean(self, a: Tensor) -> Tensor:
         """Expected image under p(. | a), (..., C, H, W)."""
         ...
@@ -210,6 +215,10 @@ class Bernoulli:
         mean = torch.sigmoid(a.center)
         return mean * (1 - mean)
 
+    def highest(self, t: Tensor) -> Tensor:
+        """At the logit whose mean is t: minus the entropy of a coin of bias t_j, in each pixel."""
+        return -(torch.special.entr(t) + torch.special.entr(1 - t)).sum(_IMAGE)
+
     def mean(self, a: Tensor) -> Tensor:
         return torch.sigmoid(a)
 
@@ -279,6 +288,10 @@ class Gaussian:
 
     def curvature(self, a: Interval) -> Tensor:
         return torch.full_like(a.lower, 2 * self._scale)
+
+    def highest(self, t: Tensor) -> Tensor:
+        """At a mean of t: the density at the mode, the same for every image."""
+        return torch.full_like(t, -self._constant).sum(_IMAGE)
 
     def mean(self, a: Tensor) -> Tensor:
         return a

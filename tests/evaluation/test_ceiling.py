@@ -1,0 +1,145 @@
+"""No model, certificate or attack is above the ceiling, and no image of the ball makes it lower."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+import core
+from core.bounds.ball import Ball
+from core.errors import InputError
+from core.evaluation.ceiling import grey_image, share_of_way
+from core.vae.continuous_bernoulli import ContinuousBernoulli
+from core.vae.learned_variance import LearnedVariance
+from core.vae.likelihood import Bernoulli, Gaussian, Likelihood
+from tests.conftest import make_vae
+
+X = core.load_samples("mnist")[0][:6]
+RADII = {"linf": (0.0, 0.03, 0.1, 0.5, 1.0), "l2": (0.0, 0.3, 2.0, 9.0, 28.0)}
+ROUNDING = 1e-6
+LIKELIHOODS = (Bernoulli(), ContinuousBernoulli(), Gaussian(0.1), Gaussian(0.7, 2.0), LearnedVariance())
+
+
+def balls(norm: str, eps: float) -> Ball:
+    return Ball(X.double(), torch.full((len(X),), eps, dtype=torch.float64), norm)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda each: type(each).__name__)
+def test_no_parameter_scores_an_image_higher(likelihood: Likelihood):
+    chance = torch.Generator().manual_seed(0)
+    t = torch.rand(200, 1, 4, 4, generator=chance, dtype=torch.float64)
+    t[:40] = t[:40].round()
+    best = likelihood.highest(t)
+    wide = 2 if isinstance(likelihood, LearnedVariance) else 1
+    for scale in (0.1, 1.0, 5.0, 50.0):
+        a = scale * torch.randn(200, wide, 4, 4, generator=chance, dtype=torch.float64)
+        assert bool((likelihood.log_prob(t, a) <= best + ROUNDING).all())
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), ContinuousBernoulli(), Gaussian(0.1)])
+def test_the_best_parameter_reaches_it(likelihood: Bernoulli | ContinuousBernoulli | Gaussian):
+    t = torch.linspace(0.01, 0.99, 64, dtype=torch.float64).reshape(4, 1, 4, 4)
+    assert torch.allclose(likelihood.highest(t), likelihood.log_prob(t, likelihood.natural(t)), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", core.list_models())
+def test_what_is_certified_is_below(name: str):
+    vae = core.load_model(name)
+    noise = core.sample_noise(vae, 2)
+    for norm, radii in RADII.items():
+        for target in ("likelihood", "reconstruction"):
+            for eps in radii[:3]:
+                proved = core.certify(
+                    vae, X[:2], noise, eps=eps, target=target, norm=norm, method="crown-ibp"
+                )
+                top = core.ceiling(vae, X[:2], eps, target, norm)
+                assert bool((proved.lower <= top).all())
+
+
+@pytest.mark.parametrize("name", core.list_models())
+def test_no_model_scores_the_greyest_image_above_it(name: str):
+    vae = core.load_model(name)
+    noise = core.sample_noise(vae, 2)
+    for norm, radii in RADII.items():
+        for eps in radii:
+            grey = grey_image(balls(norm, eps))
+            for target, scored in (("likelihood", None), ("reconstruction", X)):
+                top = core.ceiling(vae, X, eps, target, norm)
+                total = core.elbo(vae, grey.float(), noise, scored).total
+                assert bool((total <= top + 1e-3).all()), (norm, eps, target)  # of a float32 image
+
+
+def test_a_model_that_is_made_for_one_image_comes_to_the_ceiling_and_not_above():
+    """The best decoder there is for one grey image: KL 0, logits of its pixels."""
+    vae = make_vae()
+    top = core.ceiling(vae, X[:1], 0.1)
+    grey = grey_image(balls("linf", 0.1))[:1]
+    final = [layer for layer in vae.decoder.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    ends = [layer for layer in vae.encoder.modules() if isinstance(layer, torch.nn.Linear)]
+    with torch.no_grad():
+        for layer in (final, ends[-1]):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        final.bias.copy_(torch.logit(grey.flatten()).float())
+    total = core.elbo(vae, grey.float(), core.sample_noise(vae, 3)).total
+    assert total.item() == pytest.approx(top.item(), abs=1e-2)
+    proved = core.certify(vae, X[:1], core.sample_noise(vae, 3), eps=0.1)
+    assert proved.lower.item() <= top.item()
+
+
+@pytest.mark.parametrize(("norm", "eps"), [(norm, eps) for norm in RADII for eps in RADII[norm]])
+def test_the_greyest_image_is_of_the_ball_and_none_of_it_says_less(norm: str, eps: float):
+    ball = balls(norm, eps)
+    grey = grey_image(ball)
+    assert bool(Ball(ball.center, ball.eps * (1 + 1e-12) + 1e-15, norm).holds(grey).all())
+    least = Bernoulli().highest(grey)
+    chance = torch.Generator().manual_seed(1)
+
+    def others() -> list[Tensor]:
+        way = torch.randn(20, *X.shape, generator=chance, dtype=torch.float64)
+        ways = [*way, 0.5 - X.double(), (0.5 - X.double()).sign(), *(grey + 0.05 * each for each in way)]
+        return [ball.project(X.double() + 100 * each) for each in ways[:22]] + [
+            ball.project(each) for each in ways[22:]
+        ]
+
+    for image in others():
+        assert bool((Bernoulli().highest(image) >= least - 1e-6).all())
+
+
+def test_it_falls_with_the_radius_and_ends_at_grey():
+    vae = core.load_model("mnist-mlp-robust-0.1")
+    for norm, radii in RADII.items():
+        tops = torch.stack([core.ceiling(vae, X, eps, norm=norm) for eps in radii])
+        assert bool((tops.diff(dim=0) <= 0).all())
+        assert tops[-1].tolist() == pytest.approx([-784 * math.log(2)] * len(X))
+        flat = torch.stack([core.ceiling(vae, X, eps, "reconstruction", norm) for eps in radii])
+        assert bool((flat == tops[0]).all())
+
+
+def test_densities_without_a_maximum_have_no_ceiling():
+    assert LearnedVariance().highest(X.double()).tolist() == [math.inf] * len(X)
+    assert ContinuousBernoulli().highest(X.double()).tolist() == [math.inf] * len(X)
+    assert bool(
+        ContinuousBernoulli().highest(torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)).isfinite()
+    )
+
+
+def test_the_share_of_the_way():
+    assert share_of_way(-343.1, -364.4, -279.5) == pytest.approx(0.25, abs=0.001)
+    assert share_of_way(-400, -364.4, -279.5) < 0
+    assert math.isnan(share_of_way(1, 2, 2))
+    assert math.isnan(share_of_way(1, 2, math.inf))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"eps": -0.1}, {"eps": math.nan}, {"target": "x"}, {"norm": "l1"}, {"eps": 2.0}]
+)
+def test_bad_questions_are_refused(bad: dict[str, object]):
+    vae = core.load_model("mnist-mlp-robust-0.1")
+    with pytest.raises(InputError):
+        core.ceiling(vae, X, **{"eps": 0.1, **bad})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError):
+        core.ceiling(vae, X * 255, 0.1)
