@@ -26,7 +26,9 @@ import torch
 from torch import Tensor
 
 from core.bounds.ball import Ball, per_row
+from core.errors import InputError
 from core.isolation import isolated
+from core.vae.likelihood import Likelihood
 from core.vae.model import VAE
 from core.vae.threat import Threat
 from core.vae.validate import check_images
@@ -51,10 +53,15 @@ def ceiling(
     >>> [round(core.ceiling(vae, x, eps).item(), 1) for eps in (0.0, 0.1)]
     [-41.0, -277.4]
     """
-    x = check_images(vae, x).double()
-    threat = Threat(eps, target, norm)
-    balls = threat.balls(x)
-    return vae.likelihood.highest(x if target == "reconstruction" else grey_image(balls))
+    return highest_worst(vae.likelihood, check_images(vae, x), Threat(eps, target, norm))
+
+
+def highest_worst(likelihood: Likelihood, x: Tensor, threat: Threat) -> Tensor:
+    """The same of a likelihood, without a model; of the side "lower". Raises InputError."""
+    if threat.sign < 0:
+        raise InputError("A ceiling is of an adversary who lowers the ELBO; use side='lower'.")
+    scored, balls = threat.scored(x.double()), threat.balls(x.double())
+    return likelihood.highest(grey_image(balls) if scored is None else scored)
 
 
 def grey_image(balls: Ball) -> Tensor:

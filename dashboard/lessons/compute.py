@@ -151,6 +151,11 @@ def constant_scores(name: str, digit: Digit, eps: float) -> tuple[float, float]:
     return decoder.elbo(x).item(), decoder.lower(x, eps, SETTINGS.target).item()
 
 
+def ceiling(name: str, digit: Digit, eps: float) -> float:
+    """Above this nothing can be proved of the digit, whatever the model, nats."""
+    return core.ceiling(compute.model(name), digit.image(), eps, SETTINGS.target).item()
+
+
 def limits(name: str, digit: Digit, eps: float, move: str, show: Show) -> Limits:
     """Raises CoreError, as all of these do."""
     vae, x, noise = compute.question(name, digit, SETTINGS.proof)

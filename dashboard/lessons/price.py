@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from core.errors import CoreError, DataError
+from core.evaluation.ceiling import share_of_way
 from core.vae.checkpoint import load_config
 from dashboard.addresses.lessons import ROBUST, SETTINGS, STANDARD, Place
 from dashboard.addresses.results import PAGE, radii
@@ -21,10 +22,10 @@ def board(place: Place, show: Show) -> Board:
     clean = {name: compute.score(name, digit, show).total.item() for name in (STANDARD, ROBUST)}
     proved = {name: compute.explosion(name, digit, eps, show)["ibp"].bound for name in clean}
     constant, worst = compute.constant_scores(ROBUST, digit, eps)
-    kappa = _kappa()
+    top, kappa = compute.ceiling(ROBUST, digit, eps), _kappa()
     worth = floor(proved[ROBUST] - worst, 1)
     than = f"{nats(abs(worth), 1)} {'above' if worth >= 0 else 'below'} the constant decoder"
-    than = than if math.isfinite(worth) else "vacuous"
+    than = f"{than}{_way(share_of_way(proved[ROBUST], worst, top))}" if math.isfinite(worth) else "vacuous"
     charts, problem = (), None
     try:
         charts = (_chart(eps),)
@@ -41,6 +42,7 @@ def board(place: Place, show: Show) -> Board:
             proved=tex(floor(proved[ROBUST], 1)),
             both=tex(floor(kappa * clean[ROBUST] + (1 - kappa) * proved[ROBUST], 1)),
             constant=tex(floor(worst, 1)),
+            ceiling=tex(top),
         ),
         numbers=(
             *(
@@ -71,6 +73,11 @@ def board(place: Place, show: Show) -> Board:
         charts=charts,
         problem=problem,
     )
+
+
+def _way(share: float) -> str:
+    """How much of the way to the ceiling that is."""
+    return f", {math.floor(100 * share)} % of the way from there to the ceiling" if share > 0 else ""
 
 
 def _kappa() -> float:

@@ -109,8 +109,9 @@ LESSONS = (
         "worth? Compare the **constant decoder**. It ignores its code and draws one grey picture for "
         "every digit. Its KL is 0, and its worst case over the ball has a closed form: attained and "
         "proved are equal, nothing is open, at any $\\varepsilon$. It is certified perfectly, and "
-        "useless. A robust model has to lie above it, or “robust” means nothing. The chart shows all "
-        "models over test images.",
+        "useless. A robust model has to lie above it, or “robust” means nothing. At the other end is the "
+        "**ceiling**: the adversary makes pixels grey, and of those even the best guess is worth "
+        "$-H(t_j)$. Nothing higher can be proved of any model. The chart shows all models over test images.",
         "Why do models that are trained for a larger eps come closer to the constant decoder?",
         "The intervals of a decoder stay narrow if its code hardly depends on the image: units fall silent "
         "(their KL goes to 0), and what is left is an average picture. With a large ball that is the best "
@@ -166,6 +167,8 @@ PRICE = (
     r"<kappa> \cdot (<clean>) + <rest> \cdot (<proved>) = <both>",
     r"L_{\text{constant}} = \textstyle\sum_j \displaystyle\min_{|t_j - x_j| \le \varepsilon}"
     r"\log p(t_j \mid a_j) = <constant>",
+    r"L_{\text{any model}} \le -\textstyle\sum_j \displaystyle\max_{|t_j - x_j| \le \varepsilon} H(t_j)"
+    r" = <ceiling>",
 )
 LIMITS = (
     r"\min_{x' \in B(x,\, <eps>)} \mathrm{ELBO}_{<draws>\text{ draws}}(x') \ge <bound>",

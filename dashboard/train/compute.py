@@ -16,6 +16,7 @@ from torch import Tensor
 
 import core
 from core.data.samples import levels
+from core.evaluation.ceiling import highest_worst, share_of_way
 from core.evaluation.epochs import Watch, Watched, watch_epochs
 from core.training.baseline import fit_constant_decoder
 from core.training.metrics import model_metrics
@@ -25,6 +26,7 @@ from core.vae.config import VAEConfig
 from core.vae.latent import reparameterise
 from core.vae.likelihood import Bernoulli
 from core.vae.model import VAE
+from core.vae.threat import Threat
 from dashboard.addresses.digit import images
 from dashboard.addresses.kinds import SHIPPED_IMAGES
 from dashboard.addresses.train import STANDARD, Lecture
@@ -119,13 +121,29 @@ def split() -> tuple[Tensor, Tensor]:
     return x[~judges], x[judges]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Between what a robust model of the images that judge can be, means of worst ELBOs, nats.
+
+    constant  the constant decoder that is best for the images to learn from. ceiling: no model is above.
+    """
+
+    constant: float
+    ceiling: float
+
+    def share(self, proved: float) -> float:
+        """How far that is on the way from the one to the other."""
+        return share_of_way(proved, self.constant, self.ceiling)
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
-def constant(eps: float) -> float:
-    """The constant decoder that is best for the images to learn from: its mean worst ELBO on those that
-    judge, nats."""
+def limits(eps: float) -> Limits:
+    """The limits for that eps. Raises CoreError."""
     x, held_out = split()
     decoder = fit_constant_decoder(levels(x), Bernoulli(), eps)
-    return decoder.lower(held_out.double(), eps, "likelihood").mean().item()
+    worst = decoder.lower(held_out.double(), eps, "likelihood")
+    highest = highest_worst(Bernoulli(), held_out, Threat(eps))
+    return Limits(worst.mean().item(), highest.mean().item())
 
 
 def judges() -> np.ndarray:

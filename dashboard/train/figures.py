@@ -10,30 +10,31 @@ import plotly.graph_objects as go
 from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import BELOW
 from dashboard.shared.figures import COLOURS, GREY, QUIET, faint
-from dashboard.shared.text import CONSTANT, nats
 from dashboard.train import text
-from dashboard.train.compute import Snapshot
+from dashboard.train.compute import Limits, Snapshot
 
 HEIGHT = 260
 
 
-def frame(shots: Sequence[Snapshot], constant: float) -> tuple[float, float]:
+def frame(shots: Sequence[Snapshot], limits: Limits) -> tuple[float, float]:
     """The y axis: it follows what is attained, never the proofs, and ends somewhat below the constant
     decoder: models of the first epochs lie far below it."""
-    high = max([shot.clean for shot in shots] + [constant + 100])
+    constant = limits.constant
+    high = max([shot.clean for shot in shots] + [constant + 100, limits.ceiling])
     low = min([shot.attained for shot in shots] + [constant])
     low = max(low, constant - BELOW * (high - constant))
     pad = 0.05 * (high - low)
     return low - pad, high + pad
 
 
-def epochs_figure(shots: Sequence[Snapshot], epochs: int, constant: float, chosen: int) -> go.Figure:
+def epochs_figure(shots: Sequence[Snapshot], epochs: int, limits: Limits, chosen: int) -> go.Figure:
     """Mean ELBOs over the epochs so far, of `epochs`: clean, attained, proved, the open gap; the constant
-    decoder's worst case; and the epoch that is shown as a cursor."""
-    low, high = frame(shots, constant)
+    decoder's worst case and the ceiling; and the epoch that is shown as a cursor."""
+    low, high = frame(shots, limits)
     figure, at = go.Figure(), [shot.epoch for shot in shots]
     grey = {"color": GREY, "width": 2}
-    figure.add_scatter(x=[0, epochs], y=[constant] * 2, mode="lines", line=grey, **QUIET)
+    for value, dash in ((limits.constant, "solid"), (limits.ceiling, "dashdot")):
+        figure.add_scatter(x=[0, epochs], y=[value] * 2, mode="lines", line=grey | {"dash": dash}, **QUIET)
     ink = {"color": COLOURS[1], "width": 2.5}
     dotted = ink | {"dash": "dot", "width": 2}
     figure.add_scatter(x=at, y=[shot.clean for shot in shots], mode="lines", line=dotted, **QUIET)
@@ -43,7 +44,7 @@ def epochs_figure(shots: Sequence[Snapshot], epochs: int, constant: float, chose
         mode="lines+markers",
         line=ink,
         marker={"size": 6},
-        customdata=[described(shot, constant).replace(", ", ",<br>") for shot in shots],
+        customdata=[described(shot, limits).replace(", ", ",<br>") for shot in shots],
         hovertemplate="%{customdata}<extra></extra>",
     )
     # What leaves the frame is drawn leaving it.
@@ -69,13 +70,20 @@ def epochs_figure(shots: Sequence[Snapshot], epochs: int, constant: float, chose
     )
 
 
-def described(shot: Snapshot, constant: float) -> str:
+def described(shot: Snapshot, limits: Limits) -> str:
     """An epoch in words."""
-    return text.described(shot.epoch, shot.clean, shot.attained, shot.proved, constant)
+    return text.described(shot.epoch, shot.clean, shot.attained, shot.proved, limits.constant)
 
 
-def describe(shots: Sequence[Snapshot], chosen: Snapshot | None, constant: float) -> str:
+def way(chosen: Snapshot | None, limits: Limits) -> str:
+    """How much of what is possible is proved, in words."""
+    share = None if chosen is None else limits.share(chosen.proved)
+    return text.way(share, limits.constant, limits.ceiling)
+
+
+def describe(shots: Sequence[Snapshot], chosen: Snapshot | None, limits: Limits) -> str:
     """The chart for those who cannot see it."""
     if chosen is None:
-        return f"Line chart of the mean ELBO over epochs, yet without any. {CONSTANT}: {nats(constant, 1)}."
-    return f"Line chart of the mean ELBO over {len(shots) - 1} epochs. At {described(chosen, constant)}."
+        return f"Line chart of the mean ELBO over epochs, yet without any. {way(None, limits)}"
+    said = f"At {described(chosen, limits)}. {way(chosen, limits)}"
+    return f"Line chart of the mean ELBO over {len(shots) - 1} epochs. {said}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from dashboard.shared.text import CONSTANT, nats, proved_nats
@@ -25,15 +26,22 @@ KEPT = (
     "have come since; test images 0, 5, 10, ... are those that it has not seen. The archive holds a folder "
     "for `python -m core`."
 )
+CEILING_WORD = (
+    "Ceiling: no model of these images is above it. The adversary makes each pixel as grey as the ball "
+    "allows, and then even the best guess of the image says no more."
+)
 CONSTANT_WORD = (
     "Constant decoder: the best decoder that ignores its latent code, for the images to learn from; its "
     "worst case over the ball, on those that judge. A model has to be proved above it, or robust means "
     "nothing."
 )
-NUMBERS = ("Clean", "Attained", "Proved", "Constant")
+NUMBERS = ("Clean", "Attacked", "Proved", "Constant")
 GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "open", "reconstruction")
 ENDS = "A training goes on while this page is open, and ends about a minute after it is left."
-LEGEND = "┄┄ clean\u2003 ─●─ attained\u2003 ╍╍ proved\u2003 ▒ open\u2003 ── constant decoder, worst case"
+LEGEND = (
+    "┄┄ clean\u2003 ─●─ attacked\u2003 ╍╍ proved\u2003 ▒ open\u2003 ── constant decoder, worst case\u2003 "
+    "─·─ ceiling"
+)
 LEGEND = "\u2003 ".join(part.replace(" ", "\u00a0") for part in LEGEND.split("\u2003 "))
 
 
@@ -71,9 +79,24 @@ def done(epoch: int, epochs: int, cancelled: bool) -> str:
 def described(epoch: int, clean: float, attained: float, proved: float, constant: float) -> str:
     """An epoch in words."""
     return (
-        f"epoch {epoch}: clean {nats(clean, 1)}, attained {nats(attained, 1)}, proved "
+        f"epoch {epoch}: clean {nats(clean, 1)}, attacked {nats(attained, 1)}, proved "
         f"{proved_nats(proved, 1)}; {CONSTANT.lower()} {nats(constant, 1)}"
     )
+
+
+def way(share: float | None, constant: float, ceiling: float) -> str:
+    """How much of what is possible is proved, to be said aloud. share: of the way, None before there is a
+    model."""
+    floor, top = nats(constant, 1), nats(ceiling, 1)
+    between = (
+        f"from the constant decoder ({floor}) to the ceiling ({top}), above which nothing can be proved of "
+        "any model"
+    )
+    if share is None:
+        return f"What a robust model can win: the way {between}."
+    if not share > 0:
+        return f"Nothing is proved of the way {between}."
+    return f"{math.floor(100 * share)} % is proved of the way {between}."
 
 
 def row_alt(row: str, epoch: int, classes: Sequence[str]) -> str:

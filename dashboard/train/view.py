@@ -14,7 +14,7 @@ from dashboard.shared.images import grey
 from dashboard.shared.skeleton import warn
 from dashboard.shared.text import HELP, nats, plain, proved_nats
 from dashboard.train import compute, figures, text
-from dashboard.train.compute import Snapshot, Training
+from dashboard.train.compute import Limits, Snapshot, Training
 from dashboard.train.controls import Panel
 
 LOOK, LOOK_WAITING, LOOK_FAR = 1.0, 3.0, 10.0
@@ -60,24 +60,25 @@ def _board(asked: Lecture, every: float | None) -> None:
     if _every(training) != every:
         st.rerun()  # with another interval
     learned = training.asked if training else asked
-    constant = compute.constant(learned.eps)
+    limits = compute.limits(learned.eps)
     shots = list(training.items) if training else []
     _commands(asked, training, shots)
     chosen = _chosen(shots, learned.epochs)
-    st.html(text.numbers(_values(chosen, constant)))
+    st.html(text.numbers(_values(chosen, limits)))
+    st.caption(figures.way(chosen, limits))
     chart, seen = st.columns((3, 2), gap="medium")
     with chart:
         # As high as what is in it: nothing moves when that comes.
         place, legend = st.container(height=figures.HEIGHT, border=False, gap=None), st.container()
         _slider(learned.epochs)
-        figure = figures.epochs_figure(shots, learned.epochs, constant, chosen.epoch if chosen else 0)
-        skeleton.chart(figure, "train-chart", figures.describe(shots, chosen, constant), place)
+        figure = figures.epochs_figure(shots, learned.epochs, limits, chosen.epoch if chosen else 0)
+        skeleton.chart(figure, "train-chart", figures.describe(shots, chosen, limits), place)
         legend.caption(text.LEGEND)
     with seen:
         _pictures(chosen)
     if training is not None and not training.going and training.vae is not None:
         _take(training)
-    skeleton.glossary(HELP, text.GLOSSARY, [text.EPOCH_WORD, text.CONSTANT_WORD])
+    skeleton.glossary(HELP, text.GLOSSARY, [text.EPOCH_WORD, text.CONSTANT_WORD, text.CEILING_WORD])
 
 
 def _commands(asked: Lecture, training: Training | None, shots: list[Snapshot]) -> None:
@@ -146,12 +147,12 @@ def _moved() -> None:
     st.session_state[_MOVED] = True
 
 
-def _values(chosen: Snapshot | None, constant: float) -> dict[str, str]:
+def _values(chosen: Snapshot | None, limits: Limits) -> dict[str, str]:
     """The numbers of the epoch that is shown, by name."""
     known = ("–",) * 3
     if chosen is not None:
         known = (nats(chosen.clean, 1), nats(chosen.attained, 1), proved_nats(chosen.proved, 1))
-    return dict(zip(text.NUMBERS, (*known, nats(constant, 1)), strict=True))
+    return dict(zip(text.NUMBERS, (*known, nats(limits.constant, 1)), strict=True))
 
 
 def _pictures(chosen: Snapshot | None) -> None:

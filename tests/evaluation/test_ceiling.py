@@ -11,10 +11,11 @@ from torch import Tensor
 import core
 from core.bounds.ball import Ball
 from core.errors import InputError
-from core.evaluation.ceiling import grey_image, share_of_way
+from core.evaluation.ceiling import grey_image, highest_worst, share_of_way
 from core.vae.continuous_bernoulli import ContinuousBernoulli
 from core.vae.learned_variance import LearnedVariance
 from core.vae.likelihood import Bernoulli, Gaussian, Likelihood
+from core.vae.threat import Threat
 from tests.conftest import make_vae
 
 X = core.load_samples("mnist")[0][:6]
@@ -143,3 +144,5 @@ def test_bad_questions_are_refused(bad: dict[str, object]):
         core.ceiling(vae, X, **{"eps": 0.1, **bad})  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError):
         core.ceiling(vae, X * 255, 0.1)
+    with pytest.raises(InputError):
+        highest_worst(vae.likelihood, X, Threat(0.1, side="upper"))

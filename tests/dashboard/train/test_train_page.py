@@ -25,7 +25,7 @@ from dashboard.server import long_runs
 from dashboard.server.fair_queue import Turns
 from dashboard.shared.text import RECIPE_LABELS
 from dashboard.train import compute, figures, text
-from dashboard.train.compute import Snapshot, Training
+from dashboard.train.compute import Limits, Snapshot, Training
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = {"epochs": "2", "width": "32"}
@@ -258,14 +258,35 @@ def test_the_archive_is_a_folder_of_a_model(tmp_path: Path) -> None:
     assert clean == training.items[-1].clean
 
 
+LIMITS = Limits(-290.0, -190.0)
+
+
 def test_the_chart_follows_what_is_attained_and_proofs_leave_it() -> None:
     rows = np.zeros((4, 1, 2, 2), dtype=np.uint8)
     shots = [Snapshot(0, -550.0, -560.0, -3000.0, rows), Snapshot(1, -180.0, -320.0, -np.inf, rows)]
-    low, high = figures.frame(shots, -290.0)
+    low, high = figures.frame(shots, LIMITS)
     assert -400 < low < -290
     assert high > -180
-    figure = figures.epochs_figure(shots, 4, -290.0, 1).to_dict()
+    figure = figures.epochs_figure(shots, 4, LIMITS, 1).to_dict()
     assert figure["layout"]["xaxis"]["range"][1] > 4
     assert all(np.isfinite(trace["y"]).all() for trace in figure["data"])
-    assert "vacuous" in figures.describe(shots, shots[1], -290.0)
-    assert "epochs, yet" in figures.describe([], None, -290.0)
+    assert "Nothing is proved of the way" in figures.describe(shots, shots[1], LIMITS)
+    assert "vacuous" in figures.describe(shots, shots[1], LIMITS)
+    assert "epochs, yet" in figures.describe([], None, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("proved", "said"),
+    [(-241.0, "49 % is"), (-240.0, "50 % is"), (-290.0, "Nothing is"), (-np.inf, "Nothing is")],
+)
+def test_how_much_of_the_way_is_proved_is_never_rounded_up(proved: float, said: str) -> None:
+    share = LIMITS.share(proved)
+    assert text.way(share, LIMITS.constant, LIMITS.ceiling).startswith(f"{said} proved of the way")
+
+
+def test_the_ceiling_is_above_what_is_trained() -> None:
+    training = once("adversarial")
+    limits = compute.limits(training.asked.eps)
+    assert limits.constant < limits.ceiling
+    for shot in training.items:
+        assert shot.proved < limits.ceiling
