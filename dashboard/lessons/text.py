@@ -111,7 +111,8 @@ LESSONS = (
         "proved are equal, nothing is open, at any $\\varepsilon$. It is certified perfectly, and "
         "useless. A robust model has to lie above it, or “robust” means nothing. At the other end is the "
         "**ceiling**: the adversary makes pixels grey, and of those even the best guess is worth "
-        "$-H(t_j)$. Nothing higher can be proved of any model. The chart shows all models over test images.",
+        "$-H(t_j)$. Nothing higher can be proved of any model. The chart shows all models over test "
+        "images.",
         "Why do models that are trained for a larger eps come closer to the constant decoder?",
         "The intervals of a decoder stay narrow if its code hardly depends on the image: units fall silent "
         "(their KL goes to 0), and what is left is an average picture. With a large ball that is the best "
