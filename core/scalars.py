@@ -10,6 +10,9 @@ from typing import Any
 
 from core.errors import ConfigError
 
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+"""No weight, and no option of a layer, is larger: torch raises where it has to make one of it."""
+
 
 def whole(value: object) -> int | None:
     """A whole number as an int: Python's own, numpy's, or the one in a tensor or array without dimensions.

@@ -7,6 +7,7 @@ what an evaluation of the same layer in the network's own arithmetic can be off 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -28,10 +29,13 @@ class Arithmetic:
         """Relative error of a sum or inner product of n terms, in any order of summation.
 
         |fl(sum_i w_i x_i) - sum_i w_i x_i| <= gamma(n) sum_i |w_i x_i|, gamma(n) = n u / (1 - n u).
-        Four times the float64 gamma is added for the arithmetic of the bound itself.
+        Four times the float64 gamma is added for the arithmetic of the bound itself. Infinite where n u
+        reaches 1: of sums of so many terms nothing is known.
         """
         if not self.rounds:
             return 0.0
+        if n * self.unit >= 1:
+            return math.inf
         double = _U64 * n
         return n * self.unit / (1 - n * self.unit) + 4 * double / (1 - double)
 

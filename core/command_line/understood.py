@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_divergence
 
-from core.bounds.rule_table import name_of
 from core.certificates.methods import METHODS
-from core.certificates.noise.growth import check_growth
-from core.certificates.question import check_layers
 from core.command_line.foreign import Foreign
 from core.data.samples import SHAPES, load_samples
-from core.errors import DataError, UnsupportedLayerError
+from core.errors import DataError
+from core.inspection.rules import kinds_of, no_expectation, refused_methods
 from core.network.graph import Network
-from core.network.operations import Elementwise, Maximum, Minimum, Multiply
 from core.vae.elbo import elbo, sample_noise
 from core.vae.model import VAE
 
 _IMAGES = 4
-_LINES = "between two lines"
-_HOW: dict[type[nn.Module], str] = {
-    nn.ReLU: _LINES,
-    Elementwise: _LINES,
-    Multiply: "products, between planes",
-    Maximum: "as a + relu(b - a)",
-    Minimum: "as a - relu(a - b)",
-}
-"""How an operation is bounded; those that are not here are linear, and taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +116,11 @@ class Understood:
         return Bernoulli(**{kind: output}, validate_args=False)  # grey values are scored, too
 
     def _proofs(self) -> Iterator[tuple[str, str]]:
-        refused = dict[str, str]()
-        for method in METHODS:
-            if reason := _refusal(check_layers, self._vae, method):
-                refused[method] = reason
+        refused = refused_methods(self._vae)
         yield "certificates", ", ".join(method for method in METHODS if method not in refused) or "none"
         if refused:
             yield "refused", f"{', '.join(refused)}: {next(iter(refused.values()))}"
-        reason = _refusal(check_growth, self._vae)
+        reason = no_expectation(self._vae)
         yield (
             "on all noise",
             f"coverage; {reason}" if reason else "expectation and coverage, as well as given draws",
@@ -145,23 +129,10 @@ class Understood:
 
 def operations(network: Network) -> str:
     """The operations of a network, counted by kind, and how each is bounded."""
-    groups = dict[str, Counter[str]]()
-    for layer in network:
-        how = _HOW.get(type(layer), "linear")
-        groups.setdefault(how, Counter())[name_of(layer)] += 1
-    counted = [
-        f"{how}: {', '.join(f'{count} {name}' for name, count in names.items())}"
-        for how, names in groups.items()
-    ]
-    return "; ".join(counted)
-
-
-def _refusal(check: Any, *arguments: Any) -> str:
-    try:
-        check(*arguments)
-    except UnsupportedLayerError as error:
-        return str(error)
-    return ""
+    groups = dict[str, list[str]]()
+    for kind in kinds_of(network):
+        groups.setdefault(kind.how, []).append(f"{kind.count} {kind.name}")
+    return "; ".join(f"{how}: {', '.join(names)}" for how, names in groups.items())
 
 
 def _first_of(shown: Tensor) -> tuple[Tensor, str]:

@@ -14,7 +14,7 @@ from core.vae.model import VAE
 
 
 @torch.no_grad()
-def crown_products(vae: VAE, draws: int = 1) -> float:
+def crownproducts_of(vae: VAE, draws: int = 1) -> float:
     """Multiplications of `certify(..., method="crown")` for one image and so many draws, at most: each unit
     that a bend takes, and each of the output, is a row that goes back through all that stands before it,
     once for each of its ends. Units that turn out stable are rows less."""
@@ -22,7 +22,7 @@ def crown_products(vae: VAE, draws: int = 1) -> float:
     x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
     seen = values_of(vae, x, noise)
     encoder = _work(vae.encoder, [value.lower for value in seen.encoder], 0)
-    before = sum(_products(vae.encoder, [value.lower for value in seen.encoder]))
+    before = sum(products_of(vae.encoder, [value.lower for value in seen.encoder]))
     decoder = _work(vae.decoder, [value.lower for value in seen.decoder], before)
     return 2 * (encoder + draws * decoder)
 
@@ -30,11 +30,11 @@ def crown_products(vae: VAE, draws: int = 1) -> float:
 def _work(network: Network, values: list[Tensor], before: int) -> float:
     """Rows times what each multiplies; before: what stands before the network."""
     taken = {s for i, layer in enumerate(network) if bends(layer) for s in sources_of(network, i)}
-    way = list(accumulate(_products(network, values), initial=before))
+    way = list(accumulate(products_of(network, values), initial=before))
     return float(sum(values[i].numel() * way[i] for i in {*taken, len(network)}))
 
 
-def _products(network: Network, values: list[Tensor]) -> list[int]:
+def products_of(network: Network, values: list[Tensor]) -> list[int]:
     """What each operation multiplies for one row."""
     return [
         _own(layer, values[sources_of(network, index)[0]], values[index + 1])

@@ -14,14 +14,9 @@ from torch import Tensor, nn
 from core.errors import CheckpointError
 from core.network.functions import FUNCTIONS
 from core.network.graph import Network, as_network, sources_of
-from core.network.operations import (
-    OPERATIONS,
-    AdaptiveAveragePool,
-    Center,
-    Elementwise,
-    Gather,
-    Sum,
-)
+from core.network.operations import OPERATIONS, Elementwise
+from core.network.untrue import untrue
+from core.scalars import LARGEST_FLOAT32
 
 MOST_OPERATIONS, MOST_VALUES, MOST_DIMENSIONS = 5000, 1 << 26, 8
 """No network has more of them; no value of a row more numbers, or more dimensions."""
@@ -158,10 +153,10 @@ def _made(name: str, options: dict[str, Any], tensors: dict[str, Tensor]) -> nn.
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
-    "int": lambda v: type(v) is int,
+    "int": lambda v: type(v) is int and abs(v) <= MOST_VALUES,
     "bool": lambda v: type(v) is bool,
     "str": lambda v: isinstance(v, str),
-    "float": lambda v: type(v) in (int, float) and math.isfinite(v),
+    "float": lambda v: type(v) in (int, float) and abs(v) <= LARGEST_FLOAT32,
 }
 _LISTS = {"Sequence[int]": "int", "Sequence[float] | None": "float"}
 _CHOICES = {
@@ -189,7 +184,7 @@ def _check_kinds(name: str, options: Mapping[str, Any], where: str) -> None:
             raise CheckpointError(f"{where} ({name}) has {key} {str(value)[:40]}, which it cannot have.")
     if options.get("low", -math.inf) > options.get("high", math.inf):
         raise CheckpointError(f"{where} ({name}) has its ends the wrong way round.")
-    if options.get("name") == "celu" and options.get("alpha", 1.0) <= 0:
+    if options.get("name") == "celu" and options.get("alpha", 1.0) < 1 / LARGEST_FLOAT32:
         raise CheckpointError(f"{where} (celu) has alpha {options['alpha']}, which it cannot have.")
 
 
@@ -210,27 +205,6 @@ def _fits(key: str, kind: str, value: Any) -> bool:
         return key not in _CHOICES or value in _CHOICES[key]
     least = 1 if key in _POSITIVE else 0 if key in _NOT_NEGATIVE else -math.inf
     return all(v > 0 if least == 1 else v >= least for v in values)
-
-
-def _untrue(operation: nn.Module, taken: Tensor) -> str:
-    """What an operation claims that is not so of the value that it takes: bounds rely on it."""
-    row = taken.shape[1:]
-    if isinstance(operation, Gather) and max(operation.places) >= taken.shape[operation.dim]:
-        return f"picks place {max(operation.places)} of {taken.shape[operation.dim]}"
-    needed = 0
-    if isinstance(operation, Sum | Center):
-        needed = math.prod(taken.shape[dim] for dim in operation.dims) if operation.dims else row.numel()
-    elif isinstance(operation, AdaptiveAveragePool):
-        needed = math.prod(
-            -(-whole // part) + 1 for whole, part in zip(row[-2:], operation.size, strict=True)
-        )
-    if needed > getattr(operation, "terms", needed):
-        return f"says that it adds {operation.terms} numbers, and adds up to {needed}"
-    return ""
-
-
-def _is_function(operation: nn.Module, name: str) -> bool:
-    return isinstance(operation, Elementwise) and operation.name == name
 
 
 def _is_plain(value: Any) -> bool:
@@ -272,7 +246,7 @@ def _linear_on_rows(
         values = [torch.empty(batch, *row, device="meta", dtype=torch.float32)]
         for index, (operation, taken) in enumerate(zip(operations, sources, strict=True)):
             try:
-                value = _result(operation, [values[source] for source in taken])
+                value = result_of(operation, [values[source] for source in taken])
             except Exception as error:
                 raise CheckpointError(
                     f"{where}, operation {index} ({type(operation).__name__}) does not take what it gets: "
@@ -284,7 +258,7 @@ def _linear_on_rows(
                     f"{where}, operation {index} ({type(operation).__name__}) gives shape "
                     f"{tuple(value.shape)} for {batch} images."
                 )
-            if reason := _untrue(operation, values[taken[0]]):
+            if reason := untrue(operation, values[taken[0]]):
                 place = f"{where}, operation {index} ({type(operation).__name__})"
                 raise CheckpointError(f"{place} {reason}.")
             plain = plain and not (isinstance(operation, nn.Linear) and values[taken[0]].ndim > 2)
@@ -295,8 +269,8 @@ def _linear_on_rows(
     return plain, shapes[0][-1]
 
 
-def _result(operation: nn.Module, taken: Sequence[Tensor]) -> Tensor:
-    """What an operation gives, but for its values."""
+def result_of(operation: nn.Module, taken: Sequence[Tensor]) -> Tensor:
+    """What an operation without values (device meta) gives, but for its values."""
     if isinstance(operation, Elementwise) and operation.weight is not None:
         return taken[0] * operation.weight  # whose own function looks at the weight's values
     return operation(*taken)

@@ -29,6 +29,7 @@ from core.errors import CheckpointError, ConfigError, InputError, ModelNotFoundE
 from core.isolation import isolated
 from core.network import files
 from core.vae.config import MOST_WEIGHTS, ModelConfig, VAEConfig
+from core.vae.filling import fill
 from core.vae.model import VAE
 from core.vae.validate import check_vae
 from core.vae.wrapped import KIND, WrappedConfig
@@ -37,6 +38,7 @@ FORMAT = 1
 WEIGHTS, CONFIG, GRAPH = "weights.safetensors", "config.json", "graph.json"
 MODELS = ASSETS / "models"
 _MOST_NAME = 200
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 _MOST_CONFIG_BYTES, _MOST_GRAPH_BYTES = 1_000_000, 20_000_000
 _MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
@@ -90,15 +92,16 @@ def load_model(name: str | Path) -> VAE:
     folder = find_model(name)
     known = load_config(folder)
     config = model_config(known, folder)
+    weights = _weights_of(folder)
     if isinstance(config, VAEConfig):
         with torch.device("meta"):
             vae = VAE(config)
-        _fill(vae, read_tensors(_weights_of(folder)), folder)
+        fill(vae, read_tensors(weights), weights)
     else:
         assert isinstance(config, WrappedConfig)
         graph = _same_save(known, folder / GRAPH, _MOST_GRAPH_BYTES)
         vae = _empty(config, _parsed(folder / GRAPH, graph), folder)
-        _fill(vae, _tensors(_weights_of(folder), _same_save(known, _weights_of(folder))), folder)
+        fill(vae, _tensors(weights, _same_save(known, weights)), weights)
     return vae.eval().requires_grad_(False)
 
 
@@ -215,28 +218,25 @@ def _tensors(path: Path, content: bytes | None = None) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         return safetensors.torch.load(content)
     except (SafetensorError, OSError, ValueError) as error:
+        if _is_pickle(path if content is None else content):
+            raise CheckpointError(
+                f"{path} is a pickle, as torch.save writes it, which can run code and is never read; "
+                "write the weights with safetensors.torch.save_file."
+            ) from error
         raise CheckpointError(
             f"{path} is damaged or truncated ({error}); copy or train it again."
         ) from error
 
 
-def _fill(vae: VAE, weights: dict[str, Tensor], folder: Path) -> None:
-    wanted = vae.state_dict()
-    if missing := sorted(set(wanted) - set(weights)):
-        raise CheckpointError(f"{folder / WEIGHTS} lacks {', '.join(missing)}.")
-    if extra := sorted(set(weights) - set(wanted)):
-        raise CheckpointError(
-            f"{folder / WEIGHTS} holds {', '.join(extra)}, which the model in {CONFIG} has not."
-        )
-    for key, value in weights.items():
-        if value.shape != wanted[key].shape or value.dtype != wanted[key].dtype:
-            raise CheckpointError(
-                f"{folder / WEIGHTS}: {key} is {value.dtype} {tuple(value.shape)}, but {CONFIG} asks "
-                f"for {wanted[key].dtype} {tuple(wanted[key].shape)}."
-            )
-        if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{folder / WEIGHTS}: {key} contains NaN or infinite values.")
-    vae.to_empty(device="cpu").load_state_dict(weights)
+def _is_pickle(source: Path | bytes) -> bool:
+    """Whether a file, or what was read of one, begins as pickles do, or as the archives of torch.save."""
+    if isinstance(source, bytes):
+        return source.startswith(_PICKLES)
+    try:
+        with source.open("rb") as file:
+            return file.read(8).startswith(_PICKLES)
+    except OSError:
+        return False
 
 
 def save_model(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from core.errors import ConfigError
-from core.scalars import real, whole
+from core.scalars import LARGEST_FLOAT32, real, whole
 from core.vae.config import LIKELIHOODS, ModelConfig
 
 KIND = "graph"
@@ -56,7 +56,8 @@ class WrappedConfig(ModelConfig):
         if whole(self.latent) is None or not 1 <= self.latent <= 65_536:
             raise ConfigError(f"latent is {self.latent!r}; it must be a whole number from 1 to 65,536.")
         for name in ("own_sigma", "pixels_from", "pixels_to"):
-            if real(getattr(self, name)) is None or not math.isfinite(getattr(self, name)):
+            number = real(getattr(self, name))
+            if number is None or not abs(number) <= LARGEST_FLOAT32:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be a finite number.")
         if not 1e-3 <= self.pixels_to - self.pixels_from <= 1e3:
             raise ConfigError(

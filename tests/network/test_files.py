@@ -308,7 +308,10 @@ WHOLE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         ),
         "does not take what it gets",
     ),
-    "no bias": (lambda g: g["decoder"][0]["tensors"].pop("bias"), "decoder.0.bias, which the model"),
+    "no bias": (
+        lambda g: g["decoder"][0]["tensors"].pop("bias"),
+        r"decoder.0.bias \(16,\), which the model",
+    ),
     "another weight": (
         lambda g: g["encoder"].append(
             {"op": "Scale", "sources": [len(g["encoder"])], "options": {}, "tensors": {"shift": [4]}}

@@ -240,6 +240,14 @@ def test_a_configuration_without_a_learned_variance_is_written_as_before_there_w
     assert WrappedConfig.from_dict(learned.to_dict()) == learned
 
 
+@pytest.mark.parametrize("name", ["own_sigma", "pixels_from", "pixels_to"])
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e300, float("nan"), float("inf"), "1", None, True])
+def test_a_number_that_is_none_of_float32_is_refused(name: str, value: Any) -> None:
+    known = WrappedConfig("gaussian", SHAPE, K).to_dict()
+    with pytest.raises(ConfigError, match=f"{name} is .*; it must be a finite number"):
+        WrappedConfig.from_dict(known | {name: value})
+
+
 def test_a_learned_variance_has_no_parabola_and_no_growth() -> None:
     """Of a chain of affine layers and ReLUs, of which otherwise everything can be proved."""
     encoder, decoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6)), nn.Linear(3, 32)
