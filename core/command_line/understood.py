@@ -13,8 +13,7 @@ from torch.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_diver
 
 from core.certificates.methods import METHODS
 from core.command_line.foreign import Foreign
-from core.data.samples import SHAPES, load_samples
-from core.errors import DataError
+from core.inspection.handed_in import some_images
 from core.inspection.rules import kinds_of, no_expectation, refused_methods
 from core.network.graph import Network
 from core.vae.elbo import elbo, sample_noise
@@ -62,7 +61,7 @@ class Understood:
 
     @torch.no_grad()
     def _scores(self) -> Iterator[tuple[str, str]]:
-        x, what = _images(self._vae.config.shape) if self._shown is None else _first_of(self._shown)
+        x, what = some_images(self._vae.config.shape) if self._shown is None else _first_of(self._shown)
         noise = sample_noise(self._vae, 1)
         own, found = self._own(x, noise), elbo(self._vae, x, noise).total
         yield "clean ELBO", f"{found.mean().item():.2f} nats, mean of {what}, one draw"
@@ -138,22 +137,6 @@ def operations(network: Network) -> str:
 def _first_of(shown: Tensor) -> tuple[Tensor, str]:
     x = shown[:_IMAGES]
     return x, f"the first {len(x)} of the images it is shown with"
-
-
-def _images(shape: tuple[int, int, int]) -> tuple[Tensor, str]:
-    """Shipped images, where some have that shape, else images of noise."""
-    for name, (channels, side) in SHAPES.items():
-        if (channels, side, side) == shape:
-            try:
-                return load_samples(name)[0][:_IMAGES], f"the first {_IMAGES} test images of {name}"
-            except DataError:
-                continue  # none are shipped
-    generator = torch.Generator("cpu").manual_seed(0)
-    x = torch.rand(_IMAGES, *shape, generator=generator, dtype=torch.float32, device="cpu")
-    return (
-        x,
-        f"{_IMAGES} images of noise (none of that shape is shipped; pixels uniform, seed 0)",
-    )
 
 
 def _whole(found: Any) -> Tensor:

@@ -14,7 +14,7 @@ from core.vae.model import VAE
 
 
 @torch.no_grad()
-def crownproducts_of(vae: VAE, draws: int = 1) -> float:
+def crown_products(vae: VAE, draws: int = 1) -> float:
     """Multiplications of `certify(..., method="crown")` for one image and so many draws, at most: each unit
     that a bend takes, and each of the output, is a row that goes back through all that stands before it,
     once for each of its ends. Units that turn out stable are rows less."""

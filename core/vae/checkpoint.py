@@ -38,7 +38,7 @@ FORMAT = 1
 WEIGHTS, CONFIG, GRAPH = "weights.safetensors", "config.json", "graph.json"
 MODELS = ASSETS / "models"
 _MOST_NAME = 200
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 _MOST_CONFIG_BYTES, _MOST_GRAPH_BYTES = 1_000_000, 20_000_000
 _MOST_WEIGHT_BYTES = 4 * MOST_WEIGHTS + 1_000_000
 
@@ -231,10 +231,10 @@ def _tensors(path: Path, content: bytes | None = None) -> dict[str, Tensor]:
 def _is_pickle(source: Path | bytes) -> bool:
     """Whether a file, or what was read of one, begins as pickles do, or as the archives of torch.save."""
     if isinstance(source, bytes):
-        return source.startswith(_PICKLES)
+        return source.startswith(PICKLES)
     try:
         with source.open("rb") as file:
-            return file.read(8).startswith(_PICKLES)
+            return file.read(8).startswith(PICKLES)
     except OSError:
         return False
 

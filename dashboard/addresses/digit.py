@@ -16,7 +16,7 @@ import core
 from core.data.image_sets import ImageSet
 from core.data.samples import CLASSES
 from core.errors import CoreError
-from dashboard.addresses import models
+from dashboard.addresses import models, session_models
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.models import stamped
 
@@ -82,14 +82,16 @@ def cached(
     entries: int,
 ) -> Callable[[Callable[Concatenate[str, Digit, P], T]], Callable[Concatenate[str, Digit, P], T]]:
     """Cache of a function of a model and a digit, as `stamped`: one for all visitors, and one in each
-    visitor's session for images of one's own, which nobody else can reach and which end with it."""
+    visitor's session for images and models of one's own, which nobody else can reach and which end with
+    it."""
 
     def decorate(work: Callable[Concatenate[str, Digit, P], T]) -> Callable[Concatenate[str, Digit, P], T]:
         shared = stamped(st.cache_data(max_entries=entries, show_spinner=False))(work)
         private = stamped(st.cache_data(max_entries=OWN_ENTRIES, show_spinner=False, scope="session"))(work)
 
         def call(name: str, digit: Digit, *args: P.args, **kwargs: P.kwargs) -> T:
-            return (private if digit.pixels else shared)(name, digit, *args, **kwargs)
+            own = digit.pixels or session_models.is_brought(name)
+            return (private if own else shared)(name, digit, *args, **kwargs)
 
         return call
 

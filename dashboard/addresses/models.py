@@ -1,5 +1,5 @@
 """Which models there are: those that are shipped, folders that whoever runs the server allows, and what
-this visitor trained.
+this visitor trained or brought.
 
 A name from an address is looked up in this list and never becomes a path by itself.
 """
@@ -20,7 +20,7 @@ import core
 from core.errors import ModelNotFoundError
 from core.vae import checkpoint
 from core.vae.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
-from dashboard.addresses import trained
+from dashboard.addresses import session_models
 
 ROOTS = "ELBO_MODEL_ROOTS"
 """Environment variable: folders, separated as in PATH, whose subfolders with a config.json are models."""
@@ -51,13 +51,13 @@ def roots() -> dict[str, Path]:
 
 
 def available() -> list[str]:
-    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted; then what was trained."""
+    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted; then this session's."""
     return list(folders())
 
 
 def folders() -> dict[str, Path]:
     """The folders of all models, by name."""
-    return _shipped() | _own() | trained.folders()
+    return _shipped() | _own() | session_models.folders()
 
 
 def is_own(name: str) -> bool:
@@ -69,7 +69,7 @@ def folder(name: str) -> Path:
     """The folder of a model that is available. Raises ModelNotFoundError for any other name."""
     if is_shipped(name):
         return find_model(name)
-    found = _own().get(name) or trained.folder(name)
+    found = _own().get(name) or session_models.folder(name)
     if found is None:
         raise ModelNotFoundError(
             f"There is no model {name[:80]!r} among those that are shipped or allowed on this server."
@@ -124,8 +124,8 @@ def stamped(
 
 def sentence(error: Exception) -> str:
     """What is wrong with a model, in the names that visitors know: no paths of this server."""
-    said = str(error)
-    for name, root in [*roots().items(), *trained.roots().items()]:
+    said = session_models.spoken(str(error))
+    for name, root in roots().items():
         said = said.replace(f"{root}{os.sep}", f"{name}/")
     return said
 

@@ -26,18 +26,18 @@ from core.evaluation.curve import Proof
 from core.evaluation.evaluate import CONSTANT as DECODER
 from core.evaluation.results import Results
 from core.training.metrics import model_metrics
-from core.vae.checkpoint import load_config
+from core.vae.checkpoint import load_config, model_config
 from core.vae.config import ARCHITECTURES
 from core.vae.latent import reparameterise
 from core.vae.model import VAE
 from core.vae.threat import Draws
-from dashboard.addresses import models
+from dashboard.addresses import models, session_models
 from dashboard.addresses.digit import Digit, cached, images
 from dashboard.addresses.explorer import ProofSettings, Settings, State
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, kinds
 from dashboard.addresses.models import Stamp
 from dashboard.server.background import Now, Show, Tell, run
-from dashboard.shared import first_view
+from dashboard.shared import first_view, own_text
 from dashboard.shared.images import grey, in_markdown, pictures
 from dashboard.shared.result import Known, Result, Terms
 from dashboard.shared.text import CONSTANT, model_label
@@ -81,6 +81,8 @@ def _label(name: str) -> str:
     """What the configuration says of the model; of one that is not shipped, where it is too."""
     try:
         config = load_config(models.folder(name))
+        if session_models.is_brought(name):
+            return own_text.brought(model_config(config, models.folder(name)).shape, name)
         if config["model"]["arch"] not in ARCHITECTURES:  # it would be shown as it is
             return name
         label = model_label(config["model"], config["training"])

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 TITLE = "Bring your own"
 SUBTITLE = (
-    "Draw a digit or upload a picture of one, and see in the explorer what an attack does to it and what "
-    "is proved of it. Your image is kept in the storage of your browser and, as long as this page is open, "
-    "in the memory of this server, never on its disk and for nobody else."
+    "In the explorer you see what an attack does to it, and what is proved of it. Nobody else sees it."
+)
+WHICH, AN_IMAGE, A_MODEL = "What do you bring?", "An image", "A model"
+KEPT_WHERE = (
+    "Your image is kept in the storage of your browser and, as long as this page is open, in the memory of "
+    "this server, never on its disk."
 )
 CERTIFICATE = (
     "A certificate that you download there contains the image: without it, nobody could verify it. Labels "
     "are known of shipped digits only, so yours has none."
 )
-DRAW, UPLOAD, MODELS = "Draw a digit", "Upload an image", "Models of your own"
+DRAW, UPLOAD, MODELS = "Draw a digit", "Upload an image", "In folders of this server"
 PAD = (
     "Page to draw on with mouse, finger or pen. By keyboard, upload an image here or choose a shipped "
     "digit in the explorer instead."
@@ -23,7 +28,7 @@ DRAW_HELP = (
 )
 EMPTY = "Draw with mouse, finger or pen. By keyboard, upload an image instead."
 NO_FILE = "The file goes to the memory of this server only; what is used of it is 28 x 28 grey values."
-FILE = "PNG or JPEG, up to 5 MB and 16 megapixels"
+FILE, MOST_MB = "PNG or JPEG, up to 5 MB and 16 megapixels", 5
 INVERT = "Dark ink on light paper"
 INVERT_HELP = "MNIST is white on black: such a picture is turned into its negative. Found by its edge."
 CENTRE = "Centre and scale like MNIST"
@@ -38,7 +43,7 @@ YOURS_HELP = "Images kept in this browser, the newest last; Your own has a butto
 KEPT = "Yours so far"
 FORGET = "Forget them all"
 NO_MODELS = (
-    "None yet. Train one with `python -m core train --out runs/mine`: folders in `runs` appear here and in "
+    "None. Train one with `python -m core train --out runs/mine`: folders in `runs` appear here and in "
     "the explorer's lists. Whoever runs this server can name other folders in the environment variable "
     "`ELBO_MODEL_ROOTS`, separated as in `PATH`."
 )
@@ -46,7 +51,6 @@ ROOTS = (
     "Folders with a `config.json` in `runs`, or in the folders that whoever runs this server named in "
     "`ELBO_MODEL_ROOTS`. Nothing in them is ever unpickled."
 )
-OPEN = "Open in the explorer"
 
 
 def whole(height: int, width: int) -> str:
@@ -64,3 +68,8 @@ def seen_alt(inked: int) -> str:
 
 def image_alt(number: int) -> str:
     return f"your image {number}"
+
+
+def brought(shape: Sequence[int], name: str) -> str:
+    """What a model is called that a visitor dropped: nothing that its files say of it."""
+    return f"Yours, {' x '.join(map(str, shape))} ({name.rpartition('/')[2][:6]})"

@@ -21,6 +21,7 @@ def offer(controls: Controls[Any], shape: Shape) -> None:
             own_text.FILE,
             type=["image/png", "image/jpeg"],
             key=key,
+            max_upload_size=own_text.MOST_MB,
             on_change=_take,
             args=(controls, shape),
         )

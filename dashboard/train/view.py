@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.errors import Cancelled, CoreError
-from dashboard.addresses import models, sync, trained
+from dashboard.addresses import models, session_models, sync
 from dashboard.addresses.explorer import facing
 from dashboard.addresses.train import Lecture
 from dashboard.shared import destinations, skeleton
@@ -178,7 +178,7 @@ def _take(training: Training) -> None:
     """To the explorer, or home."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(text.OPEN, icon=":material/arrow_forward:"):
-            name = trained.keep(training.write)
+            name = session_models.keep(training.write)
             url = facing(sync.last(sync.EXPLORER), name, models.available())
             # Where the explorer was left it may be at another eps than this training.
             there = url | {"eps": f"{training.asked.eps:g}"}

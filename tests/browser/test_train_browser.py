@@ -61,7 +61,7 @@ def test_train_scrub_back_and_open_the_model(page: Page, server: str) -> None:
         press(page, "Download the model")
     assert download.value.suggested_filename == "lecture-crown-ibp-0.05-seed-0-epoch-3.zip"
     press(page, "Open in the explorer")
-    page.wait_for_url(re.compile(r"right=trained(/|%2F)[0-9a-f]{12}"))
+    page.wait_for_url(re.compile(r"right=trained(/|%2F)[0-9a-f]{24}"))
     page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
     expect(page.get_by_text("CROWN-IBP").first).to_be_visible()
     well(page)

@@ -106,7 +106,7 @@ SETTINGS = {
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "server.fileWatcherType": "none",
-    "server.maxUploadSize": 5,
+    "server.maxUploadSize": 16,
     "server.maxWidgetStateSize": 1,
     "theme.light.primaryColor": "#4a4f57",
 }

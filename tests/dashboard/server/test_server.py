@@ -85,7 +85,7 @@ def test_the_settings_of_a_public_page():
     server, client = config["server"], config["client"]
     assert server["enableXsrfProtection"] is server["enableCORS"] is True
     assert "corsAllowedOrigins" not in server
-    assert server["maxUploadSize"] <= 5
+    assert server["maxUploadSize"] <= 16
     assert server["maxWidgetStateSize"] <= 1
     assert server["maxCacheDataSize"]
     assert client["showErrorDetails"] in ("type", "none")

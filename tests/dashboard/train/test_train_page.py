@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 import core
 from core.training.recipes import RECIPES
-from dashboard.addresses import models, trained
+from dashboard.addresses import models, session_models
 from dashboard.addresses.train import EPS, MOST_EPOCHS, MOST_SEED, PAGE, STANDARD, WIDTHS, Lecture
 from dashboard.server import long_runs
 from dashboard.server.fair_queue import Turns
@@ -226,8 +226,8 @@ def test_the_model_goes_to_the_explorer_of_this_session(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with TemporaryDirectory() as place:
-        monkeypatch.setattr(trained, "root", lambda: Path(place))
-        monkeypatch.setattr(trained, "_KEPT", {})
+        monkeypatch.setattr(session_models, "root", lambda: Path(place))
+        monkeypatch.setattr(session_models, "_KEPT", {})
         page.run()
         press(page, text.TRAIN)
         training = trained_through(page)
@@ -236,13 +236,14 @@ def test_the_model_goes_to_the_explorer_of_this_session(
         press(page, text.OPEN)
         assert not page.exception
         (folder,) = Path(place).iterdir()
-        assert f"trained/{folder.name}" in page.query_params["right"]
+        name = folder.name.replace("-", "/")
+        assert name in page.query_params["right"]
         assert "0.05" in page.query_params["eps"]
         vae = core.load_model(folder)
         assert training.vae is not None
         for key, value in vae.state_dict().items():
             assert torch.equal(value, training.vae.state_dict()[key])
-        assert f"trained/{folder.name}" not in models.available()  # outside of that session
+        assert name not in models.available()  # outside of that session
 
 
 def test_the_archive_is_a_folder_of_a_model(tmp_path: Path) -> None:
