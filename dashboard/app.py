@@ -19,7 +19,7 @@ from dashboard.shared.destinations import PATHS  # noqa: E402
 
 app = st.App(
     "pages.py",
-    lifespan=health.lifespan(opening.load),
+    lifespan=health.lifespan(opening.load, opening.end),
     routes=[Route("/health", health.respond), *first_frame.routes(PATHS.values())],
     on_script_error=logs.failed,
 )

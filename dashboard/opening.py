@@ -1,7 +1,8 @@
-"""What the app opens with, loaded before the first visitor comes."""
+"""What the app opens with, loaded before the first visitor comes, and what it leaves."""
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 REST = (
@@ -30,3 +31,9 @@ def load() -> None:
         compute.model(name)
     for page in REST:
         import_module(page)
+
+
+def end() -> None:
+    """Delete what visitors brought, if anything of theirs was ever there."""
+    if (models := sys.modules.get("dashboard.addresses.session_models")) is not None:
+        models.close()

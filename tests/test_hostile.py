@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 KINDS = (
     *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "train", "results")),
     *("model name", "model folder"),
-    *("upload", "drawing", "certificate"),
+    *("upload", "drawing", "certificate", "dropped model"),
 )
 
 

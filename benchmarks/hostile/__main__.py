@@ -24,6 +24,7 @@ from benchmarks.hostile.addresses import addresses, model_names
 from benchmarks.hostile.cases import CRASHED, Outcome, hand_in
 from benchmarks.hostile.claims import claims
 from benchmarks.hostile.drawings import drawings
+from benchmarks.hostile.dropped import dropped
 from benchmarks.hostile.folders import folders, write_model
 from benchmarks.hostile.uploads import uploads
 from benchmarks.hostile.watch import Watch
@@ -43,7 +44,7 @@ def run(place: Path) -> list[Outcome]:
     with _allowed(root), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow says what it thinks of a file
         cases = [*addresses(), *model_names(), *uploads(bomb), *drawings()]
-        cases += [*folders(root, secret, bomb), *claims()]
+        cases += [*folders(root, secret, bomb), *dropped(root, bomb), *claims()]
         outcomes = hand_in(cases, Watch([ASSETS, root]))
     if exploded(place):
         raise SystemExit("A pickle was executed.")

@@ -37,9 +37,10 @@ def folders(root: Path, secret: Path, bomb: Bomb) -> Iterator[Case]:
     good = write_model(root / "good")
     config, weights = (good / CONFIG).read_text(), (good / WEIGHTS).read_bytes()
     prepare = {
-        **{f"config.json: {name}": _file(CONFIG, text) for name, text in _configs(config).items()},
+        **{f"config.json: {name}": _file(CONFIG, text) for name, text in configs(config).items()},
         **{
-            f"weights: {name}": _file(WEIGHTS, content) for name, content in _weights(weights, bomb).items()
+            f"weights: {name}": _file(WEIGHTS, content)
+            for name, content in damaged_weights(weights, bomb).items()
         },
         **_links(secret),
     }
@@ -73,7 +74,7 @@ def _file(name: str, content: bytes) -> Callable[[Path], Any]:
     return lambda folder: (folder / name).write_bytes(content)
 
 
-def _configs(good: str) -> dict[str, bytes]:
+def configs(good: str) -> dict[str, bytes]:
     texts = {
         "empty": "",
         "null": "null",
@@ -113,7 +114,7 @@ def _configs(good: str) -> dict[str, bytes]:
     return {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
 
 
-def _weights(good: bytes, bomb: Bomb) -> dict[str, bytes]:
+def damaged_weights(good: bytes, bomb: Bomb) -> dict[str, bytes]:
     dice = random.Random(2)
     found = {f"cut off at {percent} %": good[: len(good) * percent // 100] for percent in range(0, 100, 10)}
     for _ in range(FLIPS):

@@ -37,7 +37,9 @@ def _files(archive: zipfile.ZipFile, most_files: int, most_bytes: int) -> Iterat
     for entry in entries:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise DataError(f"{entry.filename[:60]} is a link or a device in the archive; put the file in.")
+            raise DataError(
+                f"The archive has a link or a device in it, {entry.filename[:60]}; put the file in."
+            )
         if entry.flag_bits & _ENCRYPTED:
             raise DataError("The archive is encrypted; make one without a password.")
         if entry.compress_type not in _METHODS:

@@ -277,7 +277,8 @@ def result_of(operation: nn.Module, taken: Sequence[Tensor]) -> Tensor:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"{said[:200].rstrip('.')}."
 
 
 def parameters_of(network: Network) -> int:

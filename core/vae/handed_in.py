@@ -42,8 +42,8 @@ def write_handed_in(files: Iterable[tuple[str, bytes]], folder: Path) -> list[st
             continue  # what file managers leave behind
         if last.lower().endswith(_PICKLED):
             raise CheckpointError(
-                f"{_short(last)} is, or may hold, a pickle, which can run code: it is never read. Write "
-                f"the weights as {WEIGHTS}, as below, and drop that."
+                f"The file {_short(last)} is, or may hold, a pickle, which can run code: it is never read. "
+                f"Write the weights as {WEIGHTS}, as below, and drop that."
             )
         place = _place(last)
         if place is None:

@@ -7,12 +7,15 @@ import functools
 import hashlib
 import shutil
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.vae.checkpoint import CONFIG, WEIGHTS
 
@@ -24,6 +27,10 @@ MOST_OWN = 4
 """Of one session; the oldest goes."""
 _DIGITS = 24
 """Of a digest: nobody finds a second model of the same name."""
+GONE = 90.0
+"""Seconds without a connection after which a session has ended: after 60 (.streamlit/config.toml) a visitor
+who comes back has another one."""
+_GLANCE = 15.0
 _KEY = "session models"
 _LOCK = threading.RLock()  # a session may end, as garbage, in the middle of anything
 _KEPT: dict[str, Path] = {}
@@ -32,17 +39,20 @@ name, whatever it says, makes and lists nothing."""
 
 
 class _Held:
-    """What a session holds. names: of its models, the newest last."""
+    """What a session holds. names: of its models, the newest last. seen: when it was last connected."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        context = get_script_run_ctx(suppress_warning=True)
+        self.session, self.seen = context.session_id if context else "", time.monotonic()
         with _LOCK:
             _HOLDERS.add(self)
-        # Streamlit drops a session's memory, and this with it, when the session ends.
+        # Streamlit drops a session's memory, and this with it, some time after the session has ended.
         weakref.finalize(self, _sweep, self.names).atexit = False
 
 
 _HOLDERS: weakref.WeakSet[_Held] = weakref.WeakSet()
+_WATCHING = threading.Event()
 
 
 def keep(write: Callable[[Path], None], kind: str = TRAINED) -> str:
@@ -67,6 +77,7 @@ def keep(write: Callable[[Path], None], kind: str = TRAINED) -> str:
             oldest, held.names[:] = held.names[:-MOST_OWN], held.names[-MOST_OWN:]
             _sweep(oldest)
             _remove(list(_KEPT)[:-MOST_MODELS])
+            _watch()
     return name
 
 
@@ -106,6 +117,47 @@ def _held() -> _Held:
     if _KEY not in st.session_state:
         st.session_state[_KEY] = _Held()
     return st.session_state[_KEY]
+
+
+def forget_gone(now: float) -> None:
+    """Forget what sessions had that nobody is connected to any more. now: on time.monotonic's clock."""
+    with _LOCK:
+        for held in list(_HOLDERS):
+            if _connected(held.session):
+                held.seen = now
+            elif now - held.seen > GONE:
+                names, held.names[:] = list(held.names), []
+                _sweep(names)
+
+
+def _connected(session: str) -> bool:
+    """Whether somebody has that session open; where there is no server, somebody has."""
+    return not runtime.exists() or runtime.get_instance().is_active_session(session)
+
+
+def _watch() -> None:
+    """Look who has gone, every now and then, as long as there is a model."""
+
+    def look() -> None:
+        while True:
+            time.sleep(_GLANCE)
+            with _LOCK:
+                forget_gone(time.monotonic())
+                if not _KEPT:
+                    _WATCHING.clear()
+                    return
+
+    if not _WATCHING.is_set():
+        _WATCHING.set()
+        threading.Thread(target=look, name="session models", daemon=True).start()
+
+
+def close() -> None:
+    """Delete all of them: the server ends."""
+    with _LOCK:
+        _remove(list(_KEPT))
+        if _place.cache_info().currsize:
+            _place().cleanup()
 
 
 def _sweep(names: list[str]) -> None:

@@ -28,10 +28,13 @@ _began = time.monotonic()
 _wrong: list[str] = ["starting: models and digits are being loaded"]
 
 
-def lifespan(load: Callable[[], None]) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
+def lifespan(
+    load: Callable[[], None], end: Callable[[], None]
+) -> Callable[[st.App], AbstractAsyncContextManager[None]]:
     """Run from before the first visitor to after the last.
 
     load  what the page opens with, called in a thread, so that no visitor waits for it; may raise anything.
+    end   called when the server stops: of a process that a signal ends nothing else is.
     """
 
     @asynccontextmanager
@@ -40,6 +43,7 @@ def lifespan(load: Callable[[], None]) -> Callable[[st.App], AbstractAsyncContex
         logs.event("started", url=f"http://localhost:{st.get_option('server.port')}")
         threading.Thread(target=_loaded, args=(load,), name="loading", daemon=True).start()
         yield
+        end()
         logs.event("stopped", seconds=round(time.monotonic() - _began))
 
     return run

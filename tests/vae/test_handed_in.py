@@ -170,7 +170,7 @@ BAD: dict[str, tuple[Callable[[Files, Files], Files], str]] = {
         lambda t, p: [
             ("x.zip", zipped([(n, b"/etc/passwd") for n, _ in p], external_attr=stat.S_IFLNK << 16))
         ],
-        "is a link or a device in the archive",
+        "The archive has a link or a device in it",
     ),
     "a bomb": (lambda t, p: [("x.zip", zipped([(p[1][0], bytes(200_000_000))]))], "unpacks to over 16 MB"),
     "an archive in an archive": (

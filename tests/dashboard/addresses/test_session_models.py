@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from weakref import WeakSet
 
 import pytest
 import streamlit as st
@@ -23,6 +25,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
     """A session, and an empty place on the disk."""
     held: dict[str, object] = {}
     with TemporaryDirectory() as place:
+        monkeypatch.setattr(session_models, "_HOLDERS", WeakSet())
         monkeypatch.setattr(session_models, "root", lambda: Path(place).resolve())
         monkeypatch.setattr(session_models, "_KEPT", {})
         monkeypatch.setattr(st, "session_state", held)
@@ -127,6 +130,28 @@ def test_only_who_holds_a_model_can_forget_it(monkeypatch: pytest.MonkeyPatch) -
     session_models.forget(name)
     monkeypatch.setattr(st, "session_state", mine)
     assert list(session_models.folders()) == [name]
+
+
+def test_who_is_gone_for_long_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit may keep the memory of a session long after it: what counts is who is connected."""
+    name, now = keep(0), time.monotonic()
+    connected = {"": True}
+    monkeypatch.setattr(session_models, "_connected", lambda session: connected[session])
+    session_models.forget_gone(now + 1000)
+    assert list(session_models.folders()) == [name]
+    connected[""] = False
+    session_models.forget_gone(now + 1000 + session_models.GONE - 1)
+    assert list(session_models.folders()) == [name]
+    session_models.forget_gone(now + 1000 + session_models.GONE + 1)
+    assert session_models.folders() == {}
+    assert list(session_models.root().iterdir()) == []
+
+
+def test_the_server_leaves_nothing() -> None:
+    keep(0)
+    keep(1, session_models.BROUGHT)
+    session_models.close()
+    assert list(session_models.root().iterdir()) == []
 
 
 def test_the_same_model_trained_and_brought_are_two(session: dict[str, object]) -> None:
