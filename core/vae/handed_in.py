@@ -43,7 +43,7 @@ def write_handed_in(files: Iterable[tuple[str, bytes]], folder: Path) -> list[st
         if last.lower().endswith(_PICKLED):
             raise CheckpointError(
                 f"The file {_short(last)} is, or may hold, a pickle, which can run code: it is never read. "
-                f"Write the weights as {WEIGHTS}, as below, and drop that."
+                f"Write the weights with safetensors.torch.save_file, and drop {WEIGHTS}."
             )
         place = _place(last)
         if place is None:
@@ -95,7 +95,7 @@ def _check_whole(found: dict[str, bytes], left_out: list[str]) -> None:
     if found[WEIGHTS].startswith(PICKLES):
         raise CheckpointError(
             f"{WEIGHTS} is a pickle under another name, as torch.save writes it, which can run code: it is "
-            "never read. Write it with safetensors.torch.save_file, as below."
+            "never read. Write it with safetensors.torch.save_file."
         )
 
 

@@ -45,7 +45,7 @@ STOPS_HELP = (
 )
 MEASURING = "…"
 NOWHERE, EVERYWHERE, DEAR = "none", "0.5 or more", "too much for a page"
-REFUSED, TIGHTER = "no rule here", "further, in the explorer"
+REFUSED, TIGHTER = "no rule here", "as far or further"
 EXPECTATION_YES = "There are certificates on the expectation over all noise, too."
 NOT_CHECKED = (
     "Compare that ELBO with the one you know: a wrong head, scale or sigma shows there. What a file says "

@@ -54,18 +54,18 @@ def _steps() -> None:
     anything, mlp, tensors = st.tabs(text.TABS)
     with anything:
         st.caption(text.ANY)
-        st.code(steps.ANY, "python")
+        st.code(steps.ANY, language=None, wrap_lines=True)
         st.caption(text.COMMAND)
-        st.code(steps.COMMAND, "bash")
+        st.code(steps.COMMAND, language=None, wrap_lines=True)
         st.caption(text.MORE)
     with mlp:
         st.caption(text.MLP)
-        st.code(steps.MLP, "python")
+        st.code(steps.MLP, language=None, wrap_lines=True)
     with tensors:
         st.caption(text.TENSORS)
         for arch in steps.TEMPLATES:
             st.markdown(text.ARCH_WORDS[arch])
-            st.code(steps.template(arch), "json")
+            st.code(steps.template(arch), language=None, wrap_lines=True)
             st.markdown(text.table(text.TENSOR_COLUMNS, steps.tensors(arch)))
 
 

@@ -26,7 +26,8 @@ WITH_CHARTS = {
 """What is quick to compute."""
 ENTRIES = Path(__file__).parents[2] / "dashboard" / "entries"
 PAGES = {file.stem: WITH_CHARTS.get(file.stem, f"/{file.stem}") for file in sorted(ENTRIES.glob("*.py"))}
-"""Every page."""
+PAGES["own model"] = "/own?bring=model"
+"""Every page, and the other half of one."""
 GRAVE = ("serious", "critical")
 WANTED = {"resultTypes": ["violations"]}
 """Nothing is gathered of what is in order."""
