@@ -17,8 +17,6 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from core.vae.checkpoint import CONFIG, WEIGHTS
-
 TRAINED, BROUGHT = "trained", "brought"
 """How their names begin, as those of a root do."""
 MOST_MODELS = 32
@@ -65,8 +63,7 @@ def keep(write: Callable[[Path], None], kind: str = TRAINED) -> str:
         new = Path(made) / "model"
         new.mkdir()
         write(new)
-        digest = hashlib.sha256(b"".join((new / name).read_bytes() for name in (CONFIG, WEIGHTS)))
-        name = f"{kind}/{digest.hexdigest()[:_DIGITS]}"
+        name = f"{kind}/{_digest(new)[:_DIGITS]}"
         with _LOCK:
             held = _held()
             held.names[:] = [*(other for other in held.names if other != name), name]
@@ -79,6 +76,14 @@ def keep(write: Callable[[Path], None], kind: str = TRAINED) -> str:
             _remove(list(_KEPT)[:-MOST_MODELS])
             _watch()
     return name
+
+
+def _digest(folder: Path) -> str:
+    """Of all files, graph and images too: two models that differ in one of them are two models."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    each = (hashlib.sha256(path.read_bytes()).digest() for path in files)
+    names = "\0".join(path.relative_to(folder).as_posix() for path in files)
+    return hashlib.sha256(b"".join([names.encode(), b"\0", *each])).hexdigest()
 
 
 def forget(name: str) -> None:

@@ -54,6 +54,19 @@ def test_the_same_model_has_the_same_name_and_another_another() -> None:
     assert len(session_models.folders()) == 2
 
 
+def test_a_model_that_differs_in_any_file_is_another_one() -> None:
+    names = set()
+    for files in ({"a": b"1", "b": b"2"}, {"a": b"12", "b": b""}, {"a": b"1", "c/b": b"2"}, {"a": b"1"}):
+
+        def write(folder: Path, files: dict[str, bytes] = files) -> None:
+            (folder / "c").mkdir()
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+
+        names.add(session_models.keep(write))
+    assert len(names) == 4
+
+
 def test_another_session_does_not_see_it(session: dict[str, object]) -> None:
     name = keep(0)
     session.clear()
