@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +22,9 @@ from core.certificates.question import check_question
 from core.certificates.stage import MIXES, Stage
 from core.device import plain_convolutions
 from core.errors import InputError
-from core.inspection.layers import Layer, Units, describe_layers, layer_names
-from core.inspection.losses import CODE, LIKELIHOOD, REST, Losses, linear_losses
+from core.inspection.layers import Layer, Units, describe_layers, layer_names, values_of
+from core.inspection.losses import CODE, REST, Losses, linear_losses
+from core.inspection.relaxed import LIKELIHOOD, Plane, Relaxed, unit_values, values_taken
 from core.isolation import isolated
 from core.vae.elbo import elbo
 from core.vae.model import VAE
@@ -42,10 +43,13 @@ __all__ = [
     "Layer",
     "Losses",
     "Path",
+    "Plane",
+    "Relaxed",
     "Terms",
     "Units",
     "inspect_layers",
     "layer_names",
+    "unit_values",
 ]
 
 
@@ -83,6 +87,8 @@ class Inspection:
     separate  method -> bounds on the two terms alone, from its intervals: total <= ELBO(x') for all x'.
     vacuous   method -> whether that total says nothing.
     losses    the linear bounds whose slack can be divided, from fast to tight.
+    taken     what the units of each Relaxed of them take for the clean image, x_adv and the samples, in
+              this order: a tensor (P, D, ...) an input, by name.
     """
 
     layers: tuple[Layer, ...]
@@ -93,6 +99,7 @@ class Inspection:
     separate: dict[str, Terms]
     vacuous: dict[str, bool]
     losses: tuple[Losses, ...]
+    taken: Mapping[str, tuple[Tensor, ...]]
 
 
 @isolated()
@@ -150,8 +157,10 @@ def inspect_layers(
     clean, attained = elbo(vae, x, noise), elbo(vae, found.x_adv, noise, scored)
     floor = likelihood.floor(vae.config.pixels)
     separate = {method: _separate(relaxation, bounds[method]) for method in METHODS}
+    seen = values_of(question.vae, points, question.noise)
+    images = points if scored is None else scored.double().expand_as(points)
     return Inspection(
-        layers=describe_layers(question.vae, bounds, points, question.noise),
+        layers=describe_layers(question.vae, bounds, seen),
         clean=Terms(clean.recon.item(), clean.kl.item()),
         attained=Terms(attained.recon.item(), attained.kl.item()),
         x_adv=found.x_adv,
@@ -159,6 +168,7 @@ def inspect_layers(
         separate=separate,
         vacuous={method: _says_nothing(terms.total, floor) for method, terms in separate.items()},
         losses=tuple(_losses(relaxation, known, iterations, tick)),
+        taken=values_taken(question.vae, seen, images),
     )
 
 

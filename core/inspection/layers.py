@@ -54,6 +54,7 @@ class Layer:
     bounds  method -> sound interval, (D, ...).
     clean, attacked (D, ...), sampled (N, D, ...): values of images of the ball.
     units   method -> what it decides, for kind "relu". op: what a curve does, as in "silu".
+    took    method -> mean width of what it takes, of several values the widest; 0 for "input".
     """
 
     name: LayerName
@@ -63,6 +64,7 @@ class Layer:
     attacked: Tensor
     sampled: Tensor
     units: Mapping[str, Units]
+    took: Mapping[str, float]
     op: str = ""
 
     def width(self, method: str) -> float:
@@ -82,26 +84,28 @@ def _mean(widths: Tensor) -> float:
 
 
 @torch.no_grad()
-def describe_layers(
-    vae: VAE, bounds: Mapping[str, LayerBounds], points: Tensor, noise: Tensor
-) -> tuple[Layer, ...]:
+def describe_layers(vae: VAE, bounds: Mapping[str, LayerBounds], values: LayerBounds) -> tuple[Layer, ...]:
     """Describe every layer in the order of the forward pass, those left out that only move values.
 
-    bounds  method -> bounds for one ball. points (2 + N, C, H, W): the clean image, the attacked one,
-            samples, in the model's dtype. noise (S, 1, k).
+    bounds  method -> bounds for one ball. values: those of the clean image, the attacked one and samples,
+            see `values_of`.
     """
-    seen = _layers(vae, values_of(vae, points, noise))
+    seen = _layers(vae, values)
     by_method = {method: list(_layers(vae, found)) for method, found in bounds.items()}
     layers = list[Layer]()
-    for index, (name, kind, values, _) in enumerate(seen):
+    for index, (name, kind, known, _) in enumerate(seen):
         # Rows (P, D, ...), whether a layer has one row for all draws or not.
-        rows = values.lower.transpose(0, 1) if name.per_draw else values.lower[:, None]
+        rows = known.lower.transpose(0, 1) if name.per_draw else known.lower[:, None]
         found = {method: _one_ball(name, known[index][2]) for method, known in by_method.items()}
+        took = {
+            method: max((_mean(x.width) for x in known[index][3]), default=0.0)
+            for method, known in by_method.items()
+        }
         units = dict[str, Units]()
         if kind == "relu":
-            units = {method: _count(known[index][3]) for method, known in by_method.items()}
+            units = {method: _count(known[index][3][0]) for method, known in by_method.items()}
         op = name_of(_network(vae, name)[name.place]) if kind == "curve" and name.place is not None else ""
-        layers.append(Layer(name, kind, found, rows[0], rows[1], rows[2:], units, op))
+        layers.append(Layer(name, kind, found, rows[0], rows[1], rows[2:], units, took, op))
     return tuple(layers)
 
 
@@ -128,8 +132,8 @@ def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:
     return LayerBounds(encoder, list(through(vae.decoder, z.flatten(0, 1))))
 
 
-_Shown = tuple[LayerName, str, Interval, Interval]
-"""Name, kind, interval, and that of what the layer takes (of several values the first)."""
+_Shown = tuple[LayerName, str, Interval, tuple[Interval, ...]]
+"""Name, kind, interval, and those of what the layer takes."""
 _MOVES = (
     *(nn.Flatten, nn.Unflatten, Reshape, Permute, Slice, Gather, Pad, Expand, Concatenate),
     *(PixelShuffle, PixelUnshuffle),
@@ -145,17 +149,19 @@ def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[_Shown]:
     """The layers that are shown."""
     named, (encoder, decoder) = bounds.named(vae), bounds.halves(vae)
     split = 1 + len(vae.encoder)
-    yield named[0].name, "input", named[0].interval, named[0].interval
+    yield named[0].name, "input", named[0].interval, ()
     # The encoder's last layer is mu and logvar.
-    yield from _without_moves(encoder, named[1:split])[:-1]
-    yield from (
-        (layer.name, layer.name, layer.interval, layer.interval) for layer in named[split : split + 3]
-    )
+    *hidden, last = _without_moves(encoder, named[1:split]) or [("", "", encoder.inputs[-1], ())]
+    yield from hidden
+    posterior = [layer.interval for layer in named[split : split + 2]]
+    for layer, takes in zip(named[split : split + 3], (last[3], last[3], (*posterior,)), strict=True):
+        yield layer.name, layer.name, layer.interval, takes
     shown, natural = _without_moves(decoder, named[split + 3 :]), named[-1].interval
     yield from shown[:-1]
-    yield shown[-1][0] if shown else named[-1].name, "natural", natural, natural
+    takes = shown[-1][3] if shown else ()
+    yield shown[-1][0] if shown else named[-1].name, "natural", natural, takes
     if vae.config.likelihood == "bernoulli":
-        yield LayerName("pixels"), "pixels", _means(vae, natural), natural
+        yield LayerName("pixels"), "pixels", _means(vae, natural), (natural,)
 
 
 def _without_moves(half: Half, named: list[LayerInterval]) -> list[_Shown]:
@@ -169,7 +175,7 @@ def _without_moves(half: Half, named: list[LayerInterval]) -> list[_Shown]:
             last = index + 1
         elif not isinstance(layer, _MOVES):
             kind = "relu" if is_relu(layer) else "curve" if bends(layer) else "affine"
-            kept.append((known.name, kind, known.interval, half.inputs[sources[0]]))
+            kept.append((known.name, kind, known.interval, tuple(half.inputs[s] for s in sources)))
             last = index + 1
     return kept
 

@@ -259,18 +259,24 @@ class LinearBounds:
         Separable in the 2k coordinates, so that each has its exact intercept; the last is for rounding.
         """
         (mu, logvar), r = self.bounds.posterior, self.relaxation
-        on_square = -r.weight * mu.center
-        if slopes.mu is not None:
-            on_square = on_square + slopes.mu
-        on_logvar = logvar_slope(logvar, scale, r.weight)
-        if slopes.logvar is not None:
-            on_logvar = on_logvar + slopes.logvar
+        on_square, on_logvar = self.posterior_slopes(scale, slopes)
         constant, lost = kl_line(mu, logvar, scale, on_square, on_logvar, r.weight, r.arithmetic)
         rows = torch.cat([on_mu + on_square, on_logvar], -1)
         if slopes.box_multipliers is not None:
             rows = rows + slopes.box_multipliers
             constant = constant - highest(slopes.box_multipliers, self.bounds.encoder[-1], r.arithmetic)
         return rows, constant, lost
+
+    def posterior_slopes(self, scale: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
+        """Slopes of the lines below -weight mu^2 / 2 and below `logvar_term`, in mu and logvar."""
+        (mu, logvar), weight = self.bounds.posterior, self.relaxation.weight
+        on_square = (-weight * mu.center).expand_as(scale)
+        if slopes.mu is not None:
+            on_square = on_square + slopes.mu
+        on_logvar = logvar_slope(logvar, scale, weight)
+        if slopes.logvar is not None:
+            on_logvar = on_logvar + slopes.logvar
+        return on_square, on_logvar
 
     def bound(self, slopes: Slopes) -> Tensor:
         """Lower bound on weight * ELBO over the ball, (B,)."""
