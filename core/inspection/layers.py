@@ -151,15 +151,16 @@ def _layers(vae: VAE, bounds: LayerBounds) -> Iterator[_Shown]:
     split = 1 + len(vae.encoder)
     yield named[0].name, "input", named[0].interval, ()
     # The encoder's last layer is mu and logvar.
-    *hidden, last = _without_moves(encoder, named[1:split]) or [("", "", encoder.inputs[-1], ())]
-    yield from hidden
-    posterior = [layer.interval for layer in named[split : split + 2]]
-    for layer, takes in zip(named[split : split + 3], (last[3], last[3], (*posterior,)), strict=True):
+    shown = _without_moves(encoder, named[1:split])
+    yield from shown[:-1]
+    last = shown[-1][3] if shown else ()
+    posterior = tuple(layer.interval for layer in named[split : split + 2])
+    for layer, takes in zip(named[split : split + 3], (last, last, posterior), strict=True):
         yield layer.name, layer.name, layer.interval, takes
     shown, natural = _without_moves(decoder, named[split + 3 :]), named[-1].interval
     yield from shown[:-1]
-    takes = shown[-1][3] if shown else ()
-    yield shown[-1][0] if shown else named[-1].name, "natural", natural, takes
+    last = shown[-1][3] if shown else ()
+    yield shown[-1][0] if shown else named[-1].name, "natural", natural, last
     if vae.config.likelihood == "bernoulli":
         yield LayerName("pixels"), "pixels", _means(vae, natural), (natural,)
 

@@ -32,8 +32,8 @@ from core.network.graph import sources_of, taken
 from core.vae.latent import kl_divergence
 
 CODE, REST = "code", "rounding"
-"""Parts that are no layer, beside LIKELIHOOD, the planes below log p: exp(logvar / 2) and the KL term, which
-are bounded together; what was given up for rounding, and in an l_2 ball for the search."""
+"""Parts that are no layer, beside LIKELIHOOD, the planes below log p: exp(logvar / 2) and the KL term,
+bounded together; what was given up for rounding, and in an l_2 ball for the search."""
 
 
 @dataclass(frozen=True)

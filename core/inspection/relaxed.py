@@ -42,7 +42,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Units that are not linear, as one linear bound takes them; D = 1 before z, a row a draw from there on.
+    """Units that are not linear, as one linear bound takes them; D = 1 before z, a row a draw from there.
 
     name    a layer's, as in Certificate.intervals: its outputs are the units. "mu", "logvar": what the ELBO
             makes of each dimension of the posterior. LIKELIHOOD: log p of each pixel, where it has one
@@ -53,8 +53,8 @@ class Relaxed:
             needs it.
     rows    nats by which the bound rises with the unit, (D, ...): where it is positive, `below` stands for
             the unit, else `above`.
-    worst   the inputs' values where the bound is lowest. cost: nats that the line gives up there, at least 0
-            but for rounding.
+    worst   the inputs' values where the bound is lowest. cost: nats that the line gives up there, at least
+            0 but for rounding.
     scale   for "logvar", see core.bounds.relaxations.logvar_term.
     """
 

@@ -15,10 +15,16 @@ import core
 from core.bounds.interval import Interval
 from core.bounds.linear import pull
 from core.bounds.rule_table import bends
+from core.certificates.elbo_bounds.alpha import default_slopes
+from core.certificates.methods import Effort
+from core.certificates.question import check_question
 from core.inspection import CODE, LIKELIHOOD, Inspection, Relaxed, unit_values
+from core.inspection.losses import linear_losses
 from core.inspection.relaxed import Plane, planes_of
+from core.network.graph import Graph
 from core.network.operations import Elementwise, Maximum, Minimum, Multiply
 from core.vae.model import VAE
+from core.vae.threat import Threat
 from tests.conftest import make_images, make_vae
 from tests.inspection.test_inspection import graph
 from tests.network.test_functions import CASES, layer_of
@@ -44,7 +50,8 @@ def grid(inputs: tuple[Interval, ...]) -> list[Tensor]:
 
 def over(plane: Plane, values: list[Tensor], f: Tensor, apart: float = 0.0) -> Tensor:
     """How far a plane is above f beyond what rounding explains; where f is no number, not at all."""
-    size = f.abs() + plane.constant.abs() + sum((s * v).abs() for s, v in zip(plane.slopes, values))
+    parts = [(s * v).abs() for s, v in zip(plane.slopes, values, strict=True)]
+    size = sum(parts, f.abs() + plane.constant.abs())
     return (plane.at(values) - f - apart - AWAY * (1 + size)).nan_to_num(nan=-1.0)
 
 
@@ -160,8 +167,11 @@ def test_what_is_drawn_of_a_model_encloses_its_units_and_costs_what_the_bound_lo
 def is_enclosed(vae: VAE, relaxed: Relaxed, target: str) -> None:
     """The lines of some units, over a dense grid of what they take, against the unit's own values there."""
     for draw, unit in some_units(relaxed):
-        flat = tuple(x.map(lambda v: v.flatten(1)[draw, unit, None]) for x in relaxed.inputs)
-        values = grid(flat)
+
+        def one(v: Tensor, at: tuple[int, int] = (draw, unit)) -> Tensor:
+            return v.flatten(1)[at]
+
+        values = grid(tuple(x.map(lambda v: one(v)[None]) for x in relaxed.inputs))
         asked = [v[:, 0] for v in values]
         if relaxed.name == LIKELIHOOD and target == "reconstruction":  # the scored pixel stands still
             asked = [make_images(vae, 1).double().flatten()[unit].expand(len(asked[0])), *asked]
@@ -169,7 +179,7 @@ def is_enclosed(vae: VAE, relaxed: Relaxed, target: str) -> None:
         shape = relaxed.cost.shape[1:]
         f = unit_values(vae, relaxed.name, unit, shape, asked, scale)[:, None]
         of_unit = [
-            Plane(tuple(s.flatten(1)[draw, unit] for s in p.slopes), p.constant.flatten(1)[draw, unit])
+            Plane(tuple(map(one, p.slopes)), one(p.constant))
             for p in (relaxed.below, relaxed.above)
             if p is not None
         ]
@@ -177,14 +187,14 @@ def is_enclosed(vae: VAE, relaxed: Relaxed, target: str) -> None:
         if relaxed.above is not None:
             assert bool((over(minus(of_unit[1]), values, -f) <= 0).all()), (relaxed.name, unit)
         # What the unit costs is what the line in use leaves open where the bound is lowest, times its row.
-        row = relaxed.rows.flatten(1)[draw, unit]
-        at = [v.flatten(1)[draw, unit, None] for v in relaxed.worst]
+        row = one(relaxed.rows)
+        at = [one(v)[None] for v in relaxed.worst]
         more = [asked[0][:1]] if len(asked) > len(at) else []
         reached = unit_values(vae, relaxed.name, unit, shape, [*more, *at], scale)
         line = of_unit[0] if row >= 0 else of_unit[-1]
         torch.testing.assert_close(
             row * (reached - line.at(at)),
-            relaxed.cost.flatten(1)[draw, unit, None],
+            one(relaxed.cost)[None],
             rtol=1e-6,
             atol=1e-9,
         )
@@ -195,9 +205,27 @@ def test_a_function_that_is_another_one_in_each_place_is_drawn_as_the_one_of_its
     vae = graph()
     place = next(i for i, layer in enumerate(vae.decoder) if isinstance(layer, Elementwise))
     weight = torch.linspace(-0.5, 1.5, 6)
+    assert isinstance(vae.decoder, Graph)
     vae.decoder.operations[place] = Elementwise("prelu", weight=weight)
     name = f"decoder {place} Elementwise"
     for unit in range(6):
         values = torch.tensor([-2.0, 3.0])
         found = unit_values(vae, name, unit, (6,), [values])
         torch.testing.assert_close(found, torch.tensor([-2.0 * weight[unit].item(), 3.0]).double())
+
+
+def test_bounds_on_the_posterior_that_a_line_leans_on_are_in_the_line() -> None:
+    vae = make_vae(scale=1.5).double()
+    x, noise = make_images(vae, 1).double(), core.sample_noise(vae, 2)
+    relaxation = check_question(vae, x, noise, Threat(0.05), Effort("alpha-crown")).relaxation()
+    bounds = relaxation.tighten(relaxation.interval_bounds())
+    slopes = default_slopes(relaxation, bounds)
+    torch.manual_seed(3)
+    slopes.box_multipliers = torch.randn_like(bounds.encoder[-1].lower)
+    assert slopes.mix is not None
+    losses = linear_losses(relaxation, bounds, slopes, slopes.mix[None], "alpha-crown")
+    assert losses is not None
+    cost = sum(losses.relaxed[name].cost.sum().item() for name in ("mu", "logvar"))
+    assert cost == pytest.approx(losses.parts[CODE], abs=1e-9 * (1 + abs(losses.proved)))
+    for name in ("mu", "logvar"):
+        is_enclosed(vae, losses.relaxed[name], "likelihood")
