@@ -22,9 +22,9 @@ from core.certificates.question import check_question
 from core.certificates.stage import MIXES, Stage
 from core.device import plain_convolutions
 from core.errors import InputError
-from core.inspection.layers import Layer, Units, describe_layers, layer_names, values_of
+from core.inspection.layers import Layer, Units, describe_layers, layer_names, some_values, values_of
 from core.inspection.losses import CODE, REST, Losses, linear_losses
-from core.inspection.relaxed import LIKELIHOOD, Plane, Relaxed, unit_values, values_taken
+from core.inspection.relaxed import LIKELIHOOD, Plane, Relaxed, unit_counts, unit_values, values_taken
 from core.isolation import isolated
 from core.vae.elbo import elbo
 from core.vae.model import VAE
@@ -49,6 +49,8 @@ __all__ = [
     "Units",
     "inspect_layers",
     "layer_names",
+    "some_values",
+    "unit_counts",
     "unit_values",
 ]
 

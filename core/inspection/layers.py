@@ -112,9 +112,14 @@ def describe_layers(vae: VAE, bounds: Mapping[str, LayerBounds], values: LayerBo
 @torch.no_grad()
 def layer_names(vae: VAE) -> tuple[tuple[LayerName, str], ...]:
     """Names and kinds of the layers that `describe_layers` describes, in its order."""
+    return tuple((name, kind) for name, kind, *_ in _layers(vae, some_values(vae)))
+
+
+def some_values(vae: VAE) -> LayerBounds:
+    """The values of every layer for one image: their names and shapes."""
     home = next(vae.parameters())
     x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
-    return tuple((name, kind) for name, kind, *_ in _layers(vae, values_of(vae, x, noise)))
+    return values_of(vae, x, noise)
 
 
 def values_of(vae: VAE, x: Tensor, noise: Tensor) -> LayerBounds:

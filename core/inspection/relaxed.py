@@ -18,7 +18,7 @@ from core.bounds.interval import Interval
 from core.bounds.linear import pull
 from core.bounds.relaxations import logvar_intercept, logvar_term, square_intercept
 from core.bounds.rule_table import bends, name_of
-from core.certificates.elbo_bounds.layer_bounds import LayerBounds, LayerName
+from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import Relaxation
 from core.network.graph import sources_of
 from core.vae.likelihood import OneParameter
@@ -198,19 +198,33 @@ def layer_named(vae: VAE, name: str) -> nn.Module:
 
 def values_taken(vae: VAE, seen: LayerBounds, scored: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """What the units of each Relaxed take for P images, by its name: (P, D, ...) each, in the shape of the
-    units. seen: values of all layers, as intervals without width; scored: images (P, C, H, W)."""
-    found = dict[str, tuple[Tensor, ...]]()
-    count = len(scored)
+    units, in the order of the forward pass. seen: values of all layers, as intervals without width; scored:
+    images (P, C, H, W)."""
+    found, count = dict[str, tuple[Tensor, ...]](), len(scored)
     for half in seen.halves(vae):
         for index, layer in enumerate(half.network):
             if bends(layer):
                 shape = half.inputs[index + 1].lower.shape
                 taken = (half.inputs[s].lower.expand(shape) for s in sources_of(half.network, index))
-                name = LayerName(half.part, index, type(layer).__name__)
-                found[name] = tuple(v.unflatten(0, (-1, count)).transpose(0, 1) for v in taken)
-    mu, logvar = seen.posterior
-    found |= {"mu": (mu.lower[:, None],), "logvar": (logvar.lower[:, None],)}
-    a = seen.decoder[-1].lower.unflatten(0, (-1, count)).transpose(0, 1)
+                found[half.names[index]] = tuple(_by_image(v, count) for v in taken)
+        if half.part == "encoder":
+            mu, logvar = seen.posterior
+            found |= {"mu": (mu.lower[:, None],), "logvar": (logvar.lower[:, None],)}
     if isinstance(vae.likelihood, OneParameter):
+        a = _by_image(seen.decoder[-1].lower, count)
         found[LIKELIHOOD] = (scored[:, None].expand_as(a), a)
     return found
+
+
+def _by_image(v: Tensor, count: int) -> Tensor:
+    """(D * P, ...) -> (P, D, ...)."""
+    return v.unflatten(0, (-1, count)).transpose(0, 1)
+
+
+@torch.no_grad()
+def unit_counts(vae: VAE, seen: LayerBounds) -> dict[str, int]:
+    """How many units each Relaxed of a model has, in a draw, by its name in the order of the forward pass.
+
+    seen: values of all layers for one image."""
+    taken = values_taken(vae, seen, seen.encoder[0].lower)
+    return {name: values[0][0, 0].numel() for name, values in taken.items()}

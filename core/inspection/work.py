@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.rule_table import bends
-from core.inspection.layers import values_of
+from core.inspection.layers import some_values
 from core.network.graph import Network, sources_of
 from core.vae.model import VAE
 
@@ -18,9 +18,7 @@ def crown_products(vae: VAE, draws: int = 1) -> float:
     """Multiplications of `certify(..., method="crown")` for one image and so many draws, at most: each unit
     that a bend takes, and each of the output, is a row that goes back through all that stands before it,
     once for each of its ends. Units that turn out stable are rows less."""
-    home = next(vae.parameters())
-    x, noise = home.new_zeros(1, *vae.config.shape), home.new_zeros(1, 1, vae.config.latent)
-    seen = values_of(vae, x, noise)
+    seen = some_values(vae)
     encoder = _work(vae.encoder, [value.lower for value in seen.encoder], 0)
     before = sum(products_of(vae.encoder, [value.lower for value in seen.encoder]))
     decoder = _work(vae.decoder, [value.lower for value in seen.decoder], before)

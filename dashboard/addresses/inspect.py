@@ -21,6 +21,8 @@ RADII = {
     "linf": (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3),
     "l2": (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0),
 }
+LINEAR = ("crown-ibp", "crown", "alpha-crown")
+"""The bounds that lay lines, from fast to tight."""
 MOST_DRAWS = 4
 """Each draw has intervals of its own from z on."""
 
@@ -38,18 +40,32 @@ class Question:
 
 @dataclass(frozen=True)
 class Layout:
-    """What of the page's settings depends on the model: latent dimensions, and layers by key."""
+    """What of the page's settings depends on the model: latent dimensions, and layers by key, with the
+    number of units of what is not linear there."""
 
     latent: int
     layers: tuple[str, ...]
+    units: tuple[int, ...] = ()
+
+    @property
+    def opens(self) -> str:
+        """The layer that a page opens with: the decoder's last one before what it gives."""
+        inside = [layer for layer in self.layers if layer.startswith("decoder-")]
+        return inside[-1] if inside else "mu"
+
+    def units_of(self, layer: str) -> int:
+        return dict(zip(self.layers, self.units, strict=False)).get(layer, 0)
 
 
 @dataclass(frozen=True)
 class Look:
     """Everything that the URL can say.
 
-    layer    key of the layer that is shown; draw: of which noise draw, from 1.
+    layer    key of the layer that is shown, "" for what the page opens with.
+    draw     of which noise draw, from 1.
     bounds   whose intervals are shown as pictures.
+    unit     the unit whose relaxation is shown, from 1; 0 for the one that costs most. lines: of which
+             bound.
     across, up  latent dimensions of the plane, from 1; 0 for those with the widest box.
     """
 
@@ -57,9 +73,11 @@ class Look:
     index: int = 0
     own: bytes = b""
     question: Question = Question()
-    layer: str = "mu"
+    layer: str = ""
     draw: int = 1
     bounds: str = "crown"
+    unit: int = 0
+    lines: str = "alpha-crown"
     across: int = 0
     up: int = 0
     source: Source = SHIPPED_IMAGES
@@ -73,8 +91,17 @@ def _layers(seen: Seen) -> tuple[str, ...]:
     return seen["layout"](seen["model"]).layers or ("mu",)
 
 
+def _opens(seen: Seen) -> str:
+    """Where nobody asks what the model has, as for a link, it is left to the page."""
+    return seen["layout"](seen["model"]).opens if "layout" in seen else ""
+
+
 def _latent(seen: Seen) -> int:
     return seen["layout"](seen["model"]).latent
+
+
+def _units(seen: Seen) -> int:
+    return seen["layout"](seen["model"]).units_of(seen["layer"])
 
 
 ASKED = explorer.PAGE.settings
@@ -95,11 +122,13 @@ PAGE = Page(
             name="layer",
             label="Layer",
             options=_layers,
-            default="mu",
+            default=_opens,
             rule=lambda seen: f"the layers are {', '.join(_layers(seen))}.",
         ),
         Whole(name="draw", label="Noise draw", low=1, high=lambda seen: seen["draws"], default=1),
         OneOf(name="bounds", label="Bounds by", options=METHODS, default="crown", names=METHOD_NAMES),
+        Whole(name="unit", label="Unit", low=0, high=_units, default=0),
+        OneOf(name="lines", label="Lines of", options=LINEAR, default=LINEAR[-1], names=METHOD_NAMES),
         Whole(name="across", label="Across", low=0, high=_latent, default=0),
         Whole(name="up", label="Up", low=0, high=_latent, default=0),
     ),

@@ -16,6 +16,9 @@ from dashboard.shared import compute, image_picker, own_images
 from dashboard.shared.question_controls import QuestionControls
 from dashboard.shared.text import LIKELIHOOD_LABELS
 
+SHARES = (0.25, 0.5, 0.25)
+"""Of the width: which part, eps, and the chart's range."""
+
 
 class Panel(QuestionControls[Comparison]):
     """The settings of the page. kinds: of each model there is."""
@@ -25,9 +28,16 @@ class Panel(QuestionControls[Comparison]):
         there = {"kinds": kinds, "models": tuple(kinds), "images": own_images.images()}
         super().__init__("compare", PAGE, "compare-", **there)
 
-    def part(self) -> None:
-        """One digit, or many."""
-        self.segments("part", format_func=text.PARTS.__getitem__, label_visibility="collapsed")
+    def top(self) -> None:
+        """What is compared, at which eps, and how far the chart goes."""
+        with st.container(key="compare-top"):
+            part, eps, upto = st.columns(SHARES, gap="medium", vertical_alignment="bottom")
+            with part:
+                self.segments("part", format_func=text.PARTS.__getitem__, help=text.PARTS_HELP)
+            with eps:
+                self.eps_slider()
+            with upto:
+                self.segments("upto")
 
     def sidebar(self, comparison: Comparison, found: ImageSet | None) -> None:
         """Everything but eps and what only one part has. found: the images to choose from."""
@@ -35,12 +45,16 @@ class Panel(QuestionControls[Comparison]):
             if comparison.part == PARTS[0] and found is not None:
                 image_picker.choose(self, found, comparison.asked.source)
                 self._pins(comparison)
-            self._models(comparison)
-            self.radio("target")
-            self.segments("norm", on_change=self.change_norm)
-            self.select("attack")
-            self.threshold()
-            self.more()
+            chosen = text.chosen(len(comparison.models))
+            # By their keys they stay open when what they show changes.
+            with st.expander(chosen, key=self.key("choice"), expanded=len(comparison.models) < 2):
+                self._models(comparison)
+            with st.expander("Settings", key=self.key("settings")):
+                self.radio("target")
+                self.segments("norm", on_change=self.change_norm)
+                self.select("attack")
+                self.threshold()
+                self.more()
             self.foot()
 
     def pin_model(self, comparison: Comparison, names: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from dashboard.compare.controls import Panel
 from dashboard.shared import images
 from dashboard.shared.figures import describe, frame
 from dashboard.shared.skeleton import chart, progress
-from dashboard.shared.text import EPS_AXIS, nats
+from dashboard.shared.text import EPS_SHORT, nats
 
 _STANDS = 2.0
 """Seconds that charts stand before they are drawn again; the browser rebuilds them each time."""
@@ -28,9 +28,10 @@ _WIDTH = 64
 
 def show_digits(panel: Panel, comparison: Comparison, names: Mapping[str, str], found: ImageSet) -> None:
     """Chart, table and pictures; drawn as far as they are known while the rest is computed."""
+    # Below, or the chart would jump when all is in.
+    with st.container(key="compare-charts"):
+        charts = st.empty()
     status = st.empty()
-    panel.segments("upto")
-    charts = st.empty()
     panel.pin_model(comparison, {name: names[name] for name in comparison.models})
     below = st.empty()
     versions, drawn, entries = itertools.count(), -_STANDS, list[Entry]()
@@ -72,13 +73,13 @@ def _charts(
         ):
             mine = [lines[id(e)] for e in entries if e.digit == digit]
             with column:
-                with st.container(horizontal=True, vertical_alignment="center"):
+                with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                     image = next(e.result.image for e in entries if e.digit == digit)
                     said = text.heading(digit, found, digit != asked.digit)
-                    st.image(images.enlarged(image, 112), width=48, alt=said)
+                    st.image(images.enlarged(image, 112), width=36, alt=said)
                     st.header(said, anchor=False)
                 chart(
-                    figures.curve_figure(mine, asked.eps, asked.most, span, EPS_AXIS[asked.settings.norm]),
+                    figures.curve_figure(mine, asked.eps, asked.most, span, EPS_SHORT[asked.settings.norm]),
                     f"compare-chart-{version}-{number}",
                     f"{said}. {describe(mine, asked.eps)}",
                 )

@@ -16,7 +16,6 @@ from dashboard.shared.chart_theme import finished
 from dashboard.shared.curves import GLYPHS, PALETTE, SYMBOLS, coloured, wrapped
 from dashboard.shared.figures import GREY, QUIET, Line, add_line, cursor_note, faint, leaves
 from dashboard.shared.lines import line_of
-from dashboard.shared.text import nats
 
 _MARKS = 0.05
 """Every how much of the chart's width a marker is drawn."""
@@ -50,7 +49,7 @@ def curve_figure(
     for level, colour in levels.items():
         ink = {"color": GREY if len(levels) == 1 else colour, "width": 1, "dash": "longdashdot"}
         figure.add_hline(y=level, line=ink)
-    return _framed(figure, eps, most, axis, 400, {"title": "ELBO (nats)", "range": [low, high]})
+    return _framed(figure, eps, most, axis, 380, {"title": "ELBO (nats)", "range": [low, high]})
 
 
 def _add(figure: go.Figure, shown: Line, most: float, floor: float) -> None:
@@ -104,11 +103,11 @@ def _framed(
 
 
 def legend(lines: Sequence[Line], low: float, most: float) -> str:
-    """Which colour and symbol is which model, its threshold, and what left the frame, as HTML: it wraps."""
+    """Which colour and symbol is which model, and what left the frame, as HTML: it wraps."""
     parts = []
     for shown in lines:
-        notes = (f"threshold {nats(shown.threshold)}", leaves(shown, low, most))
-        said = f" ({escape('; '.join(note for note in notes if note))})"
+        note = leaves(shown, low, most)
+        said = f" ({escape(note)})" if note else ""
         parts.append(_named(PALETTE.index(shown.colour), shown.name) + said)
     return wrapped(parts)
 

@@ -24,7 +24,7 @@ from dashboard.server.background import Now
 from dashboard.shared import compute, destinations, images
 from dashboard.shared.curves import GLYPHS
 from dashboard.shared.skeleton import Bar, chart
-from dashboard.shared.text import EPS_AXIS, QUANTITY_NAMES
+from dashboard.shared.text import EPS_SHORT, QUANTITY_NAMES
 
 SECONDS = 120.0
 """After so long no other digits are begun, so that one visitor does not occupy the server."""
@@ -108,7 +108,7 @@ class _Gallery:
             for name in self.judged
         ]
         chart(
-            figures.share_figure(shares, c.asked.eps, c.asked.most, EPS_AXIS[c.asked.settings.norm]),
+            figures.share_figure(shares, c.asked.eps, c.asked.most, EPS_SHORT[c.asked.settings.norm]),
             f"compare-shares-{self._version}",
             figures.describe_shares(shares, c.asked.eps),
             self._chart,
@@ -168,7 +168,6 @@ def show_gallery(
 ) -> None:
     """Verdicts as they come in; every control of the page interrupts it, what is done is kept."""
     status = st.empty()
-    panel.segments("upto")
     st.header("Which share is certified", anchor=False, help=text.SHARE_HELP)
     gallery = _Gallery(panel, comparison, names, found, models)
     _fill(gallery, comparison, status)

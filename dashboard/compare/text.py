@@ -8,11 +8,12 @@ from typing import Protocol
 from dashboard.shared.text import nats, noise_draws
 
 TITLE = "Compare"
-SUBTITLE = (
-    "Models against each other on the same image, or images against each other under the same models: the "
-    "score when **attacked**, what is **proved** that none can go below, and what is **open** between."
+SUBTITLE = "Which model loses least, and for which is that proved?"
+PARTS = {"digit": "One image", "gallery": "Gallery"}
+PARTS_HELP = (
+    "One image under several models, or a gallery of images with a verdict each: the score when "
+    "**attacked**, what is **proved** that none can go below, and what is **open** between."
 )
-PARTS = {"digit": "Same image, several models", "gallery": "Gallery of images"}
 MODELS_HELP = (
     "Two to six models. Only models with the same likelihood, for images of one shape, can be compared: "
     "the nats of grey values as probabilities and of grey values as real numbers have no common scale."
@@ -34,9 +35,16 @@ TABLE_HELP = (
     "grid with a proof that the ELBO stays at or above the threshold. Broken from: the smallest radius at "
     "which the attack went below it. A dash: there is none on the grid."
 )
+
+
+def chosen(count: int) -> str:
+    """Of a fold with the models to choose from."""
+    return f"Models: {count} of up to 6"
+
+
 TOO_FEW = "Choose a second model in the sidebar to compare."
 NONE_CHOSEN = "No model is chosen: choose some in the sidebar."
-STROKES = "┄┄ clean; ─── attacked; ╍╍ proved by IBP and CROWN-IBP; ▒ open; ─ ─ ▪ thresholds."
+STROKES = "┄┄ clean; ─── attacked; ╍╍ proved; ▒ open; ─ ─ ▪ thresholds."
 SHARE_STROKES = "─── not broken; ╍╍ certified; ▒ open."
 SHARE_HELP = (
     "Of the images in the gallery, the share that is certified at each eps (dashed) and the share that the "

@@ -22,9 +22,9 @@ def show() -> None:
     models = skeleton.models()
     panel = Panel(kinds(models))
     comparison, messages = panel.open()
-    panel.part()
     found = skeleton.images(comparison.asked.source)
     panel.sidebar(comparison, found)
+    panel.top()
     warn(messages)
     if found is None:
         skeleton.say_no_images(comparison.asked.source)
@@ -35,13 +35,12 @@ def show() -> None:
     if len(comparison.models) == 1:
         st.info(text.TOO_FEW)
     names = compute.labels(tuple(models))
-    st.caption(text.THRESHOLD[comparison.asked.threshold is None])
-    panel.eps_slider()
     if comparison.part == PARTS[0]:
         show_digits(panel, comparison, names, found)
         _to_explorer(comparison, models)
     else:
         show_gallery(panel, comparison, names, found, models)
+    st.caption(text.THRESHOLD[comparison.asked.threshold is None])
     glossary(HELP, text.GLOSSARY, first=[text.VERDICT_HELP])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,23 @@ import torch
 import core
 from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.errors import CoreError
-from core.inspection import METHODS, Inspection, Layer, Terms, Units, layer_names
+from core.inspection import (
+    LIKELIHOOD,
+    METHODS,
+    Inspection,
+    Layer,
+    Terms,
+    Units,
+    layer_names,
+    some_values,
+    unit_counts,
+)
 from dashboard.addresses.digit import Digit, cached, images
 from dashboard.addresses.inspect import Layout, Question
 from dashboard.addresses.kinds import Source
 from dashboard.addresses.models import stamped
+from dashboard.inspector import bends
+from dashboard.inspector.bends import Bend, Unit
 from dashboard.server.background import Now, Show, Tell, run
 from dashboard.shared.compute import model
 
@@ -33,7 +45,8 @@ class Seen:
     key        of the URL. name, kind: as in core.inspection.Layer.
     lower, upper  method -> (D, ...), infinite where there is no end.
     clean, attacked  (D, ...). sampled (N, D, ...), for vectors only: pictures do not show them.
-    widths     method -> mean width. reached: mean spread of the values seen.
+    widths     method -> mean width; took: the same of what it takes, 0 for the input. reached: mean spread
+               of the values seen.
     """
 
     key: str
@@ -47,6 +60,7 @@ class Seen:
     widths: Mapping[str, float]
     reached: float
     units: Mapping[str, Units]
+    took: Mapping[str, float]
     op: str = ""
 
     @property
@@ -82,9 +96,26 @@ class View:
     mu: np.ndarray
     logvar: np.ndarray
     best: int
+    bends: tuple[Bend, ...] = ()
 
     def layer(self, key: str) -> Seen:
-        return next((layer for layer in self.layers if layer.key == key), self.layers[0])
+        """The layer of a key; of the likelihood what it scores."""
+        natural = next((layer for layer in self.layers if layer.kind == "natural"), self.layers[0])
+        return next((layer for layer in self.layers if layer.key == key), natural)
+
+    def bend(self, key: str) -> Bend | None:
+        """What is not linear at a layer, or comes next after it."""
+        bent = {bend.key: bend for bend in self.bends}
+        return bent.get(_leads([layer.key for layer in self.layers], bent).get(key, ""))
+
+
+def _leads(layers: Sequence[str], bent: Iterable[str]) -> dict[str, str]:
+    """Layer -> itself if it is bent, else the next one that is; the likelihood is the last of them."""
+    order, known = [*layers, LIKELIHOOD], {*bent}
+    return {
+        key: next((later for later in order[place:] if later in known), "")
+        for place, key in enumerate(order)
+    }
 
 
 @dataclass(frozen=True)
@@ -146,7 +177,14 @@ def layout(name: str) -> Layout:
 @stamped(st.cache_data(max_entries=16, show_spinner=False))
 def _layout(name: str) -> Layout:
     vae = model(name)
-    return Layout(vae.config.latent, tuple(_key(*layer) for layer in layer_names(vae)))
+    counts = {bends.key_of(bend): count for bend, count in unit_counts(vae, some_values(vae)).items()}
+    leads = _leads([_key(*layer) for layer in layer_names(vae)], counts)
+    return Layout(vae.config.latent, tuple(leads), tuple(counts.get(lead, 0) for lead in leads.values()))
+
+
+def unit(name: str, bend: Bend, method: str, row: int, at: int) -> Unit:
+    """One unit of a model, with its function drawn."""
+    return bends.unit(model(name), bend, method, row, at)
 
 
 @stamped(st.cache_data(max_entries=16, show_spinner=False))
@@ -173,6 +211,7 @@ def _arrays(found: Inspection, floor: float) -> View:
         mu=_array(path.mu),
         logvar=_array(path.logvar),
         best=path.best,
+        bends=bends.bends_of(found.losses, found.taken),
     )
 
 
@@ -194,6 +233,7 @@ def _seen(layer: Layer) -> Seen:
         widths={method: layer.width(method) for method in METHODS},
         reached=layer.reached,
         units=layer.units,
+        took=layer.took,
         op=layer.op,
     )
 

@@ -31,7 +31,13 @@ class Panel(Controls[Look]):
         said, known = super().texts(), layout(self.get("model"))
         if said.get("layer") not in known.layers:
             said.pop("layer", None)
-        for setting, most in (("draw", self.get("draws")), ("across", known.latent), ("up", known.latent)):
+        limits = {
+            "draw": self.get("draws"),
+            "across": known.latent,
+            "up": known.latent,
+            "unit": known.units_of(said.get("layer", known.opens)),
+        }
+        for setting, most in limits.items():
             if not said.get(setting, "").isdigit() or int(said[setting]) > most:
                 said.pop(setting, None)
         return said
@@ -54,20 +60,44 @@ class Panel(Controls[Look]):
             if found is not None:
                 image_picker.choose(self, found, source)
             self.slide("eps", label=EPS_LABELS[norm], options=radii, format_func=lambda eps: f"{eps:.6g}")
-            self.radio("target")
             with st.expander("More settings"):
+                self.radio("target")
                 self.segments("norm", on_change=self.change_norm)
                 self.number("draws")
                 self.number("seed")
             self.foot()
 
-    def layer_choice(self, names: Mapping[str, str], look: Look, drawn: bool, pictured: bool) -> None:
-        """Which layer, which draw if it has several, and by which method the bounds are if it is pictured.
+    def layer_choice(self, names: Mapping[str, str]) -> None:
+        """Which layer; names: by key."""
+        self.select(
+            "layer",
+            options=list(names),
+            format_func=names.__getitem__,
+            on_change=self.set,
+            args=("unit", 0),
+            width=144,
+        )
 
-        names  layers by key.
-        """
+    def unit_choice(self, names: Mapping[int, str]) -> None:
+        """Which of its units; names: by number. One that is not among them is forgotten."""
+        if self.get("unit") not in names:
+            self.put("unit", 0)
+        self.select("unit", options=list(names), format_func=names.__getitem__, width=116)
+
+    def lines_choice(self, methods: Sequence[str], shown: str) -> None:
+        """Of which bound; one that has no end here gives way to the one that is shown."""
+        if self.get("lines") not in methods:
+            self.put("lines", shown)
+        self.select("lines", options=list(methods), width=136)
+
+    def look_at(self, layer: str) -> None:
+        """Show a layer and what costs most there."""
+        self.put("unit", 0)
+        self.set("layer", layer)
+
+    def inside_choice(self, look: Look, drawn: bool, pictured: bool) -> None:
+        """Which draw if the layer has several, and by which method the bounds are if it is pictured."""
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            self.select("layer", options=list(names), format_func=names.__getitem__, width=260)
             if pictured:
                 self.segments("bounds", help=text.HELP["bounds"])
             if drawn and look.question.draws > 1:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from dashboard.addresses.inspect import LINEAR
 from dashboard.inspector.compute import Lost, View
 from dashboard.inspector.text import NO_END, part_label, share
 from dashboard.inspector.widths import add_part, stacked
@@ -14,7 +15,6 @@ from dashboard.shared.text import METHOD_NAMES, nats, proved_nats
 
 ROUNDING = 1e-6
 """Nats: what is less is what covers rounding."""
-LINEAR = ("crown-ibp", "crown", "alpha-crown")
 TERMS = (
     ("reconstruction term", PALETTE[1], ""),
     ("KL term", PALETTE[4], "/"),

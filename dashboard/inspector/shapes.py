@@ -83,6 +83,8 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
                 "color": faint(COLOURS[method], opaque),
                 "line": {"color": COLOURS[method], "width": 1},
             },
+            customdata=[int(unit) + 1 for unit in units],
+            unselected={"marker": {"opacity": 1}},
             hovertext=[
                 f"unit {unit + 1}, {METHOD_NAMES[method]}: {ends(layer, method, row, unit)}"
                 for unit in units

@@ -12,18 +12,28 @@ if TYPE_CHECKING:  # these words are shown before core is there
     from core.certificates.elbo_bounds.layer_bounds import LayerName
 
 TITLE = "Inspect"
-SUBTITLE = (
-    "Look inside one model at one image. While the adversary chooses an image within eps, every number "
-    "in the network moves. A bound does not try all images: it gives each number an **interval** that it "
-    "cannot leave. Where the intervals are much wider than what any image reaches, the proof loses."
+SUBTITLE = "Each layer's values, and how far a bound lets them go."
+INTRO = (
+    "While the adversary chooses an image within eps, every number in the network moves. A bound does not "
+    "try all images: it gives each number an **interval** that it cannot leave. Where these are much wider "
+    "than what any image reaches, the proof loses. Sums cost it nothing; wherever something is not linear, "
+    "the bound goes on with straight **lines** below and above it, and what these leave open adds up to "
+    "what it loses."
 )
-
 HELP = {
     "widths": "Width of an interval: upper end minus lower end, here the mean over the units of a layer "
     "(and over the noise draws from z on). Reached: how far the values of the clean image, the attacked "
     "one and 16 other images of the ball lie apart; no true interval can be narrower. The distance "
     "between the lines is what the bound gives away. Explodes: more than a million times as wide as what "
     "images reach anywhere in the network, or without an end.",
+    "grows": "How many times as wide the intervals of a layer are, on average, as those of what it takes: "
+    "of all layers, the one where that is most. A click shows the lines that are laid there, or, as sums "
+    "lose nothing by themselves, at what comes next.",
+    "relaxation": "Thick grey: what the unit does. Blue: the lines that the bound puts in its place, over "
+    "the shaded interval; the solid one is in use. Of units that take two values the colour shows how far "
+    "the plane in use is off. Pink: what is lost at the image where the bound is lowest; times the weight "
+    "that the bound gives the unit, that is its cost in nats. The costs of all units, and what covers "
+    "rounding, add up to all that the bound loses.",
     "layer": "Bars: the interval of a unit, wide and pale by IBP, narrow and dark by CROWN. Points: "
     "values of images that the adversary may choose. All of them lie inside, always: that is the proof's "
     "promise.",
@@ -49,7 +59,14 @@ HELP = {
     "bounds": "IBP carries one interval from layer to layer. CROWN tightens it by straight lines through "
     "all layers before, so that errors can cancel. CROWN's intervals lie inside IBP's.",
 }
-LABELS = {"input": "Input", "mu": "mu", "logvar": "logvar", "z": "z", "pixels": "Pixels"}
+LABELS = {
+    "input": "Input",
+    "mu": "mu",
+    "logvar": "logvar",
+    "z": "z",
+    "pixels": "Pixels",
+    "likelihood": "Likelihood",
+}
 ABOUT = {
     "input": "The image itself: each pixel may move by eps, but not beyond black and white.",
     "affine": "Sums of what came before, with weights: before the ReLU, or another curve.",
@@ -62,6 +79,7 @@ ABOUT = {
     "natural": "What the decoder says of each pixel: the higher, the brighter.",
     "pixels": "The decoded image: probability of white, from 0 to 1.",
 }
+"""By the kind of a layer."""
 REACHED = "reached"
 SHORT = {"affine": "", "relu": " ReLU"}
 PARTS = {
@@ -113,19 +131,75 @@ def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole > 0 else "0 %"
 
 
-def headline(
-    eps: float, what: str, widths: Mapping[str, float], reached: float, open_: Mapping[str, str]
-) -> str:
-    """What the page has to say, in two sentences."""
+def allowed(value: float) -> str:
+    """A width alone."""
+    return "more than a million" if 1e6 <= value < math.inf else number(value)
+
+
+def headline(eps: float, what: str, widths: Mapping[str, float], reached: float) -> str:
+    """What the page has to say, in a sentence."""
     if eps == 0:
         return "At eps 0 nothing moves. What is left of the intervals covers rounding."
-    first = (
-        f"At eps {eps:.6g} the interval of {what} is on average **{wide(widths['ibp'])} by IBP, "
-        f"{wide(widths['crown'])} by CROWN**; the images tried moved it by {number(reached)}."
+    return (
+        f"IBP allows {what} **{allowed(widths['ibp'])}**, CROWN **{allowed(widths['crown'])}**; images "
+        f"really moved it **{number(reached)}**."
     )
-    if not open_:
-        return first
-    return f"{first} Unstable ReLUs: **{open_['ibp']} by IBP, {open_['crown']} by CROWN**."
+
+
+HOW = "How to read this page"
+GROWS = "Grows most"
+COSTLIEST = "the costliest"
+NO_LINES = "No line can be laid here: an interval has no end, and the bound says nothing."
+
+
+def grows(method: str, label: str, times: float) -> str:
+    """Where intervals grow most."""
+    return f"{method}: {label}, {'no end' if math.isinf(times) else f'×{number(times)}'}"
+
+
+def unit(place: int, shape: Sequence[int], cost: float) -> str:
+    """A unit in a list: where it is, from 1, and what it costs."""
+    where = str(place)
+    if len(shape) == 3:
+        rest, column = divmod(place - 1, shape[2])
+        channel, line = divmod(rest, shape[1])
+        where = f"{'' if shape[0] == 1 else f'map {channel + 1}, '}row {line + 1}, column {column + 1}"
+    return f"{where}: {number(max(0.0, cost))} nats"
+
+
+def axes(name: str, op: str, place: int, scored: bool, inputs: int) -> tuple[str, str]:
+    """What is on the axes of a relaxation."""
+    if name == "mu":
+        return f"mu {place}", "its part of the ELBO (nats)"
+    if name == "logvar":
+        return f"logvar {place}", "its part of the ELBO (nats)"
+    if scored:
+        return ("scored pixel", "decoder's output") if inputs == 2 else ("decoder's output", "log p (nats)")
+    return ("first value", "second value") if inputs == 2 else ("takes", f"gives ({op})")
+
+
+def cost(
+    nats_: float,
+    layer: float,
+    whole: float,
+    label: str,
+    method: str,
+    other: bool,
+    kept: bool,
+    asked: int,
+) -> str:
+    """What one unit costs a bound, and all units of its layer. other: no line is laid at the layer that was
+    chosen, and what comes next is shown; kept: whether the unit that was asked for is."""
+    said = f"Costs {method} **{number(max(0.0, nats_))} nats**; all of {label}: {number(max(0.0, layer))}, "
+    said += f"{share(layer, whole)} of its loss."
+    if other:
+        said = f"Nothing is lost before {label}. {said}"
+    return said if kept else f"Unit {asked} is not among the costliest: the first of these is shown. {said}"
+
+
+def decided(open_: Mapping[str, str]) -> str:
+    """How many ReLUs are not."""
+    return f"Unstable: **{open_['ibp']} by IBP, {open_['crown']} by CROWN**."
 
 
 def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: Mapping[str, bool]) -> str:
@@ -141,10 +215,6 @@ def elbos(clean: float, attained: float, proved: Mapping[str, float], vacuous: M
 
 
 NOTHING = "Nothing is lost here but what covers rounding."
-WIDTHS = (
-    "From the input through encoder, latent code and decoder to the pixels: how wide are the intervals? "
-    "A steep climb is where the bound loses its grip."
-)
 UNITS = (
     "A ReLU that is never positive, or always, is a straight line, and a bound goes through it without "
     "loss. The unstable ones cost."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -11,14 +13,17 @@ from core.inspection import METHODS
 from dashboard.addresses.costs import dear
 from dashboard.addresses.inspect import Look, explorer_address
 from dashboard.addresses.models import sentence
+from dashboard.inspector import card, lost, plane, shapes, text, widths
 from dashboard.inspector import compute as looking
-from dashboard.inspector import lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.controls import Panel
 from dashboard.shared import compute, destinations, links, skeleton
 from dashboard.shared.skeleton import chart, progress, warn
 from dashboard.shared.text import METHOD_NAMES, plain
 from dashboard.shared.text import dear as dear_text
+
+SHARES = (0.58, 0.42)
+"""Of the width: all layers, and one unit."""
 
 
 def show() -> None:
@@ -55,49 +60,51 @@ def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
     names = text.labels([(layer.name, layer.kind) for layer in view.layers], ops)
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
-    relus = any(layer.kind == "relu" for layer in view.layers)
-    open_ = {method: widths.open_share(view.layers, method) for method in METHODS} if relus else {}
-    said = text.headline(look.question.eps, what, shown.widths, shown.reached, open_)
+    said = text.headline(look.question.eps, what, shown.widths, shown.reached)
     st.markdown(f"{name}: {said}")
-    proved = {method: terms.total for method, terms in view.separate.items()}
-    st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
-    _widths(view, names)
+    left, right = st.columns(SHARES, gap="medium")
+    with left:
+        _widths(panel, look, view, names)
+    with right:
+        card.show(panel, look, view, names)
     _layer(panel, look, view, names)
     _units(view, names)
     _plane(panel, look, view)
     _lost(view, names)
+    with st.expander(text.HOW):
+        st.markdown(f"{text.INTRO}\n\n{text.HELP['widths']}")
 
 
-def _widths(view: View, names: Mapping[str, str]) -> None:
-    st.header("Width per layer", anchor=False, help=text.HELP["widths"])
-    st.markdown(text.WIDTHS)
+def _widths(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> None:
+    key = "inspect-widths"
     chart(
-        widths.width_figure(view.layers, names),
-        "inspect-widths",
+        widths.width_figure(view.layers, names, look.layer),
+        key,
         widths.describe(view.layers, names),
+        on_select=card.clicked(key, panel.look_at),
+        selection_mode="points",
     )
+    card.steepest(panel, view.layers, names)
 
 
 def _layer(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> None:
     layer = view.layer(look.layer)
     label, row = names[layer.name], min(look.draw, len(layer.clean)) - 1
     help_ = text.HELP["layer" if layer.flat else "pictures"]
-    st.header("One layer from inside", anchor=False, help=help_)
-    keys = {each.key: names[each.name] for each in view.layers}
-    panel.layer_choice(keys, look, len(layer.clean) > 1, not layer.flat)
+    st.header(f"{label} from inside", anchor=False, help=help_)
+    panel.inside_choice(look, len(layer.clean) > 1, not layer.flat)
     st.markdown(f"{text.ABOUT[layer.kind]} {widths.sentence(layer, label)}")
     if layer.flat:
-        _bars(layer, row, label)
+        _bars(panel, view, layer, row, label)
     else:
         _maps(layer, row, label, look.bounds)
 
 
-def _bars(layer: Seen, row: int, label: str) -> None:
-    chart(
-        shapes.bar_figure(layer, row),
-        "inspect-bars",
-        shapes.describe_bars(layer, row, label),
-    )
+def _bars(panel: Panel, view: View, layer: Seen, row: int, label: str) -> None:
+    key, bend, more = "inspect-bars", view.bend(layer.key), dict[str, Any]()
+    if bend is not None and bend.count == layer.clean.shape[1]:
+        more = {"on_select": card.clicked(key, partial(panel.set, "unit")), "selection_mode": "points"}
+    chart(shapes.bar_figure(layer, row), key, shapes.describe_bars(layer, row, label), **more)
     units = shapes.widest(layer, row)
     st.caption(text.bars(len(units), layer.clean.shape[1], shapes.leaving(layer, row, units)))
 
@@ -123,7 +130,8 @@ def _units(view: View, names: Mapping[str, str]) -> None:
     if not any(layer.kind == "relu" for layer in view.layers):
         st.markdown(text.NO_UNITS)
         return
-    st.markdown(text.UNITS)
+    open_ = {method: widths.open_share(view.layers, method) for method in METHODS}
+    st.markdown(f"{text.decided(open_)} {text.UNITS}")
     chart(
         widths.unit_figure(view.layers, names),
         "inspect-units",
@@ -146,6 +154,8 @@ def _plane(panel: Panel, look: Look, view: View) -> None:
 
 def _lost(view: View, names: Mapping[str, str]) -> None:
     st.header("Where the bound is lost", anchor=False)
+    proved = {method: terms.total for method, terms in view.separate.items()}
+    st.caption(text.elbos(view.clean.total, view.attained.total, proved, view.vacuous))
     st.markdown("### Term by term", help=text.HELP["terms"])
     st.markdown(text.terms(view.vacuous))
     gaps = lost.gaps(view)

@@ -13,6 +13,7 @@ from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import REACHED, number, share, wide
 from dashboard.shared.chart_theme import ABOVE, finished
 from dashboard.shared.curves import PALETTE
+from dashboard.shared.figures import GREY, faint
 from dashboard.shared.text import METHOD_NAMES
 
 COLOURS = {"ibp": PALETTE[0], "crown": PALETTE[1], REACHED: PALETTE[2]}
@@ -50,8 +51,10 @@ def frame(layers: Sequence[Seen]) -> tuple[float, float] | None:
     return low / 2, high * 2
 
 
-def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
-    """Mean width per layer, logarithmic; what explodes is marked at the frame, without a number."""
+def width_figure(layers: Sequence[Seen], names: Mapping[str, str], chosen: str = "") -> go.Figure:
+    """Mean width per layer, logarithmic; what explodes is marked at the frame, without a number.
+
+    chosen: the key of a layer that is marked. A click says the key of a layer."""
     figure, span = go.Figure(), frame(layers)
     ticks = [names[layer.name] for layer in layers]
     low, high = span or (0.1, 1.0)
@@ -71,6 +74,8 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
                 "line": {"width": 2},
             },
             cliponaxis=False,
+            customdata=[layer.key for layer in layers],
+            unselected={"marker": {"opacity": 1}},
             hovertext=[f"{NAMES[line]}: {said(v, high)}" for v in values],
             hovertemplate="%{hovertext}<extra></extra>",
         )
@@ -86,6 +91,12 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
             xanchor="left",
             yshift=6,
         )
+    places = [place for place, layer in enumerate(layers) if layer.key == chosen]
+    if chosen and not places:  # the likelihood scores what the decoder gives
+        places = [place for place, layer in enumerate(layers) if layer.kind == "natural"]
+    for place in places:
+        band = {"fillcolor": faint(GREY, 0.18), "line_width": 0, "layer": "below"}
+        figure.add_vrect(x0=place - 0.5, x1=place + 0.5, **band)
     x = {"tickangle": -45, "categoryorder": "array", "categoryarray": ticks}
     y = {
         "title": "mean width of the intervals",
@@ -95,7 +106,9 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str]) -> go.Figure:
         "dtick": 1 if high / low < 1e7 else 2,
         "zeroline": False,
     }
-    return finished(figure, 420, x, y, top=34, legend={"y": -0.45}, hovermode="x unified")
+    return finished(
+        figure, 400, x, y, top=30, legend={"y": -0.45}, hovermode="x unified", clickmode="event+select"
+    )
 
 
 def add_mark(

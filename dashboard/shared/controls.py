@@ -123,8 +123,8 @@ class Controls(Generic[S]):
 
     def foot(self) -> None:
         """The end of a sidebar."""
-        st.button("Reset", on_click=self.reset, width="stretch", icon=":material/restart_alt:")
-        st.caption("The address of this page holds all settings: bookmark or share it.")
+        said = "The address of this page holds all settings: bookmark or share it."
+        st.button("Reset", on_click=self.reset, width="stretch", icon=":material/restart_alt:", help=said)
 
     def _described(self, name: str, more: Mapping[str, Any]) -> dict[str, Any]:
         """What the description of a setting says of its control, and more, or other things."""

@@ -11,8 +11,15 @@ TITLE = "ELBO under attack"
 SUBTITLE = (
     "Drag eps. The attack pushes a model's score (ELBO) down; the proof says how far it can get at most."
 )
-HEAD = f'<div class="elbo-head"><h1>{TITLE}</h1><span>{SUBTITLE}</span></div>'
-"""The explorer's title, which leaves the screen to what it is about."""
+
+
+def head(title: str, subtitle: str) -> str:
+    """A page's title that leaves the screen to what it is about, as HTML."""
+    return f'<div class="elbo-head"><h1>{title}</h1><span>{subtitle}</span></div>'
+
+
+HEAD = head(TITLE, SUBTITLE)
+"""The explorer's."""
 _ALARM = {
     True: "The alarm line is each model's own threshold: about 5 % of clean test images score below it, "
     "and an anomaly detector would reject them.",
@@ -284,6 +291,8 @@ EPS_AXIS = {
     "linf": "eps: the most each pixel may change",
     "l2": "eps: the most the image may change in total",
 }
+EPS_SHORT = {"linf": "eps", "l2": "eps (length)"}
+"""The same where a slider above the chart says what it is."""
 RECIPES = {
     recipe: label.split(":")[0]
     for recipe, label in RECIPE_LABELS.items()

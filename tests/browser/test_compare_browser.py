@@ -41,7 +41,7 @@ def test_a_digit_a_pinned_one_and_the_gallery_that_leads_to_the_explorer(page: P
     expect(page.locator("[aria-label*='Image 5 (a 1). Line chart']")).to_have_count(1)
     expect(page.locator("[aria-label*='Image 0 (a 7), pinned. Line chart']")).to_have_count(1)
     assert asked(page)["against"] == "0"
-    page.get_by_text("Gallery of images").click()
+    page.get_by_text("Gallery", exact=True).click()
     expect(page.get_by_text(re.compile("of 50 images, "))).to_be_visible()
     expect(page.get_by_text("Page 1 of 3")).to_be_visible()
     settle(page)

@@ -33,8 +33,10 @@ def parse_inspect(
     return inspect.PAGE.parse(params, models=models, layout=layout, images=NOTHING)
 
 
-def inspect_url(look: inspect.Look, models: Sequence[str]) -> dict[str, str]:
-    return inspect.PAGE.address(look, models=models)
+def inspect_url(
+    look: inspect.Look, models: Sequence[str], layout: Callable[[str], inspect.Layout]
+) -> dict[str, str]:
+    return inspect.PAGE.address(look, models=models, layout=layout)
 
 
 def parse_results(params: Mapping[str, str], there: Results) -> tuple[results.Choice, list[Message]]:

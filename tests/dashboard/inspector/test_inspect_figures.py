@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.certificates.elbo_bounds.layer_bounds import LayerName
 from core.inspection import METHODS, Terms, Units
-from dashboard.addresses.inspect import Layout, Look, Question
+from dashboard.addresses.inspect import LINEAR, Layout, Look, Question
 from dashboard.inspector import lost, plane, shapes, text, widths
 from dashboard.inspector.compute import Lost, Posteriors, Seen, View
 from tests.dashboard.addressed import inspect_url, parse_inspect
@@ -50,6 +50,7 @@ def seen(
         widths={"ibp": ibp, "crown": crown},
         reached=0.15,
         units={"ibp": Units(1, 2, 3), "crown": Units(2, 3, 1)} if kind == "relu" else {},
+        took={"ibp": 2.0, "crown": 1.0},
     )
 
 
@@ -241,7 +242,7 @@ MODELS = ("mnist-conv-standard", "other")
 
 
 def layout(name: str) -> Layout:
-    return Layout(4, ("input", "encoder-1", "mu", "z", "pixels"))
+    return Layout(4, ("input", "encoder-1", "mu", "z", "pixels"), (8, 8, 4, 784, 784))
 
 
 looks = st.builds(
@@ -259,6 +260,8 @@ looks = st.builds(
     layer=st.sampled_from(layout("").layers),
     draw=st.integers(1, 4),
     bounds=st.sampled_from(METHODS),
+    unit=st.integers(0, 4),
+    lines=st.sampled_from(LINEAR),
     across=st.integers(0, 4),
     up=st.integers(0, 4),
 )
@@ -266,18 +269,18 @@ looks = st.builds(
 
 @given(look=looks)
 def test_the_address_of_a_state_is_read_back(look: Look):
-    assert parse_inspect(inspect_url(look, MODELS), MODELS, layout) == (look, [])
+    assert parse_inspect(inspect_url(look, MODELS, layout), MODELS, layout) == (look, [])
 
 
 @given(
-    params=st.dictionaries(st.sampled_from([*inspect_url(Look("x", 1), MODELS), "eps", "layer"]), st.text())
+    params=st.dictionaries(st.sampled_from(["model", "index", "eps", "layer", "unit", "lines"]), st.text())
 )
 def test_any_address_gives_a_state(params: dict[str, str]):
     look, _ = parse_inspect(params, MODELS, layout)
-    assert parse_inspect(inspect_url(look, MODELS), MODELS, layout) == (look, [])
+    assert parse_inspect(inspect_url(look, MODELS, layout), MODELS, layout) == (look, [])
 
 
 def test_the_default_needs_no_address():
     look, messages = parse_inspect({}, MODELS, layout)
-    assert inspect_url(look, MODELS) == {}
+    assert inspect_url(look, MODELS, layout) == {}
     assert messages == []

@@ -14,11 +14,18 @@ import core
 from core.bounds.interval import Interval
 from dashboard.addresses.digit import Digit, own_name
 from dashboard.inspector import text
+from dashboard.shared.text import head
 from tests.dashboard.page_parts import NAMES, address
 
 PAGE = "entries/inspect.py"
 ROOT = Path(__file__).resolve().parents[3]
-CHARTS = ["Line chart of the mean width", "Intervals of", "Bars of what is known", "Latent dimensions"]
+CHARTS = [
+    "Line chart of the mean width",
+    "Relaxation of unit",
+    "Intervals of",
+    "Bars of what is known",
+    "Latent dimensions",
+]
 HOSTILE = [
     ("model", "../../etc"),
     ("eps", "nan"),
@@ -34,6 +41,10 @@ HOSTILE = [
     ("bounds", "magic"),
     ("across", "5"),
     ("up", "1.5"),
+    ("unit", "9"),
+    ("unit", "-1"),
+    ("unit", "1e9"),
+    ("lines", "ibp"),
     ("own", "0123456789ab"),
 ]
 """The models of these tests have four latent dimensions; the page opens with one draw."""
@@ -50,6 +61,10 @@ def described(app: AppTest) -> list[str]:
     return [chart.proto.alt for chart in app.get("plotly_chart")]
 
 
+def html(app: AppTest) -> str:
+    return "".join(part.proto.body for part in app.get("html"))
+
+
 def words(app: AppTest) -> str:
     return " ".join([m.value for m in app.markdown] + [c.value for c in app.caption])
 
@@ -64,18 +79,18 @@ def test_the_page_opens_with_every_picture_and_its_text(page: AppTest):
     assert not page.warning
     assert not page.error
     assert address(page) == {}
-    assert [title.value for title in page.title] == [text.TITLE]
+    assert html(page).startswith(head(text.TITLE, text.SUBTITLE))
     said = described(page)
-    assert [any(alt.startswith(start) for alt in said) for start in CHARTS] == [True] * 4
+    assert [any(alt.startswith(start) for alt in said) for start in CHARTS] == [True] * 5
     assert all(re.search(r"\d", alt) for alt in said)
-    assert "wide by IBP" in words(page)
-    assert "Unstable ReLUs" in words(page)
+    assert "IBP allows a pixel's logit" in words(page)
+    assert "Unstable: " in words(page)
 
 
 def test_the_first_words_come_before_the_slow_imports():
     code = (ROOT / "dashboard" / "entries" / "inspect.py").read_text()
     first = code.index("from dashboard.inspector import text")
-    assert first < code.index("st.title(") < code.index("from dashboard.inspector import view")
+    assert first < code.index("st.html(") < code.index("from dashboard.inspector import view")
 
 
 def test_the_numbers_are_those_of_core(page: AppTest):
@@ -90,7 +105,8 @@ def test_the_numbers_are_those_of_core(page: AppTest):
     for value in (clean, found, ibp.lower.item()):
         assert f"{abs(value):,.1f} nats" in said
     mean = [c.intervals[-1].interval.width.mean().item() for c in (ibp, crown)]
-    assert f"{text.wide(mean[0])} by IBP, {text.wide(mean[1])} by CROWN" in said
+    assert f"IBP allows a pixel's logit **{text.allowed(mean[0])}**" in said
+    assert f"CROWN **{text.allowed(mean[1])}**" in said
 
 
 def test_a_layer_is_chosen_and_kept_in_the_address(page: AppTest):
@@ -115,11 +131,13 @@ def test_every_layer_of_the_list_can_be_shown(page: AppTest):
     page.query_params["draws"] = "2"
     page.run()
     options = list(page.selectbox(key="inspect-layer").options)
-    assert len(options) == 10
+    assert len(options) == 11
     for option in options:
         page.selectbox(key="inspect-layer").select(option).run()
         assert not page.exception, option
-        assert any(option in alt for alt in described(page)), option
+        shown = "Logits" if option == "Likelihood" else option
+        assert any(shown in alt for alt in described(page)), option
+        assert [alt for alt in described(page) if alt.startswith("Relaxation of unit")] != [], option
 
 
 def test_the_address_restores_every_setting(page: AppTest):
@@ -134,6 +152,8 @@ def test_the_address_restores_every_setting(page: AppTest):
         "layer": "z",
         "draw": "2",
         "bounds": "ibp",
+        "unit": "5",
+        "lines": "crown",
         "across": "4",
         "up": "1",
     }
