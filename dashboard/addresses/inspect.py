@@ -47,21 +47,17 @@ class Layout:
     layers: tuple[str, ...]
     units: tuple[int, ...] = ()
 
-    @property
-    def opens(self) -> str:
-        """The layer that a page opens with: the decoder's last one before what it gives."""
-        inside = [layer for layer in self.layers if layer.startswith("decoder-")]
-        return inside[-1] if inside else "mu"
-
     def units_of(self, layer: str) -> int:
-        return dict(zip(self.layers, self.units, strict=False)).get(layer, 0)
+        """Of "" as many as any has."""
+        most = {"": max(self.units, default=0)}
+        return (most | dict(zip(self.layers, self.units, strict=False))).get(layer, 0)
 
 
 @dataclass(frozen=True)
 class Look:
     """Everything that the URL can say.
 
-    layer    key of the layer that is shown, "" for what the page opens with.
+    layer    key of the layer that is shown, "" for the one whose lines cost most.
     draw     of which noise draw, from 1.
     bounds   whose intervals are shown as pictures.
     unit     the unit whose relaxation is shown, from 1; 0 for the one that costs most. lines: of which
@@ -88,12 +84,7 @@ class Look:
 
 
 def _layers(seen: Seen) -> tuple[str, ...]:
-    return seen["layout"](seen["model"]).layers or ("mu",)
-
-
-def _opens(seen: Seen) -> str:
-    """Where nobody asks what the model has, as for a link, it is left to the page."""
-    return seen["layout"](seen["model"]).opens if "layout" in seen else ""
+    return ("", *seen["layout"](seen["model"]).layers)
 
 
 def _latent(seen: Seen) -> int:
@@ -122,8 +113,8 @@ PAGE = Page(
             name="layer",
             label="Layer",
             options=_layers,
-            default=_opens,
-            rule=lambda seen: f"the layers are {', '.join(_layers(seen))}.",
+            default="",
+            rule=lambda seen: f"the layers are {', '.join(_layers(seen)[1:])}.",
         ),
         Whole(name="draw", label="Noise draw", low=1, high=lambda seen: seen["draws"], default=1),
         OneOf(name="bounds", label="Bounds by", options=METHODS, default="crown", names=METHOD_NAMES),

@@ -38,9 +38,10 @@ def clicked(key: str, found: Callable[[Any], None]) -> Callable[[], None]:
 
 def show(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> None:
     """Which operation and unit, its picture, and what it costs the bound."""
-    keys = {layer.key: names[layer.name] for layer in view.layers} | {LIKELIHOOD: text.LABELS[LIKELIHOOD]}
+    keys = {"": text.COSTLIEST, **{layer.key: names[layer.name] for layer in view.layers}}
+    keys[LIKELIHOOD] = text.LABELS[LIKELIHOOD]
     bend = view.bend(look.layer)
-    loss = _loss(view.losses, look.lines)
+    loss = loss_of(view.losses, look.lines)
     if bend is None or loss is None:
         panel.layer_choice(keys)
         st.markdown(text.NO_LINES)
@@ -79,7 +80,7 @@ def show(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> None
     )
 
 
-def _loss(losses: Sequence[Lost], method: str) -> Lost | None:
+def loss_of(losses: Sequence[Lost], method: str) -> Lost | None:
     """The bound that is asked for, else the tightest one there is."""
     return next((loss for loss in losses if loss.method == method), losses[-1] if losses else None)
 

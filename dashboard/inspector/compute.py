@@ -103,6 +103,11 @@ class View:
         natural = next((layer for layer in self.layers if layer.kind == "natural"), self.layers[0])
         return next((layer for layer in self.layers if layer.key == key), natural)
 
+    def costliest(self, method: str) -> str:
+        """The layer whose lines cost this bound most, the likelihood aside; "mu" where there is none."""
+        inside = [bend for bend in self.bends if bend.key != LIKELIHOOD and method in bend.by]
+        return max(inside, key=lambda bend: bend.by[method].total).key if inside else "mu"
+
     def bend(self, key: str) -> Bend | None:
         """What is not linear at a layer, or comes next after it."""
         bent = {bend.key: bend for bend in self.bends}

@@ -29,13 +29,13 @@ class Panel(Controls[Look]):
         """What the controls show, but for what the last model or question had and this one does not have:
         that is no mistake of the visitor's."""
         said, known = super().texts(), layout(self.get("model"))
-        if said.get("layer") not in known.layers:
+        if said.get("layer") not in ("", *known.layers):
             said.pop("layer", None)
         limits = {
             "draw": self.get("draws"),
             "across": known.latent,
             "up": known.latent,
-            "unit": known.units_of(said.get("layer", known.opens)),
+            "unit": known.units_of(said.get("layer", "")),
         }
         for setting, most in limits.items():
             if not said.get(setting, "").isdigit() or int(said[setting]) > most:

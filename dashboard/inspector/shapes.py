@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.inspection import METHODS
 from dashboard.inspector.compute import Seen
 from dashboard.inspector.text import number
-from dashboard.inspector.widths import COLOURS, add_mark
+from dashboard.inspector.widths import COLOURS, WHOLE, add_mark
 from dashboard.shared.chart_theme import INK, finished
 from dashboard.shared.figures import faint
 from dashboard.shared.text import METHOD_NAMES
@@ -83,8 +83,8 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
                 "color": faint(COLOURS[method], opaque),
                 "line": {"color": COLOURS[method], "width": 1},
             },
-            customdata=[int(unit) + 1 for unit in units],
-            unselected={"marker": {"opacity": 1}},
+            customdata=numbers(units),
+            unselected=WHOLE,
             hovertext=[
                 f"unit {unit + 1}, {METHOD_NAMES[method]}: {ends(layer, method, row, unit)}"
                 for unit in units
@@ -94,11 +94,20 @@ def bar_figure(layer: Seen, row: int) -> go.Figure:
     _add_points(figure, layer, row, units, ticks)
     x = {"title": "unit, widest interval first", "type": "category"}
     y = {"title": "value", "range": [low, high], "zeroline": True}
-    return finished(figure, 400, x, y, legend={"y": -0.22}, barmode="overlay")
+    return finished(
+        figure,
+        400,
+        x,
+        y,
+        legend={"y": -0.22},
+        barmode="overlay",
+        clickmode="event+select",
+        hovermode="closest",
+    )
 
 
 def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, ticks: list[str]) -> None:
-    count = len(layer.sampled)
+    count, told = len(layer.sampled), numbers(units)
     dots = {"color": "#8a8f98", "size": 4}
     figure.add_scatter(
         x=ticks * count,
@@ -106,10 +115,18 @@ def _add_points(figure: go.Figure, layer: Seen, row: int, units: np.ndarray, tic
         mode="markers",
         name="sampled",
         marker=dots,
+        customdata=told * count,
+        unselected=WHOLE,
         hoverinfo="skip",
     )
     for name, values in (("clean", layer.clean), ("attacked", layer.attacked)):
-        add_mark(figure, name, ticks, values[row][units], 8, f"unit %{{x}}, {name}: %{{y:.3g}}")
+        said = f"unit %{{x}}, {name}: %{{y:.3g}}"
+        add_mark(figure, name, ticks, values[row][units], 8, said, told=told)
+
+
+def numbers(units: np.ndarray) -> list[int]:
+    """What a click says: the number of a unit."""
+    return [int(unit) + 1 for unit in units]
 
 
 def ends(layer: Seen, method: str, row: int, unit: int) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # these words are shown before core is there
     from core.certificates.elbo_bounds.layer_bounds import LayerName
 
 TITLE = "Inspect"
-SUBTITLE = "Each layer's values, and how far a bound lets them go."
+SUBTITLE = "Where a bound loses its grip."
 INTRO = (
     "While the adversary chooses an image within eps, every number in the network moves. A bound does not "
     "try all images: it gives each number an **interval** that it cannot leave. Where these are much wider "
@@ -148,7 +148,7 @@ def headline(eps: float, what: str, widths: Mapping[str, float], reached: float)
 
 HOW = "How to read this page"
 GROWS = "Grows most"
-COSTLIEST = "the costliest"
+COSTLIEST = "costliest"
 NO_LINES = "No line can be laid here: an interval has no end, and the bound says nothing."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -59,6 +60,9 @@ def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
     ops = {str(layer.name): layer.op for layer in view.layers}
     names = text.labels([(layer.name, layer.kind) for layer in view.layers], ops)
     shown = next(layer for layer in reversed(view.layers) if layer.kind == "natural")
+    loss = card.loss_of(view.losses, look.lines)
+    if not look.layer:
+        look = replace(look, layer=view.costliest(loss.method if loss else ""))
     what = "a pixel's logit" if view.layers[-1].kind == "pixels" else "a pixel's mean"
     said = text.headline(look.question.eps, what, shown.widths, shown.reached)
     st.markdown(f"{name}: {said}")

@@ -23,6 +23,8 @@ SIZES = {"ibp": 13, "crown": 8, REACHED: 7}
 NAMES = {method: METHOD_NAMES[method] for method in METHODS} | {REACHED: "reached by images"}
 MARKS = {"clean": ("circle", "#ffffff"), "attacked": ("x", "#ffd400")}
 LINES = (*METHODS, REACHED)
+WHOLE = {"marker": {"opacity": 1}}
+"""Of points that are not clicked: they stay as they are."""
 EXPLODES = 1e6
 """So many times as wide as what images reach anywhere is beyond the frame."""
 STATES = (
@@ -75,7 +77,7 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str], chosen: str =
             },
             cliponaxis=False,
             customdata=[layer.key for layer in layers],
-            unselected={"marker": {"opacity": 1}},
+            unselected=WHOLE,
             hovertext=[f"{NAMES[line]}: {said(v, high)}" for v in values],
             hovertemplate="%{hovertext}<extra></extra>",
         )
@@ -99,7 +101,7 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str], chosen: str =
         figure.add_vrect(x0=place - 0.5, x1=place + 0.5, **band)
     x = {"tickangle": -45, "categoryorder": "array", "categoryarray": ticks}
     y = {
-        "title": "mean width of the intervals",
+        "title": "mean width",
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
         "exponentformat": "power",
@@ -112,9 +114,16 @@ def width_figure(layers: Sequence[Seen], names: Mapping[str, str], chosen: str =
 
 
 def add_mark(
-    figure: go.Figure, name: str, x: Sequence[Any], y: Any, size: float, hover: str, edge: float = 1
+    figure: go.Figure,
+    name: str,
+    x: Sequence[Any],
+    y: Any,
+    size: float,
+    hover: str,
+    edge: float = 1,
+    told: Any = None,
 ) -> None:
-    """Values of the clean image, or of the attacked one, as points."""
+    """Values of the clean image, or of the attacked one, as points. told: what a click says of each."""
     symbol, colour = MARKS[name]
     figure.add_scatter(
         x=x,
@@ -127,6 +136,8 @@ def add_mark(
             "size": size,
             "line": {"color": "#000000", "width": edge},
         },
+        customdata=told,
+        unselected=WHOLE,
         hovertemplate=f"{hover}<extra></extra>",
     )
 

@@ -16,6 +16,7 @@ _END = "</head>"
 _EARLY = (
     "BidiComponent",
     "ButtonGroup",
+    "Html",
     "Multiselect",
     "NumberInput",
     "PageLink",

@@ -16,6 +16,7 @@ from dashboard.addresses.models import ROOTS
 from dashboard.compare import compute, gallery, text
 from dashboard.compare.controls import Panel
 from dashboard.shared import destinations
+from dashboard.shared.text import head
 from tests.dashboard.page_parts import NAMES, address
 
 PAGE = "entries/compare.py"
@@ -62,7 +63,7 @@ def test_the_page_opens_with_models_on_one_digit(opened: AppTest):
     assert not app.warning
     assert not app.error
     assert address(app) == {}
-    assert text.TITLE in app.get("html")[0].proto.body
+    assert app.get("html")[0].proto.body == head(text.TITLE, text.SUBTITLE)
     (chart,) = described(app)
     assert chart.startswith("Image 0 (a 7). Line chart of the ELBO in nats over eps. At eps 0.04: ")
     assert "Standard MLP" in chart
