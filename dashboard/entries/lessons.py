@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.lessons import text
+from dashboard.shared.text import head
 
 if st.query_params.get("present") != "1":
-    st.title(text.TITLE, anchor=False)
-    st.markdown(text.SUBTITLE)
+    st.html(head(text.TITLE, text.SUBTITLE))
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: F401

@@ -30,7 +30,7 @@ class Panel(Controls[Place]):
             range(1, len(PLANS) + 1),
             key=self.key("overview"),
             required=True,
-            format_func=lambda number: f"{number} {text.LESSONS[number - 1].title}",
+            format_func=lambda number: f"{number} {text.SHORT[number - 1]}",
             label_visibility="collapsed",
             wrap=True,
             on_change=lambda: self.go(place.turn(self.get("overview"))),

@@ -21,7 +21,8 @@ def formulas(board: Board, look: Look) -> None:
 
 
 def numbers(board: Board, look: Look) -> None:
-    with st.container(horizontal=True, gap="large" if look is ROOM else "small"):
+    key = None if look is ROOM else "lesson-numbers"
+    with st.container(horizontal=True, gap="large" if look is ROOM else "small", key=key):
         for number in board.numbers:
             if look is ROOM:
                 large_type.number(number.label, number.value, number.note)
@@ -32,7 +33,8 @@ def numbers(board: Board, look: Look) -> None:
 def pictures(board: Board, look: Look) -> None:
     if not board.pictures:
         return
-    with st.container(horizontal=True, gap="small"):
+    key = None if look is ROOM else "lesson-pictures"
+    with st.container(horizontal=True, gap="small", key=key):
         for picture in board.pictures:
             with st.container(width=look.picture, gap="xsmall"):
                 st.image(picture.png, width=look.picture, alt=picture.alt)

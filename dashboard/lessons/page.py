@@ -39,39 +39,45 @@ def show() -> None:
     place, messages = panel.open()
     top.start(place.lesson)
     warn(messages)
-    status = st.empty()
     try:
-        (_room if place.present else _desk)(panel, place, progress(status))
-        status.empty()
+        (_room if place.present else _desk)(panel, place)
     except CoreError as error:
         st.error(plain(str(error)))
     _links(panel, place, models)
 
 
-def _desk(panel: Panel, place: Place, told: Show) -> None:
-    """Words and formulas beside what they are about."""
+def _computed(place: Place) -> Board:
+    """What a lesson shows. How far that is stands where it will be, and nothing below that could jump."""
+    status = st.empty()
+    try:
+        return BOARDS[place.lesson - 1](place, progress(status))
+    finally:
+        status.empty()
+
+
+def _desk(panel: Panel, place: Place) -> None:
+    """What it is about, beside words and formulas: on a phone it comes first."""
     lesson = text.LESSONS[place.lesson - 1]
     panel.overview(place)
     st.header(f"{place.lesson} · {lesson.title}", anchor=False)
-    words, seen = st.columns((4, 5), gap="large")
-    with words:
-        st.markdown(lesson.words)
+    seen, words = st.columns((5, 4), gap="large")
     with seen:
         panel.control(place)
-    board = BOARDS[place.lesson - 1](place, told)
-    with words:
-        draw.formulas(board, DESK)
-    with seen:
+        board = _computed(place)
         st.markdown(f"**{board.finding}**")
-        draw.numbers(board, DESK)
         draw.pictures(board, DESK)
+        draw.numbers(board, DESK)
         draw.charts(board, DESK)
+    # Last: on a phone they stand below, and what comes after them would push them down.
+    with words:
+        st.markdown(lesson.words)
+        draw.formulas(board, DESK)
     draw.question(lesson, board, DESK)
     panel.turns(place)
     locked(place, core.list_models())
 
 
-def _room(panel: Panel, place: Place, told: Show) -> None:
+def _room(panel: Panel, place: Place) -> None:
     """What is seen, in large type; the words are the lecturer's."""
     lesson = text.LESSONS[place.lesson - 1]
     large_type.say(f"{place.lesson} · {lesson.title}", 1)
@@ -80,7 +86,7 @@ def _room(panel: Panel, place: Place, told: Show) -> None:
             panel.control(place)
         with st.container(width="content"):
             panel.turns(place)
-    board = BOARDS[place.lesson - 1](place, told)
+    board = _computed(place)
     large_type.say(board.finding)
     draw.numbers(board, ROOM)
     words, seen = st.columns((4, 5), gap="large")

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TITLE = "Lessons"
-SUBTITLE = (
-    "Six short steps from what an ELBO is to what a certificate does not say. Every number is computed "
-    "for the digit that is shown."
-)
+SUBTITLE = "Six short steps; every number is computed for the digit that is shown."
+SHORT = ("ELBO", "One pixel", "Steps", "Intervals", "Training", "Limits")
+"""What the lessons are called in the list of them."""
 OPEN = "Open in the explorer"
 PRESENT, LEAVE = "Presenter view", "Leave presenter view"
 NEXT, PREVIOUS = "Next", "Previous"

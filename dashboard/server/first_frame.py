@@ -28,7 +28,7 @@ _EARLY = (
 )
 """Streamlit's small parts that stand on the first screens. It fetches each when a page first needs it, and
 until then shows a grey line in its place, of another size."""
-_MORE = {"lessons": ("katex", "rehype-katex")}
+_MORE = {"lessons": ("ImageList", "Metric", "katex", "rehype-katex")}
 """Those that one page alone shows first."""
 
 
