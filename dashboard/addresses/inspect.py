@@ -114,6 +114,7 @@ PAGE = Page(
             label="Layer",
             options=_layers,
             default="",
+            used="the one that costs most",
             rule=lambda seen: f"the layers are {', '.join(_layers(seen)[1:])}.",
         ),
         Whole(name="draw", label="Noise draw", low=1, high=lambda seen: seen["draws"], default=1),

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.data.image_sets import ImageSet
 from core.errors import CoreError
@@ -45,7 +44,10 @@ class _Gallery:
     ) -> None:
         self._comparison, self._names, self._images, self._models = comparison, names, found, models
         self.whole = len(chosen(comparison))
-        self._summary, self._chart, self._legend = st.empty(), st.empty(), st.empty()
+        # What is said of the computation stands below, or the chart would jump when it is done.
+        with st.container(key="compare-shares"):
+            self._summary, self._chart, self._legend = st.empty(), st.empty(), st.empty()
+        self.status = st.empty()
         st.caption(text.SHARE_STROKES)
         panel.gallery(comparison, {name: names[name] for name in comparison.models}, found.classes)
         self._cards = st.empty()
@@ -167,10 +169,9 @@ def show_gallery(
     models: Sequence[str],
 ) -> None:
     """Verdicts as they come in; every control of the page interrupts it, what is done is kept."""
-    status = st.empty()
     st.header("Which share is certified", anchor=False, help=text.SHARE_HELP)
     gallery = _Gallery(panel, comparison, names, found, models)
-    _fill(gallery, comparison, status)
+    _fill(gallery, comparison)
     gallery.draw()
     panel.turn(gallery.page, gallery.pages)
     asked = comparison.asked
@@ -178,8 +179,9 @@ def show_gallery(
     gallery.take_away()
 
 
-def _fill(gallery: _Gallery, comparison: Comparison, status: DeltaGenerator) -> None:
+def _fill(gallery: _Gallery, comparison: Comparison) -> None:
     """Compute chunk after chunk until all are in, or the time is over."""
+    status = gallery.status
     whole, done = gallery.whole * len(comparison.judged), 0
     end, drawn = time.monotonic() + SECONDS, time.monotonic()
 

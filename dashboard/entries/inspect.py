@@ -7,6 +7,8 @@ import streamlit as st
 from dashboard.inspector import text
 from dashboard.shared.text import head
 
+# The sidebar has its place from the start: it would push the page when it comes.
+st.sidebar.container()
 st.html(head(text.TITLE, text.SUBTITLE))
 
 # Late on purpose, and core first: see explorer.py beside this.
