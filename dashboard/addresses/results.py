@@ -27,6 +27,7 @@ EVERY = "all"
 MOST_MODELS = 6
 """Curves that can be told apart in one chart."""
 AXES = ("near", "all")
+ORDERS = {"proved": "Proved, best first", "attacked": "Attacked", "clean": "Clean", "name": "Name"}
 USUAL_EPS = 0.1
 
 
@@ -37,7 +38,7 @@ class Choice:
     likelihood  one: ELBOs of different likelihoods have no common axis.
     arch        EVERY, or one. recipes: of the models on offer; none chosen means all.
     models      whose curves are drawn, in this order. sample: whose pictures are shown, "" for nobody's.
-    eps         of the comparison of clean and proved. upto: where the curves end.
+    eps         of the table, and of clean against proved. order: of the table. upto: where the curves end.
     axis        "near": down to somewhat below the constant decoder; "all": down to all that is attained.
     """
 
@@ -49,6 +50,7 @@ class Choice:
     attack: str
     certificate: str
     eps: float
+    order: str
     upto: float
     axis: str
     sample: str
@@ -184,6 +186,7 @@ PAGE = Page(
             names=METHOD_NAMES,
         ),
         _radius("eps", "eps"),
+        _one_of("order", "Order", lambda seen: tuple(ORDERS), names=ORDERS),
         _radius("upto", "Chart up to eps"),
         _one_of("axis", "Axis", lambda seen: AXES, names=AXIS_LABELS),
         OneOf(

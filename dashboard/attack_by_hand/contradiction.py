@@ -18,6 +18,7 @@ from dashboard.attack_by_hand import text
 from dashboard.attack_by_hand.scores import painted, score
 from dashboard.server import logs
 from dashboard.shared import compute
+from dashboard.shared.file_names import file_name, of_image, of_question
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,6 @@ def examine(
     outcome = "contradicted" if file else "not contradicted"
     logs.event("proof", logging.ERROR, method=proof.method, outcome=outcome)
     said = text.contradiction(label, found, proof.eps, proof.bound, proof.method, bool(file))
-    return Contradiction(said, file, f"counterexample-{model.replace('/', '-')}-{digit.name}.json")
+    asked = of_question(settings, proof.eps)
+    name = file_name("json", "counterexample", *of_image(digit), model, *asked, proof.method)
+    return Contradiction(said, file, name)

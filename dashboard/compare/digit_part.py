@@ -6,19 +6,20 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.image_sets import ImageSet
 from core.errors import CoreError
-from dashboard.addresses.compare import Comparison
-from dashboard.compare import figures, rows, text
+from dashboard.addresses.compare import PROOF, Comparison
+from dashboard.compare import figures, rows, scripts, text
 from dashboard.compare.compute import Entry, entry
 from dashboard.compare.controls import Panel
-from dashboard.shared import images
+from dashboard.shared import as_python, claim, images, table_copy
 from dashboard.shared.figures import describe, frame
+from dashboard.shared.file_names import file_name, of_image, of_models, of_question
 from dashboard.shared.skeleton import chart, progress
+from dashboard.shared.table_text import Table
 from dashboard.shared.text import EPS_SHORT, nats
 
 _STANDS = 2.0
@@ -91,24 +92,33 @@ def _tables(entries: Sequence[Entry], comparison: Comparison, found: ImageSet) -
     """The numbers, and those against the pinned model; both to take away."""
     eps, pin = comparison.asked.eps, comparison.pin
     st.header(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
-    _table(rows.table(entries, eps, found))
+    said = claim.table(comparison.digits, eps, comparison.asked.settings, PROOF)
+    _table(rows.table(entries, eps, found), said)
     if pin and len(comparison.models) > 1:
         name = next((e.name for e in entries if e.model == pin), pin)
         st.header(f"Against {name}", anchor=False, help=text.AGAINST_HELP)
-        _table(rows.against(entries, pin, eps, found))
+        _table(rows.against(entries, pin, eps, found), f"{text.minus(name)} {said}")
     st.download_button(
         "Rows (CSV)",
         rows.as_csv(rows.entry_rows(entries, comparison)),
-        f"compare-{comparison.asked.digit.name}-eps-{eps:g}.csv",
+        file_name(
+            "csv",
+            "compare",
+            *of_image(comparison.asked.digit),
+            of_models(comparison.models),
+            *of_question(comparison.asked.settings, eps),
+        ),
         "text/csv",
         on_click="ignore",
         icon=":material/download:",
     )
+    if not any(digit.pixels for digit in comparison.digits):
+        as_python.offer(scripts.of_images(entries, comparison))
 
 
-def _table(found: Sequence[Mapping[str, str]]) -> None:
+def _table(found: Sequence[Mapping[str, str]], said: str) -> None:
     if found:
-        st.table(pd.DataFrame(found).set_index("Model"))
+        table_copy.show(Table(found, said))
 
 
 def _pictures(entries: Sequence[Entry], comparison: Comparison, found: ImageSet) -> None:

@@ -14,14 +14,15 @@ from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
 from dashboard.addresses.compare import PER_PAGE, Comparison, explorer_address
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.sync import touch
-from dashboard.compare import figures, rows, text
+from dashboard.compare import figures, rows, scripts, text
 from dashboard.compare.compute import chosen, chunks, findings, threshold
 from dashboard.compare.controls import Panel
 from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
 from dashboard.server.background import Now
-from dashboard.shared import compute, destinations, images
+from dashboard.shared import as_python, compute, destinations, images
 from dashboard.shared.curves import GLYPHS
+from dashboard.shared.file_names import file_name, of_models, of_question
 from dashboard.shared.skeleton import Bar, chart
 from dashboard.shared.text import EPS_SHORT, QUANTITY_NAMES
 
@@ -154,11 +155,19 @@ class _Gallery:
             st.download_button(
                 f"Rows (CSV): {len(items) * len(self.judged):,}",
                 rows.as_csv(shown),
-                f"gallery-eps-{c.asked.eps:g}.csv",
+                file_name(
+                    "csv",
+                    "gallery",
+                    c.asked.source.model or "mnist",
+                    f"{len(items)}-images",
+                    of_models(self.judged),
+                    *of_question(c.asked.settings, c.asked.eps),
+                ),
                 "text/csv",
                 on_click="ignore",
                 icon=":material/download:",
             )
+            as_python.offer(scripts.of_gallery(c, self._names))
 
 
 def show_gallery(

@@ -97,6 +97,11 @@ def digit(shown: _Digit, found: _Images) -> str:
     return "your own" if shown.pixels else numbered(shown.index, found.name_of(shown.index))
 
 
+def minus(name: str) -> str:
+    """What the numbers of the table against a pinned model are."""
+    return f"Each model minus {name}; the difference of two proofs is no proof of a difference."
+
+
 def heading(shown: _Digit, found: _Images, pinned: bool) -> str:
     """The same above its chart."""
     said = "Your own image" if shown.pixels else f"Image {digit(shown, found)}"

@@ -16,6 +16,7 @@ from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show
 from dashboard.shared import compute, text
+from dashboard.shared.file_names import file_name, of_image, of_question
 from dashboard.shared.result import Known
 
 # Proofs from the cache arrive at once: they are not drawn one by one.
@@ -95,7 +96,8 @@ class Card(Known):
         make = partial(compute.claim, self.model, state.digit, state.settings.proof, proof)
         # Drawn again in the same run, a button needs a key of its own.
         key = f"certificate-{self.colour}-{next(self._files)}"
-        file = f"{self.model}-{state.digit.name}-eps-{proof.eps:g}.json"
+        asked = of_question(state.settings.proof, proof.eps)
+        file = file_name("json", "certificate", *of_image(state.digit), self.model, *asked, proof.method)
         panels.certificate(self._file, make, file, key, partial(self._ask, proof))
         if not self._asked_of(proof):
             self._opinion.empty()

@@ -11,8 +11,9 @@ from dashboard.addresses.explorer import State, to_params
 from dashboard.addresses.models import available
 from dashboard.explorer import loss_bars, panels
 from dashboard.explorer.card import Card
+from dashboard.explorer.takeaway import numbers
 from dashboard.explorer.takeaway import view as takeaway
-from dashboard.shared import text
+from dashboard.shared import table_copy, text
 from dashboard.shared.skeleton import chart, definitions
 
 PROVED, METHODS, LOST, TAKE, WORDS = (
@@ -47,7 +48,21 @@ def show(cards: Sequence[Card], state: State) -> Callable[[], None]:
             for card, place in zip(cards, st.columns(2, gap="medium"), strict=False):
                 with place:
                     (card.table if chosen == METHODS else card.state_exactly)()
+            if chosen == METHODS:
+                return _copied(cards, state)
     return lambda: None
+
+
+def _copied(cards: Sequence[Card], state: State) -> Callable[[], None]:
+    """The bounds of each method to copy."""
+    place = st.empty()
+
+    def draw() -> None:
+        with place.container():
+            table_copy.offer(numbers.by_method(cards, state))
+
+    draw()
+    return draw
 
 
 def _lost(cards: Sequence[Card], state: State) -> Callable[[], None]:

@@ -17,6 +17,7 @@ from dashboard.shared.text import (
     CHECK,
     HELP,
     METHOD_NAMES,
+    NOTHING,
     OPINIONS,
     STATES_LABELS,
     minus,
@@ -27,29 +28,34 @@ from dashboard.shared.text import (
 
 
 def methods(place: DeltaGenerator, name: str, curve: Curve, i: int, last: str) -> None:
-    """Bound by method up to the last one, beside what is attained.
+    """Bound by method up to the last one, beside what is attained; the best one in bold."""
+    best = curve.best(curve.eps[i].item())
+    bold = None if best is None else METHOD_NAMES[best.method]
+    rows = [f"| {name} | nats | open |", "|:--|--:|--:|"]
+    for row in by_method(curve, i, last):
+        cells = [f"**{cell}**" for cell in row] if row[0] == bold else row
+        rows.append(f"| {' | '.join(cells)} |")
+    place.markdown("\n".join(rows))
+
+
+def by_method(curve: Curve, i: int, last: str) -> list[tuple[str, str, str]]:
+    """What is attained, and each method's name, bound and gap.
 
     A method that a tighter one went without has no row; one that is still to come has an empty one.
     """
     eps, attained = curve.eps[i].item(), curve.attained[i].item()
     done = max(METHODS.index(p.method) for p in curve.proofs if p.eps >= eps)
-    best = curve.best(eps)
-    rows = [f"| {name} | nats | open |", "|:--|--:|--:|", f"| attacked | {signed(attained, 2)} | |"]
+    rows = [("attacked", signed(attained, 2), "")]
     for method in METHODS[: METHODS.index(last) + 1]:
         label, proof = METHOD_NAMES[method], curve.best(eps, method)
         if proof is not None:
             gap = SIGN[curve.side] * (attained - proof.bound)
-            cells = [label, signed(safe(proof.bound, 2, curve.side), 2), f"{gap:,.2f}"]
+            rows.append((label, signed(safe(proof.bound, 2, curve.side), 2), f"{gap:,.2f}"))
         elif any(p.method == method and p.eps >= eps for p in curve.proofs):
-            cells = [label, "vacuous", "–"]
+            rows.append((label, NOTHING, "–"))
         elif METHODS.index(method) > done:
-            cells = [label, "–", "–"]
-        else:
-            continue
-        if best is not None and best.method == method:
-            cells = [f"**{cell}**" for cell in cells]
-        rows.append(f"| {' | '.join(cells)} |")
-    place.markdown("\n".join(rows))
+            rows.append((label, "–", "–"))
+    return rows
 
 
 def statement(

@@ -82,6 +82,7 @@ ABOUT = {
 """By the kind of a layer."""
 REACHED = "reached"
 SHORT = {"affine": "", "relu": " ReLU"}
+TAKE = "The widths as a table"
 PARTS = {
     "likelihood": "likelihood: planes below log p",
     "code": "code: exp(logvar / 2) and KL",

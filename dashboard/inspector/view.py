@@ -14,7 +14,7 @@ from core.inspection import METHODS
 from dashboard.addresses.costs import dear
 from dashboard.addresses.inspect import Look, explorer_address
 from dashboard.addresses.models import sentence
-from dashboard.inspector import card, lost, plane, shapes, text, widths
+from dashboard.inspector import card, lost, plane, shapes, take_away, text, widths
 from dashboard.inspector import compute as looking
 from dashboard.inspector.compute import Seen, View
 from dashboard.inspector.controls import Panel
@@ -75,6 +75,7 @@ def _draw(panel: Panel, look: Look, view: View, name: str) -> None:
     _units(view, names)
     _plane(panel, look, view)
     _lost(view, names)
+    take_away.show(view, look, names, name)
     with st.expander(text.HOW):
         st.markdown(f"{text.INTRO}\n\n{text.HELP['widths']}")
 

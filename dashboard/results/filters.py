@@ -35,6 +35,12 @@ class Filters(Controls[Choice]):
                     self.select(setting)
             self.foot()
 
+    def table_choice(self) -> None:
+        """Which eps the table is about, and its order."""
+        with st.container(horizontal=True, gap="medium"):
+            self.segments("eps")
+            self.select("order", width=170)
+
     def curve_range(self) -> None:
         """How far the curves go, to the right and down."""
         with st.container(horizontal=True, gap="medium"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -11,9 +11,10 @@ from core.errors import CoreError
 from core.evaluation.results import Results
 from core.evaluation.results_files import SAMPLES
 from dashboard.addresses.results import Choice
-from dashboard.results import picking, tables
+from dashboard.results import overview, picking, tables, take_away, trained
 from dashboard.results.filters import Filters
 from dashboard.shared import compute, curves, destinations, links, pareto, result_rows, text
+from dashboard.shared.curves import Lines
 from dashboard.shared.skeleton import chart, glossary, warn
 
 CLICKS = {"on_select": "rerun", "selection_mode": "points"}
@@ -32,22 +33,44 @@ def show() -> None:
     warn(messages)
     if changed:
         st.warning(text.other_weights(changed))
-    shipped = core.list_models()
-    _curves(filters, results, choice, shipped)
-    _frontier(filters, results, choice, shipped)
+    shipped, names = core.list_models(), compute.evaluated(results)
+    points = result_rows.points(results, choice, names)
+    table, figure = st.columns((11, 9), gap="medium")
+    with table:
+        _models(filters, results, choice, points, shipped)
+    with figure:
+        _curves(filters, results, choice, names, shipped)
+    _frontier(results, choice, points, shipped)
     _samples(filters, results, choice)
-    tables.models(results, choice, shipped)
-    tables.downloads(results, choice)
+    trained.show(results, choice)
+    take_away.show(results, choice, points)
     glossary(text.HELP | text.RESULTS_HELP, text.RESULTS_GLOSSARY)
 
 
-def _curves(filters: Filters, results: Results, choice: Choice, shipped: Sequence[str]) -> None:
-    """Attack strength against the ELBO."""
+def _models(
+    filters: Filters, results: Results, choice: Choice, lines: Sequence[Lines], shipped: Sequence[str]
+) -> None:
+    """All models at one eps, a row each."""
+    st.header(f"The models at eps {choice.eps:g}", anchor=False, help=_help())
+    filters.table_choice()
+    if lines:
+        tables.models(results, choice, lines, shipped)
+    else:
+        st.caption(text.NO_ROWS)
+    st.caption(f"{text.TARGET_LABELS[choice.target]}, mean ELBO in nats. {_over(results, choice)}")
+
+
+def _help() -> str:
     words = text.RESULTS_HELP
-    help_ = "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
-    st.header(f"Attack strength against ELBO: {text.TARGET_NAMES[choice.target]}", anchor=False, help=help_)
-    filters.curve_range()
-    lines = result_rows.curves(results, choice, compute.evaluated(results))
+    return "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
+
+
+def _curves(
+    filters: Filters, results: Results, choice: Choice, names: Mapping[str, str], shipped: Sequence[str]
+) -> None:
+    """Attack strength against the ELBO."""
+    st.header("Attack strength against ELBO", anchor=False, help=_help())
+    lines = result_rows.curves(results, choice, names)
     near = choice.axis == "near"
     if not choice.models:
         st.info(text.NO_MODELS)
@@ -57,17 +80,18 @@ def _curves(filters: Filters, results: Results, choice: Choice, shipped: Sequenc
         curves.describe(lines, choice.upto),
         **CLICKS,
     )
-    picking.offer(event, lines, results, choice, shipped)
     st.html(curves.legend(lines, choice.upto, near))
-    st.caption(_over(results, choice))
+    st.caption(text.BARS)
+    filters.curve_range()
+    picking.offer(event, lines, results, choice, shipped)
     tables.curve_rows(results, choice, lines, shipped)
 
 
-def _frontier(filters: Filters, results: Results, choice: Choice, shipped: Sequence[str]) -> None:
+def _frontier(results: Results, choice: Choice, lines: Sequence[Lines], shipped: Sequence[str]) -> None:
     """Clean against proved."""
-    st.header("Clean against proved", anchor=False, help=text.RESULTS_HELP["frontier"])
-    filters.segments("eps")
-    lines = result_rows.points(results, choice, compute.evaluated(results))
+    st.header(
+        f"Clean against proved at eps {choice.eps:g}", anchor=False, help=text.RESULTS_HELP["frontier"]
+    )
     event = chart(
         pareto.pareto_figure(lines, choice.eps),
         "results-frontier",
@@ -76,22 +100,13 @@ def _frontier(filters: Filters, results: Results, choice: Choice, shipped: Seque
     )
     picking.offer(event, lines, results, choice, shipped)
     st.html(curves.key(lines))
-    st.caption(f"{text.FRONTIER_LEGEND} {_over(results, choice)}")
+    st.caption(f"{text.FRONTIER_LEGEND} {_over(results, choice)} {text.BARS}")
     tables.point_rows(results, choice, lines, shipped)
 
 
 def _over(results: Results, choice: Choice) -> str:
-    """Which images, draws and methods the charts are over."""
-    attacked, certified = result_rows.sizes(results, choice)
-    suite = results.suite
-    return text.over(
-        (choice.attack, attacked),
-        (choice.certificate, certified),
-        result_rows.decoder_images(results, choice),
-        suite.images,
-        suite.draws,
-        suite.seed,
-    )
+    """Which images, draws and methods the numbers are over; what must not be missed is bold."""
+    return overview.over(results, choice).replace(text.DIFFERENT, f"**{text.DIFFERENT}**")
 
 
 def _samples(filters: Filters, results: Results, choice: Choice) -> None:

@@ -25,6 +25,7 @@ _EARLY = (
     "Selectbox",
     "Slider",
     "StreamlitMarkdown",
+    "Table",
 )
 """Streamlit's small parts that stand on the first screens. It fetches each when a page first needs it, and
 until then shows a grey line in its place, of another size."""

@@ -50,6 +50,13 @@ class Lines:
         """Attained and proved at one radius."""
         return _at(self.attained, eps), _at(self.proved, eps)
 
+    def open(self, eps: float) -> float | None:
+        """What lies between attained and proved at one radius; None where that says nothing."""
+        attained, proved = self.at(eps)
+        if not attained or not proved or attained.images != proved.images or proved.vacuous != 0:
+            return None
+        return attained.mean - proved.mean
+
     @property
     def radii(self) -> tuple[float, ...]:
         return tuple(sorted({mean.eps for mean in (*self.attained, *self.proved)}))
@@ -83,7 +90,7 @@ def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> 
         _add_lines(figure, line, most, low - 3 * (high - low))
     x = {"title": axis, "range": [-0.01 * most, 1.02 * most]}
     y = {"title": "mean ELBO (nats)", "range": [low, high], "zeroline": False}
-    return finished(figure, 460, x, y, hovermode="closest", clickmode="event+select")
+    return finished(figure, 340, x, y, hovermode="closest", clickmode="event+select")
 
 
 def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> None:
@@ -136,9 +143,8 @@ def facts(line: Lines, eps: float) -> list[str]:
     if line.constant:
         return [*said, _said("attacked and proved", attained)]
     said += [_said("attacked", attained), _said("proved", proved)]
-    if attained and proved and attained.images == proved.images and proved.vacuous == 0:
-        said.append(f"open {nats(attained.mean - proved.mean, 1)}")
-    return said
+    apart = line.open(eps)
+    return said if apart is None else [*said, f"open {nats(apart, 1)}"]
 
 
 def hover(line: Lines, eps: float) -> str:
@@ -166,7 +172,7 @@ def _said(what: str, mean: Mean | None) -> str:
 def leaves(line: Lines, low: float, most: float) -> list[str]:
     """What is not in the frame, and from which eps on."""
     found = []
-    for what, means in (("attained", line.attained), ("proved", line.proved)):
+    for what, means in (("attacked", line.attained), ("proved", line.proved)):
         inside = [mean for mean in means if mean.eps <= most]
         below = [mean.eps for mean in inside if mean.mean < low]
         vacuous = [mean.eps for mean in inside if mean.vacuous != 0]
@@ -175,7 +181,7 @@ def leaves(line: Lines, low: float, most: float) -> list[str]:
         if below and below[:1] != vacuous[:1]:
             found.append(f"{what}: below the frame from eps {below[0]:g}")
         if vacuous:
-            found.append(f"{what}: vacuous from eps {vacuous[0]:g}")
+            found.append(f"nothing proved from eps {vacuous[0]:g}")
     return found
 
 

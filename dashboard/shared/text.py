@@ -47,10 +47,8 @@ FIRST = "First the attacks, then the proofs."
 MEANWHILE = "PGD's image until then, seldom beaten by more than a nat or two at small eps"
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
-    "Models under attack, over sets of test images: the mean ELBO when **attacked**, the "
-    "lower bound on it that is **proved** for all images an adversary could choose, and what is **open** "
-    "between the two. The constant decoder ignores its latent code: a model has to beat it to prove "
-    "anything of interest."
+    "Over many test images: the mean ELBO when **attacked**, the bound **proved** for all images that an "
+    "adversary could choose, and what is **open** between."
 )
 GLOSSARY = (
     "elbo",
@@ -248,8 +246,13 @@ METHOD_NAMES = {
 }
 CONSTANT = "Constant decoder"
 TARGET_NAMES = {name: label[0].lower() + label[1:] for name, label in TARGET_LABELS.items()}
-CLICK = "Click a point for its numbers and the way to the explorer, or take them from the table below."
-AS_TABLE = "The same as a table, with links to the explorer"
+CLICK = "Click a point for its numbers and the way to the explorer; the tables have them too."
+AS_TABLE = "The same as a table, with 95 % intervals"
+IN_BRACKETS = "In brackets: 95 % interval of the mean."
+TRAINED = "How they were trained"
+COPY_TABLE = "Copy as Markdown or LaTeX"
+NOTHING = "nothing"
+"""What is proved where no method says anything."""
 TO_EXPLORER = "To the explorer"
 NO_MODELS = "No model is chosen: choose some in the sidebar to see their curves."
 NO_ROWS = "Nothing passes the filters."
@@ -376,6 +379,10 @@ def of_images(count: int, everything: int | None = None) -> str:
     return f"the first {count:,} test images" if count == everything else f"{count:,} images"
 
 
+DIFFERENT = "Different images: do not compare the two point by point."
+BARS = "Bars: 95 % interval of the mean."
+
+
 def over(
     attack: tuple[str, int | None],
     proof: tuple[str, int | None],
@@ -391,11 +398,10 @@ def over(
         if count is not None:
             said.append(f"{what} by {QUANTITY_NAMES[method]} on {of_images(count, everything)}.")
     if None not in (attack[1], proof[1]) and attack[1] != proof[1]:
-        said.append("**Different images: do not compare the two point by point.**")
+        said.append(DIFFERENT)
     if constant not in (None, attack[1], proof[1]):
         said.append(f"{CONSTANT} on {of_images(constant or 0, everything)}.")
-    each = f"{noise_draws(draws)} (seed {seed}), the same for all values. Bars: 95 % interval of the mean."
-    return " ".join([*said, each])
+    return " ".join([*said, f"{noise_draws(draws)} (seed {seed}), the same for all values."])
 
 
 def noise_draws(count: int) -> str:

@@ -10,6 +10,7 @@ from dashboard.addresses import models, session_models, sync
 from dashboard.addresses.explorer import facing
 from dashboard.addresses.train import Lecture
 from dashboard.shared import destinations, skeleton
+from dashboard.shared.file_names import file_name
 from dashboard.shared.images import grey
 from dashboard.shared.skeleton import warn
 from dashboard.shared.text import HELP, nats, plain, proved_nats
@@ -186,7 +187,7 @@ def _take(training: Training) -> None:
         st.download_button(
             text.DOWNLOAD,
             training.archive,
-            f"{training.name}.zip",
+            file_name("zip", training.name),
             "application/zip",
             on_click="ignore",
             icon=":material/download:",

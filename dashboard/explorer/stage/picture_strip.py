@@ -13,7 +13,7 @@ from core.vae.threat import SIGN
 from dashboard.explorer.stage import text
 from dashboard.shared.lines import Line, line_of
 from dashboard.shared.result import Result
-from dashboard.shared.text import METHOD_NAMES, minus, nats, proved_nats, signed
+from dashboard.shared.text import METHOD_NAMES, NOTHING, minus, nats, proved_nats, signed
 
 LEVELS = 127
 """Steps of a change, up and down, to the largest of its radius."""
@@ -63,7 +63,7 @@ def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
     change = f"{signed(attained - clean)} from clean"
     known = [(nats(clean, digits(clean)), "no attack"), (nats(attained, digits(attained)), change)]
     if best is None:
-        return [*known, (text.NOTHING, "proved"), ("–", "")]
+        return [*known, (NOTHING, "proved"), ("–", "")]
     gap = SIGN[curve.side] * (attained - best.bound)
     decimals = 0 if gap >= 10 else 1 if gap >= 1 else 2
     proved = proved_nats(best.bound, digits(best.bound), curve.side), f"by {METHOD_NAMES[best.method]}"

@@ -19,8 +19,6 @@ KEYS = (
     ("Esc", "close it"),
 )
 CAPTIONS = ("Input", "Attacked", "Change", "Decoded", "Decoded, attacked")
-NOTHING = "nothing"
-"""What is proved where no method says anything."""
 STATES = {
     "lower": {
         "holds": ("HOLDS", "At this eps it is proved that no attack gets below the alarm line."),

@@ -10,14 +10,9 @@ from streamlit.components.v2 import component
 from dashboard.addresses.explorer import State
 from dashboard.explorer.stage.text import legend
 from dashboard.explorer.takeaway import text
+from dashboard.shared import claim
+from dashboard.shared.file_names import file_name, of_image, of_models, of_question
 from dashboard.shared.frontend import source
-from dashboard.shared.text import (
-    ATTACK_LABELS,
-    EPS_AXIS,
-    METHOD_NAMES,
-    TARGET_LABELS,
-    noise_draws,
-)
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="row"><button type="button" data-kind="png"></button>
@@ -38,15 +33,6 @@ def title(state: State, names: Sequence[str], label: str) -> str:
     return f"ELBO under attack: {what}. {' and '.join(names)}"
 
 
-def question(state: State) -> str:
-    """What the figure is about, as its second line."""
-    s = state.settings
-    attack, proofs = ATTACK_LABELS[s.attack].split(":")[0], METHOD_NAMES[state.method]
-    mean = f"{'mean over ' if s.draws > 1 else ''}{noise_draws(s.draws)} (seed {s.seed})"
-    asked = f"{TARGET_LABELS[s.target]}; {EPS_AXIS[s.norm]}. {text.ADVERSARY[s.side]}"
-    return f"{asked} Attack: {attack}; proofs up to {proofs}; {mean}."
-
-
 def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: str) -> None:
     """Save the chart as it stands when a button is pressed."""
     _figure(
@@ -54,10 +40,16 @@ def buttons(state: State, names: Sequence[str], colours: Sequence[str], label: s
         width="content",
         data={
             "title": title(state, names, label),
-            "question": question(state),
+            "question": claim.question(state.settings, state.method),
             "models": [{"name": n, "colour": c} for n, c in zip(names, colours, strict=True)],
             "legend": legend(state),
-            "file": f"elbo-{state.digit.name}-eps-{state.eps:g}",
+            "file": file_name(
+                "",
+                "elbo",
+                *of_image(state.digit),
+                of_models(state.sides),
+                *of_question(state.settings, state.eps),
+            ),
             "labels": text.FIGURE,
             "none": text.NO_CHART,
             "saved": text.SAVED,

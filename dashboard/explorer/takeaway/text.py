@@ -17,18 +17,4 @@ OWN = (
 )
 NO_CHART = "There is no chart to save yet."
 SAVED = "Saved as"
-ADVERSARY = {"lower": "The adversary lowers the ELBO.", "upper": "The adversary raises the ELBO."}
 COPIED, BY_HAND = "Copied.", "Select the link and copy it by hand."
-PYTHON, CITE = "The same numbers in Python", "How to cite"
-BIBTEX = """@article{condessa2020provably,
-  title   = {Provably robust deep generative models},
-  author  = {Condessa, Filipe and Kolter, Zico},
-  journal = {arXiv preprint arXiv:2004.10608},
-  year    = {2020}
-}
-@software{elbo_under_attack,
-  title   = {ELBO under attack},
-  author  = {{The authors of ELBO under attack}},
-  version = {0.1.0}
-}"""
-"""As CITATION.cff has it."""

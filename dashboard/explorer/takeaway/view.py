@@ -11,9 +11,9 @@ import streamlit as st
 
 from dashboard.addresses.digit import images
 from dashboard.addresses.explorer import State
-from dashboard.explorer.takeaway import figure, rows, share, text
-from dashboard.explorer.takeaway.as_python import as_python
-from dashboard.shared import compute
+from dashboard.explorer.takeaway import figure, numbers, rows, share, text
+from dashboard.shared import as_python, citing, compute, table_copy
+from dashboard.shared.file_names import file_name, of_image, of_models, of_question
 from dashboard.shared.result import Known
 from dashboard.shared.text import STATES_LABELS
 
@@ -30,7 +30,9 @@ def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Ca
         st.download_button(
             text.ROWS,
             partial(_rows, cards, state, label),
-            f"elbo-{state.digit.name}.csv",
+            file_name(
+                "csv", "elbo", *of_image(state.digit), of_models(state.sides), *of_question(state.settings)
+            ),
             "text/csv",
             key="rows",
             on_click="ignore",
@@ -39,15 +41,15 @@ def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Ca
     share.field(params)
     if state.own:
         st.caption(text.OWN.format(index=state.index))
-    code = st.empty()
-    with st.expander(text.CITE):
-        st.code(text.BIBTEX, language="bibtex")
+    table, code = st.empty(), st.empty()
+    citing.offer()
     versions = itertools.count()
 
     def show() -> None:
+        with table.container():
+            table_copy.offer(numbers.pair(cards, state))
         if not state.own:
-            with code.expander(text.PYTHON):
-                st.code(as_python(cards, state), language="python")
+            as_python.offer(as_python.of_pair(cards, state), code)
         ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.bound)]
         if not ready:
             return
@@ -72,7 +74,15 @@ def _certificate(card: Known, state: State, version: int) -> None:
     st.download_button(
         f"{STATES_LABELS[state.states]}, {card.name} (JSON)",
         make,
-        f"{card.model}-{state.digit.name}-{state.states}-eps-{proof.eps:g}.json",
+        file_name(
+            "json",
+            "certificate",
+            *of_image(state.digit),
+            card.model,
+            *of_question(state.settings.proof, proof.eps),
+            state.states,
+            proof.method,
+        ),
         "application/json",
         key=f"{state.states}-{card.colour}-{version}",
         on_click="ignore",

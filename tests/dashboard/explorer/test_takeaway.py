@@ -24,7 +24,7 @@ from dashboard.explorer import fold
 from dashboard.explorer.stage.picture_strip import digits
 from dashboard.explorer.takeaway import figure, rows, share, text
 from dashboard.explorer.takeaway.rows import Row
-from dashboard.shared import compute, tighter_bounds
+from dashboard.shared import citing, claim, compute, tighter_bounds
 from dashboard.shared.result import Known
 from dashboard.shared.text import nats, proved_nats
 from tests.dashboard.page_parts import NAMES, metric
@@ -127,8 +127,9 @@ def test_the_figure_says_what_it_is_of():
     assert figure.title(STATE, names, "0") == "ELBO under attack: test image 3, a 0. Standard and Robust"
     own = replace(STATE, own=np.zeros(784, np.float32).tobytes())
     assert "an image of one's own. Robust" in figure.title(own, names[1:], "")
-    assert "Likelihood of the attacked image" in figure.question(STATE)
-    assert "mean over 2 noise draws (seed 7)" in figure.question(STATE)
+    said = claim.question(STATE.settings, STATE.method)
+    assert "Likelihood of the attacked image" in said
+    assert "mean over 2 noise draws (seed 7)" in said
     legend = figure.legend(replace(STATE, states="coverage", method="crown")).replace("\u00a0", " ")
     assert all(part in legend for part in ("attacked", "△ CROWN", "◆ coverage of a fresh draw"))
     assert "bab" not in legend
@@ -223,4 +224,4 @@ def test_the_citation_is_that_of_the_file():
     written = (Path(__file__).parents[3] / "CITATION.cff").read_text(encoding="utf-8")
     for part in ("Condessa", "Kolter", "Provably robust deep generative models", "2004.10608", "0.1.0"):
         assert part in written
-        assert part in text.BIBTEX
+        assert part in citing.BIBTEX

@@ -20,8 +20,8 @@ from dashboard.addresses.explorer import Settings, State, to_params
 from dashboard.explorer import fold, loss_bars, seen_proofs
 from dashboard.explorer.loss_bars import Loss
 from dashboard.explorer.stage.picture_strip import reading
-from dashboard.explorer.takeaway import figure, rows
-from dashboard.shared import compute, figures, tighter_bounds
+from dashboard.explorer.takeaway import rows
+from dashboard.shared import claim, compute, figures, tighter_bounds
 from dashboard.shared.figures import Line
 from dashboard.shared.result import Known
 from dashboard.shared.text import nats, proved_nats, safe
@@ -129,7 +129,7 @@ def test_curves_and_rows_and_readings_go_up():
         shown = reading(curve, i)
         assert shown[2][0] == proved_nats(best.bound, 1, "upper")
         assert not shown[3][0].startswith("\N{MINUS SIGN}")
-    assert "The adversary raises the ELBO" in figure.question(state)
+    assert "The adversary raises the ELBO" in claim.question(state.settings, state.method)
 
 
 def test_a_verdict_upwards_is_in_words():

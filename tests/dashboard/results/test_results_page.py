@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -13,7 +17,7 @@ from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import as_csv
 from core.evaluation.results_files import read_results
 from dashboard.results import picking
-from dashboard.shared import result_rows, text
+from dashboard.shared import citing, result_rows, text
 from dashboard.shared.curves import Lines
 from tests.dashboard.addressed import parse_results
 from tests.dashboard.page_parts import NAMES, address
@@ -21,6 +25,7 @@ from tests.evaluation.results_files import IMAGES, MODELS, SUBSET, write_results
 
 STANDARD, ROBUST, REC, ADVERSARIAL, BETA, GAUSSIAN = (model.name for model in MODELS)
 PAGE = "entries/results.py"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -58,8 +63,8 @@ def test_bounds_in_the_table_of_models_are_rounded_down(page: AppTest, paper: Pa
         entry = results.entry(name)
         proved = results.curve(name, entry.target, "certified", "crown-ibp", IMAGES)
         bounds = {
-            "Proved at own eps": next(mean.mean for mean in proved if mean.eps == entry.eps),
-            "Constant decoder": entry.constant,
+            "Proved": next(mean.mean for mean in proved if mean.eps == entry.eps),
+            "Constant": entry.constant,
         }
         for column, bound in bounds.items():
             assert bound is not None
@@ -81,9 +86,11 @@ def test_the_page_opens_with_curves_points_pictures_and_tables(page: AppTest, pa
     assert f"{BETA} at eps 0.1: " in frontier
     assert GAUSSIAN not in frontier
     assert len(page.get("image")) == 2
-    assert [len(table.value) for table in page.table] == [5 * 4, 6]
+    assert [len(table.value) for table in page.table] == [6, 5 * 4, 6]
+    first = f"[Robust MLP (eps 0.1)](/?left={STANDARD}&right={ROBUST}&eps=0.1&target=likelihood)"
+    assert page.table[0].value.index[0] == first
     assert list(page.dataframe[0].value["Name"]) == [model.name for model in MODELS[:5]]
-    assert page.code[0].value == read_results(paper).suite.command
+    assert read_results(paper).suite.command in [code.value for code in page.code]
 
 
 def test_the_page_says_which_images_draws_and_methods(page: AppTest):
@@ -178,7 +185,7 @@ def test_no_models_and_no_curves_are_said(page: AppTest):
 
 def test_rows_lead_to_the_explorer(page: AppTest):
     page.run()
-    cells = page.table[0].value.reset_index()
+    cells = page.table[1].value.reset_index()
     row = cells[(cells["eps"] == "0.05") & cells["Model"].str.contains("Robust MLP")].iloc[0]
     label, _, link = row["Model"].partition("](")
     assert label == "[Robust MLP (eps 0.1)"
@@ -188,13 +195,16 @@ def test_rows_lead_to_the_explorer(page: AppTest):
     assert parse_qs(query) == {key: [value] for key, value in wanted.items()}
     assert ADVERSARIAL in list(cells["Model"])  # not shipped, hence no link
     assert row["Proved"].startswith("−253.")
-    links = page.dataframe[0].value["Explorer"]
-    assert list(links.isna()) == [False, False, True, True, True]
-    # In the table of models each one's own question, and the page's for one that was trained for none.
+    # The table of the models asks the page's question, at the page's eps.
     page.radio(key="results-target").set_value("reconstruction").run()
-    links = [str(link) for link in page.dataframe[0].value["Explorer"]]
-    assert links[1] == f"/?left={STANDARD}&right={ROBUST}&eps=0.1&target=likelihood"
-    assert links[0].endswith("&target=reconstruction")
+    page.segmented_control(key="results-eps").set_value(0.05).run()
+    linked = {
+        name: url for name, _, url in (cell.partition("](") for cell in page.table[0].value.index) if url
+    }
+    assert set(linked) == {"[Standard MLP", "[Robust MLP (eps 0.1)"}
+    assert linked["[Robust MLP (eps 0.1)"] == (
+        f"/?left={STANDARD}&right={ROBUST}&eps=0.05&target=reconstruction)"
+    )
 
 
 def test_files_hold_the_rows_shown_and_all_rows(page: AppTest, paper: Path):
@@ -251,7 +261,7 @@ def test_files_that_change_are_read_again(page: AppTest, paper: Path):
     suite = paper / "suite.json"
     suite.write_text(suite.read_text().replace("some.suite", "other.suite"))
     page.run()
-    assert "other.suite" in page.code[0].value
+    assert any(code.value.startswith("python -m other.suite") for code in page.code)
 
 
 def test_other_weights_than_those_evaluated_are_said(page: AppTest, models: Path):
@@ -322,3 +332,113 @@ def test_a_click_is_a_model_and_an_eps(lines: list[Lines]):
 def test_a_click_that_is_none_is_nothing(lines: list[Lines], point: dict[str, object]):
     assert picking.picked({"selection": {"points": [point]}}, lines) is None
     assert picking.picked({"selection": {"points": []}}, lines) is None
+
+
+def numbers(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Clean, attacked and proved by the name of the model, without its link."""
+    rows = table.reset_index()
+    names = [name.lstrip("[").partition("](")[0] for name in rows["Model"]]
+    return dict(zip(names, rows[["Clean", "Attacked", "Proved"]].to_numpy().tolist(), strict=True))
+
+
+def printed(script: str) -> dict[str, list[str]]:
+    """The same as a script prints it, as the page writes numbers."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(script, {})
+    shown = {}
+    for line in out.getvalue().splitlines():
+        name, *values = line.split("\t")
+        shown[name] = [
+            "–" if value == "None" else text.NOTHING if value == "-inf" else text.bare(float(value))
+            for value in values
+        ]
+    return shown
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"target": "reconstruction", "eps": "0.05", "order": "clean", "certificate": "alpha-crown"},
+        {"likelihood": "gaussian", "eps": "0.2", "attack": "strongest"},
+    ],
+)
+def test_the_script_prints_the_table(page: AppTest, asked: dict[str, str]):
+    page.query_params |= asked
+    page.run()
+    assert not page.exception
+    (script,) = [code.value for code in page.code if code.language == "python"]
+    shown = numbers(page.table[0].value)
+    found = printed(script)
+    assert found == shown
+    assert list(found) == list(shown)
+    assert "#     python -m some.suite --data data\n#     python -m some.table\n" in script
+
+
+def test_the_script_runs_outside_on_the_shipped_results(app: AppTest):
+    app.query_params.clear()
+    app.switch_page(PAGE).run()
+    (script,) = [code.value for code in app.code if code.language == "python"]
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    lines = [line.split("\t") for line in run.stdout.splitlines()]
+    shown = numbers(app.table[0].value)
+    assert [name for name, *_ in lines] == list(shown)
+    assert len(lines) > 10
+    for name, clean, attacked, _ in lines:
+        assert [text.bare(float(clean)), text.bare(float(attacked))] == shown[name][:2]
+
+
+@pytest.mark.parametrize("order", ["proved", "attacked", "clean", "name"])
+def test_the_table_has_the_order_that_is_chosen(page: AppTest, order: str):
+    page.run()
+    page.selectbox(key="results-order").set_value(order).run()
+    assert address(page) == ({} if order == "proved" else {"order": order})
+    shown = numbers(page.table[0].value)
+    if order == "name":
+        assert list(shown) == [*sorted(set(shown) - {"Constant decoder"}), "Constant decoder"]
+        return
+    column = [row[["clean", "attacked", "proved"].index(order)] for row in shown.values()]
+    known = [float(cell.replace("−", "-").replace(",", "")) for cell in column if cell != text.NOTHING]
+    assert known == sorted(known, reverse=True)
+    assert column[len(known) :] == [text.NOTHING] * (len(column) - len(known))
+
+
+def test_open_is_what_lies_between(page: AppTest):
+    page.run()
+    rows = page.table[0].value.reset_index()
+    results = read_results(results_files.RESULTS)
+    for name, cells in zip(numbers(page.table[0].value), rows.to_dict("records"), strict=True):
+        assert (cells["Open"] == "–") == (cells["Proved"] == text.NOTHING), name
+    (row,) = (r for r in rows.to_dict("records") if r["Model"].startswith("[Robust"))
+    attacked = next(
+        m for m in results.curve(ROBUST, "likelihood", "attacked", "pgd", IMAGES) if m.eps == 0.1
+    )
+    proved = next(
+        m for m in results.curve(ROBUST, "likelihood", "certified", "crown-ibp", IMAGES) if m.eps == 0.1
+    )
+    assert row["Open"] == f"{attacked.mean - proved.mean:,.1f}"
+
+
+def test_every_table_can_be_copied_with_what_it_claims(page: AppTest):
+    page.query_params |= {"eps": "0.05", "upto": "0.2"}
+    page.run()
+    copied = [code.value for code in page.code if code.language in ("markdown", "latex")]
+    assert [code.startswith("% Needs") for code in copied] == [False, True] * 4
+    for code in copied:
+        for part in ("nats", "mnist", "CROWN-IBP", "1 noise draw"):
+            assert part in code
+    for code in copied[:6]:
+        assert "Likelihood of the attacked image" in code
+        assert "PGD on the first 1,000 test images" in code
+    # Numbers as they are shown.
+    assert all(cell in copied[0] for row in numbers(page.table[0].value).values() for cell in row)
+    assert "| Robust MLP (eps 0.1) | −" in copied[0]
+    assert len(copied[6].splitlines()) == 2 + 2 + 5
+
+
+def test_the_page_says_how_to_cite(page: AppTest):
+    page.run()
+    assert citing.BIBTEX in [code.value for code in page.code]

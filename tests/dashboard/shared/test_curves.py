@@ -146,16 +146,16 @@ def test_names_cannot_bring_markup():
 
 def test_the_legend_says_what_left_the_frame():
     assert curves.leaves(STANDARD, -500, 0.1) == [
-        "attained: below the frame from eps 0.1",
-        "proved: vacuous from eps 0.05",
+        "attacked: below the frame from eps 0.1",
+        "nothing proved from eps 0.05",
     ]
     assert curves.leaves(ROBUST, -300, 0.1) == [
-        f"{w}: below the frame from eps 0.1" for w in ("attained", "proved")
+        f"{w}: below the frame from eps 0.1" for w in ("attacked", "proved")
     ]
     assert curves.leaves(ROBUST, -300, 0.05) == []
     assert curves.leaves(replace(ROBUST, proved=()), -500, 0.1) == ["proved: not computed"]
     legend = curves.legend(ALL, 0.1, True)
-    assert "vacuous from eps 0.05" in legend
+    assert "nothing proved from eps 0.05" in legend
     assert all(f"&nbsp;{line.name}" in legend for line in ALL)
     assert "Constant" not in curves.key(ALL)
 

@@ -1,0 +1,75 @@
+"""The models at one eps, a row each: what the page begins with. No Streamlit in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from core.evaluation.results import Mean, Results
+from dashboard.addresses.results import Choice
+from dashboard.shared import claim, result_rows, text
+from dashboard.shared.curves import Lines
+from dashboard.shared.table_text import Table
+
+
+def ordered(lines: Sequence[Lines], choice: Choice) -> list[Lines]:
+    """The rows in the order that is chosen, the best first; what is not known, or not proved, last."""
+    if choice.order == "name":
+        return sorted(lines, key=lambda line: (line.constant, line.name))
+
+    def best(line: Lines) -> tuple[float, ...]:
+        attained, proved = line.at(choice.eps)
+        values = {"proved": proved, "attacked": attained, "clean": line.clean.get(choice.eps)}
+        first = values.pop(choice.order)
+        return tuple(_worth(mean) for mean in (first, *values.values()))
+
+    return sorted(lines, key=best)
+
+
+def _worth(mean: Mean | None) -> float:
+    return math.inf if mean is None else -mean.mean
+
+
+def table(lines: Sequence[Lines], results: Results, choice: Choice) -> Table:
+    """The rows as they are shown, and what they claim."""
+    return Table([_row(line, choice.eps) for line in lines], said(results, choice, f"eps {choice.eps:g}"))
+
+
+def _row(line: Lines, eps: float) -> dict[str, str]:
+    (attained, proved), apart = line.at(eps), line.open(eps)
+    return {
+        "Model": line.name,
+        "Clean": cell(line.clean.get(eps)),
+        "Attacked": cell(attained),
+        "Proved": cell(proved),
+        "Open": "–" if apart is None else text.bare(apart),
+    }
+
+
+def cell(mean: Mean | None) -> str:
+    """A mean as tables show it; of bounds rounded down."""
+    if mean is None:
+        return "–"
+    return text.NOTHING if mean.vacuous != 0 else text.bare(mean.rounded())
+
+
+def said(results: Results, choice: Choice, radius: str) -> str:
+    """What numbers are of. radius: at which eps, in words."""
+    asked = (
+        f"{text.TARGET_LABELS[choice.target]}, {radius}: {claim.NORMS['linf']}. {claim.ADVERSARY['lower']}"
+    )
+    return f"Mean ELBO in nats, {results.suite.dataset}. {asked} {over(results, choice)}"
+
+
+def over(results: Results, choice: Choice) -> str:
+    """Which images, draws and methods the numbers are over."""
+    attacked, certified = result_rows.sizes(results, choice)
+    suite = results.suite
+    return text.over(
+        (choice.attack, attacked),
+        (choice.certificate, certified),
+        result_rows.decoder_images(results, choice),
+        suite.images,
+        suite.draws,
+        suite.seed,
+    )

@@ -1,0 +1,54 @@
+"""The table of the models as Python that reads the shipped results. No Streamlit in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.evaluation.results import Results
+from dashboard.addresses.results import Choice
+from dashboard.shared.as_python import written
+
+_READ = """
+attacked, certified = results.sizes(target, attack, certificate)
+over = certified or attacked
+decoder, closed = results.decoder(likelihood, target, over)
+
+
+def at(model, quantity, method, images):
+    means = results.curve(model, target, quantity, method, images)
+    return next((mean.rounded() for mean in means if mean.eps == eps), None)
+
+
+for model, name in models.items():
+    if model == decoder:
+        clean = results.clean(model, target, eps, closed)
+        found, proved = (at(model, what, CLOSED_FORM, closed) for what in ("attacked", "certified"))
+    else:
+        clean = results.clean(model, target, eps, over)
+        found = at(model, "attacked", attack, attacked)
+        proved = at(model, "certified", certificate, certified)
+    # Nothing is proved where this says -inf.
+    print(name, clean and clean.rounded(), found, proved, sep="\\t")
+"""
+
+
+def of_table(results: Results, choice: Choice, shown: Mapping[str, str]) -> str:
+    """A script that prints clean, attacked and proved of each model as the table shows them, nats.
+
+    shown  the models and the constant decoder, as the results call them, and what people call them.
+    """
+    return written(
+        [
+            "from core.evaluation.results import CLOSED_FORM",
+            "from core.evaluation.results_files import RESULTS, read_results",
+            "",
+            "results = read_results(RESULTS)",
+            "# They are computed again by",
+            *(f"#     {line}" for line in results.suite.command.splitlines()),
+            f"likelihood, target, eps = {choice.likelihood!r}, {choice.target!r}, {choice.eps!r}",
+            f"attack, certificate = {choice.attack!r}, {choice.certificate!r}",
+            "models = {",
+            *(f"    {model!r}: {name!r}," for model, name in shown.items()),
+            "}",
+        ]
+    ) + _READ.lstrip("\n")
