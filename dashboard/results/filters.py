@@ -37,7 +37,7 @@ class Filters(Controls[Choice]):
 
     def table_choice(self) -> None:
         """Which eps the table is about, and its order."""
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="medium", key="results-table-choice"):
             self.segments("eps")
             self.select("order", width=170)
 

@@ -28,8 +28,11 @@ def show(table: Table, links: Mapping[int, str] = NOWHERE) -> None:
 
 
 def offer(table: Table) -> None:
-    """A button that opens the table as text; each text has a button that copies it."""
-    with st.popover(COPY_TABLE, icon=":material/content_copy:", type="tertiary"):
+    """The table as text, to open; each text has a button that copies it.
+
+    No popover: the keyboard gets into it only past everything else on the page.
+    """
+    with st.expander(COPY_TABLE, icon=":material/content_copy:", type="compact"):
         for label, written, language in (
             ("Markdown", as_markdown(table), "markdown"),
             ("LaTeX", as_latex(table), "latex"),

@@ -48,12 +48,13 @@ def take(page: Page, button: str, folder: Path) -> Path:
 def test_the_figure_is_a_picture_that_stands_alone(opened: Page, tmp_path: Path):
     png = take(opened, "Figure (PNG)", tmp_path)
     head = png.read_bytes()[:24]
-    assert png.name == "elbo-3-eps-0.05.png"
+    name = "elbo-mnist-image-3-mnist-mlp-standard-and-mnist-mlp-robust-0.1-likelihood-linf-eps-0.05-pgd"
+    assert png.name == f"{name}.png"
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", head[16:24])
     assert width > 1700
     assert height > 1200
-    expect(opened.get_by_text("Saved as elbo-3-eps-0.05.png")).to_be_visible()
+    expect(opened.get_by_text(f"Saved as {name}.png")).to_be_visible()
     svg = ElementTree.parse(take(opened, "Figure (SVG)", tmp_path)).getroot()
     assert svg.tag == f"{SVG}svg"
     said = " ".join("".join(part.itertext()) for part in svg.iter(f"{SVG}text"))
