@@ -27,15 +27,15 @@ def show(table: Table, links: Mapping[int, str] = NOWHERE) -> None:
     offer(table)
 
 
-def offer(table: Table) -> None:
-    """The table as text, to open; each text has a button that copies it.
+def offer(table: Table, label: str = COPY_TABLE) -> None:
+    """The table as text, to open; label: what says so. Each text has a button that copies it.
 
     No popover: the keyboard gets into it only past everything else on the page.
     """
-    with st.expander(COPY_TABLE, icon=":material/content_copy:", type="compact"):
-        for label, written, language in (
+    with st.expander(label, icon=":material/content_copy:", type="compact"):
+        for name, written, language in (
             ("Markdown", as_markdown(table), "markdown"),
             ("LaTeX", as_latex(table), "latex"),
         ):
-            st.caption(label)
+            st.caption(name)
             st.code(written, language=language, height=180)

@@ -10,6 +10,7 @@ HELP = (
 )
 FIGURE = {"png": "Figure (PNG)", "svg": "Figure (SVG)"}
 ROWS = "Rows (CSV)"
+NUMBERS = "The numbers at eps {eps:g} as Markdown or LaTeX"
 LINK, COPY = "Link to this page as it stands", "Copy link"
 OWN = (
     "Your own image is not in the link, it stays in your browser: whoever follows the link sees "

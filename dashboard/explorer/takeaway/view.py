@@ -47,7 +47,7 @@ def offer(cards: Sequence[Known], state: State, params: Mapping[str, str]) -> Ca
 
     def show() -> None:
         with table.container():
-            table_copy.offer(numbers.pair(cards, state))
+            table_copy.offer(numbers.pair(cards, state), text.NUMBERS.format(eps=state.eps))
         if not state.own:
             as_python.offer(as_python.of_pair(cards, state), code)
         ready = [card for card in cards if card.sampled is not None and math.isfinite(card.sampled.bound)]

@@ -34,6 +34,7 @@ HOSTILE = [
     ("upto", "0"),
     ("upto", "-0.1"),
     ("axis", "log"),
+    ("order", "best"),
     ("sample", "constant-decoder-bernoulli"),
     ("sample", ""),
 ]

@@ -220,6 +220,36 @@ def test_the_script_prints_what_the_page_shows(app: AppTest, asked: dict[str, st
         assert shown == rounded
 
 
+def copied(app: AppTest) -> list[list[str]]:
+    """The table that is offered as Markdown, its rows as cells, without the head."""
+    (text_,) = [code.value for code in app.code if code.language == "markdown"]
+    said, _, _, _, *rows = text_.splitlines()
+    assert "MNIST test image 0, a 7" in said
+    assert "up to CROWN-IBP" in said
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_numbers_are_copied_as_they_are_shown(app: AppTest):
+    app.query_params.update({"draws": "1", "steps": "2", "method": "crown-ibp", "eps": "0.01"})
+    app.run()
+    app.button_group(key="fold").set_value(fold.TAKE).run()
+    rows = copied(app)
+    shown = [
+        [
+            metric(app, label, side).removesuffix(" nats")
+            for label in ("Clean", "Attacked", "Proved", "Open")
+        ]
+        for side in (0, 1)
+    ]
+    assert [row[1:5] for row in rows] == shown
+    app.button_group(key="fold").set_value(fold.METHODS).run()
+    assert not app.exception
+    rows = copied(app)
+    assert [row[1] for row in rows] == ["attacked", "IBP", "CROWN-IBP"] * 2
+    tables = " ".join(m.value.replace("**", "") for m in app.markdown)
+    assert all(f"| {' | '.join(row[1:])} |" in tables for row in rows)
+
+
 def test_the_citation_is_that_of_the_file():
     written = (Path(__file__).parents[3] / "CITATION.cff").read_text(encoding="utf-8")
     for part in ("Condessa", "Kolter", "Provably robust deep generative models", "2004.10608", "0.1.0"):

@@ -146,12 +146,26 @@ def test_any_text_stays_in_its_cell(head: list[str], data: some.DataObject):
 
 def test_numbers_stand_right_and_words_left():
     rows = [
-        {"Model": "A 1", "Clean": "\u22121,000.5", "By": "IBP", "Proved": "nothing", "With": "1 (0 to 2)"},
-        {"Model": "B 2", "Clean": "+3", "By": "\u2013", "Proved": "\u22122.5", "With": "\u2013"},
+        {
+            "Model": "A 1",
+            "Clean": "\u22121,000.5",
+            "By": "IBP",
+            "Proved": "nothing",
+            "With": "1 (0 to 2)",
+            "e": "6.9e\u221205",
+        },
+        {
+            "Model": "B 2",
+            "Clean": "+3",
+            "By": "\u2013",
+            "Proved": "\u22122.5",
+            "With": "\u2013",
+            "e": "12 %",
+        },
     ]
     table = Table(rows, "said")
-    assert table.numeric == (False, True, False, True, True)
-    assert r"\begin{tabular}{lrlrr}" in as_latex(table)
-    assert "| :-- | --: | :-- | --: | --: |" in as_markdown(table)
+    assert table.numeric == (False, True, False, True, True, True)
+    assert r"\begin{tabular}{lrlrrr}" in as_latex(table)
+    assert "| :-- | --: | :-- | --: | --: | --: |" in as_markdown(table)
     assert "$-$1,000.5" in as_latex(table)
     assert "\u22121,000.5" in as_markdown(table)
