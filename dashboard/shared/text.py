@@ -47,8 +47,8 @@ FIRST = "First the attacks, then the proofs."
 MEANWHILE = "PGD's image until then, seldom beaten by more than a nat or two at small eps"
 RESULTS_TITLE = "Results"
 RESULTS_SUBTITLE = (
-    "Over many test images: the mean ELBO when **attacked**, the bound **proved** for all images that an "
-    "adversary could choose, and what is **open** between."
+    "Over many test images: the mean ELBO when **attacked**, the bound **proved** against any attack "
+    "within eps, and what is **open** between."
 )
 GLOSSARY = (
     "elbo",
