@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -17,34 +12,14 @@ from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import as_csv
 from core.evaluation.results_files import read_results
 from dashboard.results import picking
-from dashboard.shared import citing, result_rows, text
+from dashboard.shared import result_rows, text
 from dashboard.shared.curves import Lines
 from tests.dashboard.addressed import parse_results
 from tests.dashboard.page_parts import NAMES, address
-from tests.evaluation.results_files import IMAGES, MODELS, SUBSET, write_results
+from tests.evaluation.results_files import IMAGES, MODELS, SUBSET
 
 STANDARD, ROBUST, REC, ADVERSARIAL, BETA, GAUSSIAN = (model.name for model in MODELS)
 PAGE = "entries/results.py"
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def paper(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small evaluation in place of the shipped one, of the models that are there."""
-    weights = {
-        name: hashlib.sha256((models / name / "weights.safetensors").read_bytes()).hexdigest()
-        for name in (STANDARD, ROBUST)
-    }
-    folder = write_results(tmp_path / "paper", weights=weights)
-    monkeypatch.setattr(results_files, "RESULTS", folder)
-    return folder
-
-
-@pytest.fixture
-def page(paper: Path, app: AppTest) -> AppTest:
-    """The page of results, not yet run."""
-    app.query_params.clear()
-    return app.switch_page(PAGE)
 
 
 def described(app: AppTest) -> list[str]:
@@ -332,113 +307,3 @@ def test_a_click_is_a_model_and_an_eps(lines: list[Lines]):
 def test_a_click_that_is_none_is_nothing(lines: list[Lines], point: dict[str, object]):
     assert picking.picked({"selection": {"points": [point]}}, lines) is None
     assert picking.picked({"selection": {"points": []}}, lines) is None
-
-
-def numbers(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Clean, attacked and proved by the name of the model, without its link."""
-    rows = table.reset_index()
-    names = [name.lstrip("[").partition("](")[0] for name in rows["Model"]]
-    return dict(zip(names, rows[["Clean", "Attacked", "Proved"]].to_numpy().tolist(), strict=True))
-
-
-def printed(script: str) -> dict[str, list[str]]:
-    """The same as a script prints it, as the page writes numbers."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(script, {})
-    shown = {}
-    for line in out.getvalue().splitlines():
-        name, *values = line.split("\t")
-        shown[name] = [
-            "–" if value == "None" else text.NOTHING if value == "-inf" else text.bare(float(value))
-            for value in values
-        ]
-    return shown
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {},
-        {"target": "reconstruction", "eps": "0.05", "order": "clean", "certificate": "alpha-crown"},
-        {"likelihood": "gaussian", "eps": "0.2", "attack": "strongest"},
-    ],
-)
-def test_the_script_prints_the_table(page: AppTest, asked: dict[str, str]):
-    page.query_params |= asked
-    page.run()
-    assert not page.exception
-    (script,) = [code.value for code in page.code if code.language == "python"]
-    shown = numbers(page.table[0].value)
-    found = printed(script)
-    assert found == shown
-    assert list(found) == list(shown)
-    assert "#     python -m some.suite --data data\n#     python -m some.table\n" in script
-
-
-def test_the_script_runs_outside_on_the_shipped_results(app: AppTest):
-    app.query_params.clear()
-    app.switch_page(PAGE).run()
-    (script,) = [code.value for code in app.code if code.language == "python"]
-    run = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    lines = [line.split("\t") for line in run.stdout.splitlines()]
-    shown = numbers(app.table[0].value)
-    assert [name for name, *_ in lines] == list(shown)
-    assert len(lines) > 10
-    for name, clean, attacked, _ in lines:
-        assert [text.bare(float(clean)), text.bare(float(attacked))] == shown[name][:2]
-
-
-@pytest.mark.parametrize("order", ["proved", "attacked", "clean", "name"])
-def test_the_table_has_the_order_that_is_chosen(page: AppTest, order: str):
-    page.run()
-    page.selectbox(key="results-order").set_value(order).run()
-    assert address(page) == ({} if order == "proved" else {"order": order})
-    shown = numbers(page.table[0].value)
-    if order == "name":
-        assert list(shown) == [*sorted(set(shown) - {"Constant decoder"}), "Constant decoder"]
-        return
-    column = [row[["clean", "attacked", "proved"].index(order)] for row in shown.values()]
-    known = [float(cell.replace("−", "-").replace(",", "")) for cell in column if cell != text.NOTHING]
-    assert known == sorted(known, reverse=True)
-    assert column[len(known) :] == [text.NOTHING] * (len(column) - len(known))
-
-
-def test_open_is_what_lies_between(page: AppTest):
-    page.run()
-    rows = page.table[0].value.reset_index()
-    results = read_results(results_files.RESULTS)
-    for name, cells in zip(numbers(page.table[0].value), rows.to_dict("records"), strict=True):
-        assert (cells["Open"] == "–") == (cells["Proved"] == text.NOTHING), name
-    (row,) = (r for r in rows.to_dict("records") if r["Model"].startswith("[Robust"))
-    attacked = next(
-        m for m in results.curve(ROBUST, "likelihood", "attacked", "pgd", IMAGES) if m.eps == 0.1
-    )
-    proved = next(
-        m for m in results.curve(ROBUST, "likelihood", "certified", "crown-ibp", IMAGES) if m.eps == 0.1
-    )
-    assert row["Open"] == f"{attacked.mean - proved.mean:,.1f}"
-
-
-def test_every_table_can_be_copied_with_what_it_claims(page: AppTest):
-    page.query_params |= {"eps": "0.05", "upto": "0.2"}
-    page.run()
-    copied = [code.value for code in page.code if code.language in ("markdown", "latex")]
-    assert [code.startswith("% Needs") for code in copied] == [False, True] * 4
-    for code in copied:
-        for part in ("nats", "mnist", "CROWN-IBP", "1 noise draw"):
-            assert part in code
-    for code in copied[:6]:
-        assert "Likelihood of the attacked image" in code
-        assert "PGD on the first 1,000 test images" in code
-    # Numbers as they are shown.
-    assert all(cell in copied[0] for row in numbers(page.table[0].value).values() for cell in row)
-    assert "| Robust MLP (eps 0.1) | −" in copied[0]
-    assert len(copied[6].splitlines()) == 2 + 2 + 5
-
-
-def test_the_page_says_how_to_cite(page: AppTest):
-    page.run()
-    assert citing.BIBTEX in [code.value for code in page.code]
