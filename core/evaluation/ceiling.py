@@ -33,6 +33,8 @@ from core.vae.model import VAE
 from core.vae.threat import Threat
 from core.vae.validate import check_images
 
+CEILING = "ceiling"
+"""What it is called among models: with the likelihood, as the constant decoder is."""
 _HALVINGS = 60
 # Multipliers between these: an image that stays where it is, and one that goes all the way to 1/2.
 _LEAST, _MOST = 1e-8, 1e8

@@ -13,12 +13,18 @@ from pathlib import Path
 
 from core.attacks import ATTACKS
 from core.certificates.methods import METHODS
+from core.evaluation.ceiling import CEILING
 from core.evaluation.evaluate import CONSTANT
 from core.vae.config import ARCHITECTURES, LIKELIHOODS
 from core.vae.validate import TARGETS
 
 CLOSED_FORM = "closed-form"
-QUANTITIES = {"clean": ("",), "attacked": (*ATTACKS, CLOSED_FORM), "certified": (*METHODS, CLOSED_FORM)}
+QUANTITIES = {
+    "clean": ("",),
+    "attacked": (*ATTACKS, CLOSED_FORM),
+    "certified": (*METHODS, CLOSED_FORM),
+    "ceiling": (CLOSED_FORM,),
+}
 """What is measured, and the methods that measure it."""
 CERTIFIED = ("ibp", "crown-ibp", "sabr", "mtl-ibp")
 """Recipes with an interval or linear bound in their objective."""
@@ -71,7 +77,7 @@ class SuiteRecord:
 class Mean:
     """The mean ELBO over images under one threat, in nats.
 
-    model      a name of models.csv, or the constant decoder of a likelihood.
+    model      a name of models.csv, or the constant decoder or the ceiling of a likelihood.
     method     of the attack or the certificate; "" for clean.
     low, high  95 % confidence interval of the mean.
     vacuous    how many images have no bound; the mean is -inf if there is one. None: the first ones have
@@ -140,7 +146,11 @@ class ModelRow:
     constant: float | None
 
     def __post_init__(self) -> None:
-        _check(_NAME.fullmatch(self.model) and not self.model.startswith(CONSTANT), "model", self.model)
+        _check(
+            _NAME.fullmatch(self.model) and not self.model.startswith((CONSTANT, CEILING)),
+            "model",
+            self.model,
+        )
         _check(self.arch in ARCHITECTURES, "arch", self.arch)
         _check(self.likelihood in LIKELIHOODS, "likelihood", self.likelihood)
         _check(_WORD.fullmatch(self.recipe), "recipe", self.recipe)
@@ -233,6 +243,11 @@ class Results:
         name = f"{CONSTANT}-{likelihood}"
         found = {key[4] for key in self._lines if key[:3] == (name, target, "certified")}
         return name, images if images in found else max(found, default=None)
+
+    def ceiling(self, likelihood: str, target: str, images: int | None) -> tuple[Mean, ...]:
+        """The ceiling of a likelihood over the images of `decoder`, by eps; empty if not computed."""
+        _, over = self.decoder(likelihood, target, images)
+        return self.line(f"{CEILING}-{likelihood}", target, "ceiling", CLOSED_FORM, over or 0)
 
     def _images(self, target: str, quantity: str, method: str) -> set[int]:
         return {key[4] for key in self._lines if key[1:4] == (target, quantity, method)}

@@ -18,6 +18,7 @@ from PIL import Image
 
 from core.data.samples import ASSETS
 from core.errors import DataError
+from core.evaluation.ceiling import CEILING
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import Mean, ModelRow, Results, SuiteRecord
 from core.vae import checkpoint
@@ -51,8 +52,8 @@ def read_results(folder: Path | str) -> Results:
     names = [entry.model for entry in entries]
     if len(set(names)) < len(names):
         raise DataError(f"{folder / TABLE} names a model twice. {_AGAIN}")
-    constants = tuple(f"{CONSTANT}-{likelihood}" for likelihood in LIKELIHOODS)
-    if strange := {m.model for m in means if not m.model.startswith(constants)} - set(names):
+    limits = tuple(f"{limit}-{likelihood}" for limit in (CONSTANT, CEILING) for likelihood in LIKELIHOODS)
+    if strange := {m.model for m in means if not m.model.startswith(limits)} - set(names):
         raise DataError(f"{folder / SUMMARY} has a model {min(strange)} that {TABLE} lacks. {_AGAIN}")
     if len({(m.model, m.target, m.eps, m.quantity, m.method, m.images) for m in means}) < len(means):
         raise DataError(f"{folder / SUMMARY} says something twice. {_AGAIN}")

@@ -133,8 +133,8 @@ LESSONS = (
     ),
 )
 FRONTIER = (
-    "○ other models\u2003 ✖ constant decoder\u2003 ╍╍ frontier: no model lies above and to the right\u2003 "
-    "↓ below the frame, or vacuous"
+    "○ other models\u2003 ✖ constant decoder\u2003 ─·─ ceiling\u2003 "
+    "╍╍ frontier: no model lies above and to the right\u2003 ↓ below the frame, or vacuous"
 )
 CLEAN = (
     r"z_s = \mu(x) + \sigma(x) \odot \epsilon_s, \quad \epsilon_s \sim \mathcal N(0, I)",

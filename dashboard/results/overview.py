@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.evaluation.results import Mean, Results
 from dashboard.addresses.results import Choice
@@ -11,11 +11,14 @@ from dashboard.shared import claim, result_rows, text
 from dashboard.shared.curves import Lines
 from dashboard.shared.table_text import Table
 
+WAY = "Way"
+"""What is proved, as a share of the way from the constant decoder to the ceiling."""
+
 
 def ordered(lines: Sequence[Lines], choice: Choice) -> list[Lines]:
     """The rows in the order that is chosen, the best first; what is not known, or not proved, last."""
     if choice.order == "name":
-        return sorted(lines, key=lambda line: (line.constant, line.name))
+        return sorted(lines, key=lambda line: (line.limit, line.name))
 
     def best(line: Lines) -> tuple[float, ...]:
         attained, proved = line.at(choice.eps)
@@ -32,10 +35,12 @@ def _worth(mean: Mean | None) -> float:
 
 def table(lines: Sequence[Lines], results: Results, choice: Choice) -> Table:
     """The rows as they are shown, and what they claim."""
-    return Table([_row(line, choice.eps) for line in lines], said(results, choice, f"eps {choice.eps:g}"))
+    limits = {line.limit: line for line in lines if line.limit}
+    rows = [_row(line, choice.eps, limits) for line in lines]
+    return Table(rows, said(results, choice, f"eps {choice.eps:g}"))
 
 
-def _row(line: Lines, eps: float) -> dict[str, str]:
+def _row(line: Lines, eps: float, limits: Mapping[str, Lines]) -> dict[str, str]:
     (attained, proved), apart = line.at(eps), line.open(eps)
     return {
         "Model": line.name,
@@ -43,7 +48,15 @@ def _row(line: Lines, eps: float) -> dict[str, str]:
         "Attacked": cell(attained),
         "Proved": cell(proved),
         "Open": "–" if apart is None else text.bare(apart),
+        WAY: _percent(line.share(proved, limits, eps)),
     }
+
+
+def _percent(share: float) -> str:
+    """A share of the way as tables show it, rounded down as what is proved is."""
+    if not math.isfinite(share):
+        return "–"
+    return f"{math.floor(100 * share)} %" if share >= 0 else "< 0 %"
 
 
 def cell(mean: Mean | None) -> str:

@@ -38,7 +38,7 @@ def offer(
     line, eps = found
     with st.container(border=True):
         st.markdown(in_words(line, eps))
-        url = None if line.constant else explorer_address(results, shipped, line.model, eps, choice.target)
+        url = None if line.limit else explorer_address(results, shipped, line.model, eps, choice.target)
         if url is not None:
             label = f"Open {line.name} at eps {eps:g} in the explorer"
             links.link(destinations.EXPLORER, label, url)

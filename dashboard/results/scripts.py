@@ -12,6 +12,7 @@ _READ = """
 attacked, certified = results.sizes(target, attack, certificate)
 over = certified or attacked
 decoder, closed = results.decoder(likelihood, target, over)
+highest = f"{CEILING}-{likelihood}"
 
 
 def at(model, quantity, method, images):
@@ -23,6 +24,9 @@ for model, name in models.items():
     if model == decoder:
         clean = results.clean(model, target, eps, closed)
         found, proved = (at(model, what, CLOSED_FORM, closed) for what in ("attacked", "certified"))
+    elif model == highest:
+        clean, found = None, at(model, "ceiling", CLOSED_FORM, closed)
+        proved = found
     else:
         clean = results.clean(model, target, eps, over)
         found = at(model, "attacked", attack, attacked)
@@ -35,10 +39,11 @@ for model, name in models.items():
 def of_table(results: Results, choice: Choice, shown: Mapping[str, str]) -> str:
     """A script that prints clean, attacked and proved of each model as the table shows them, nats.
 
-    shown  the models and the constant decoder, as the results call them, and what people call them.
+    shown  the models and the limits, as the results call them, and what people call them.
     """
     return written(
         [
+            "from core.evaluation.ceiling import CEILING",
             "from core.evaluation.results import CLOSED_FORM",
             "from core.evaluation.results_files import RESULTS, read_results",
             "",

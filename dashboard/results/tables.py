@@ -15,7 +15,7 @@ from dashboard.shared.table_text import Table
 
 
 def models(results: Results, choice: Choice, lines: Sequence[Lines], shipped: Sequence[str]) -> None:
-    """The models that pass the filters at one eps, and the constant decoder."""
+    """The models that pass the filters at one eps, and the limits."""
     shown = overview.ordered(lines, choice)
     links = _links(results, choice, [(line, choice.eps) for line in shown], shipped)
     with st.container(key="results-models-table"):
@@ -54,9 +54,9 @@ def _fold(rows: list[dict[str, str]], said: str, links: dict[int, str]) -> None:
 def _links(
     results: Results, choice: Choice, places: Sequence[tuple[Lines, float]], shipped: Sequence[str]
 ) -> dict[int, str]:
-    """Where rows lead, by their place; the constant decoder and what is not shipped lead nowhere."""
+    """Where rows lead, by their place; limits and what is not shipped lead nowhere."""
     found = (
-        None if line.constant else picking.link(results, choice.target, line.model, eps, shipped)
+        None if line.limit else picking.link(results, choice.target, line.model, eps, shipped)
         for line, eps in places
     )
     return {place: url for place, url in enumerate(found) if url is not None}

@@ -62,7 +62,7 @@ def _models(
 
 def _help() -> str:
     words = text.RESULTS_HELP
-    return "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval"))
+    return "\n\n".join(words[word] for word in ("mean_attained", "mean_proved", "interval", "ceiling"))
 
 
 def _curves(

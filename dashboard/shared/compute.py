@@ -22,6 +22,7 @@ from core.claims.making import claim_of_proof
 from core.claims.opinion import Opinion, second_opinion
 from core.errors import CoreError
 from core.evaluation import results_files
+from core.evaluation.ceiling import CEILING
 from core.evaluation.curve import Proof
 from core.evaluation.evaluate import CONSTANT as DECODER
 from core.evaluation.results import Results
@@ -113,8 +114,9 @@ def _results(stamp: Stamp) -> tuple[Results, list[str]]:
 
 
 def evaluated(found: Results) -> dict[str, str]:
-    """The names for people of the models in an evaluation, and of the constant decoder."""
-    return labels(tuple(entry.model for entry in found.entries)) | {DECODER: CONSTANT}
+    """The names for people of the models in an evaluation, of the constant decoder and of the ceiling."""
+    limits = {DECODER: CONSTANT, CEILING: CEILING.capitalize()}
+    return labels(tuple(entry.model for entry in found.entries)) | limits
 
 
 def sample(name: str, kind: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from core.evaluation.ceiling import share_of_way
 from core.evaluation.results import Mean
 from dashboard.shared.chart_theme import finished
 from dashboard.shared.figures import GREY
@@ -21,6 +23,10 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "star"
 GLYPHS = ("●", "■", "◆", "▲", "▼", "★")
 """The same for the legend."""
 STROKES = ("──●── attacked", "╍╍○╍╍ proved", "┄┄┄ clean", "Ɪ 95 % interval")
+CONSTANT, CEILING = "constant", "ceiling"
+DASHES = {CONSTANT: "solid", CEILING: "dashdot"}
+STROKES_OF = {"": "──", CONSTANT: "──", CEILING: "─·─"}
+"""Of what is grey, in the legend."""
 BELOW = 0.6
 """How far the axis goes below the constant decoder, as a share of what is above it."""
 
@@ -31,7 +37,8 @@ class Lines:
 
     place     which colour and symbol; None for grey.
     clean     eps -> mean; the same everywhere but for the constant decoder, which is fitted for each eps.
-    constant  the constant decoder, where attained and proved are one and the same.
+    limit     "constant", the constant decoder, or "ceiling", what no model is above, both with attained and
+              proved the same; "" for a model.
     """
 
     model: str
@@ -40,7 +47,7 @@ class Lines:
     clean: Mapping[float, Mean]
     attained: tuple[Mean, ...]
     proved: tuple[Mean, ...]
-    constant: bool = False
+    limit: str = ""
 
     @property
     def colour(self) -> str:
@@ -53,9 +60,20 @@ class Lines:
     def open(self, eps: float) -> float | None:
         """What lies between attained and proved at one radius; None where that says nothing."""
         attained, proved = self.at(eps)
-        if not attained or not proved or attained.images != proved.images or proved.vacuous != 0:
+        if self.limit == CEILING or not attained or not proved or attained.images != proved.images:
+            return None
+        if proved.vacuous != 0:
             return None
         return attained.mean - proved.mean
+
+    def share(self, mean: Mean | None, limits: Mapping[str, Lines], eps: float) -> float:
+        """How far a mean is on the way from the constant decoder to the ceiling at one radius; NaN where
+        one of them is not known, or is over other images."""
+        ends = [line.at(eps)[1] for line in map(limits.get, (CONSTANT, CEILING)) if line is not None]
+        known = [end for end in ends if end is not None and mean is not None and end.images == mean.images]
+        if mean is None or len(known) < 2:
+            return math.nan
+        return share_of_way(mean.mean, known[0].mean, known[1].mean)
 
     @property
     def radii(self) -> tuple[float, ...]:
@@ -72,10 +90,12 @@ def frame(lines: Sequence[Lines], most: float, near: bool) -> tuple[float, float
     near  ends it somewhat below the constant decoder, which is where curves have nothing to say any more.
     """
     shown = [mean.mean for line in lines for mean in line.attained if mean.eps <= most]
-    shown += [mean.mean for line in lines for mean in line.clean.values() if not line.constant]
+    shown += [mean.mean for line in lines for mean in line.clean.values() if not line.limit]
     low, high = (min(shown), max(shown)) if shown else (-1.0, 0.0)
     if near and (
-        worst := [m.mean for line in lines if line.constant for m in line.attained if m.eps <= most]
+        worst := [
+            m.mean for line in lines if line.limit == CONSTANT for m in line.attained if m.eps <= most
+        ]
     ):
         low = max(low, min(worst) - BELOW * (high - min(worst)))
     pad = 0.05 * max(high - low, 10.0)
@@ -83,10 +103,10 @@ def frame(lines: Sequence[Lines], most: float, near: bool) -> tuple[float, float
 
 
 def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> go.Figure:
-    """ELBO over eps in [0, most], a colour a model; the constant decoder in grey, behind."""
+    """ELBO over eps in [0, most], a colour a model; the limits in grey, behind."""
     low, high = frame(lines, most, near)
     figure = go.Figure()
-    for line in sorted(lines, key=lambda line: not line.constant):
+    for line in sorted(lines, key=lambda line: not line.limit):
         _add_lines(figure, line, most, low - 3 * (high - low))
     x = {"title": axis, "range": [-0.01 * most, 1.02 * most]}
     y = {"title": "mean ELBO (nats)", "range": [low, high], "zeroline": False}
@@ -96,9 +116,9 @@ def curve_figure(lines: Sequence[Lines], most: float, near: bool, axis: str) -> 
 def _add_lines(figure: go.Figure, line: Lines, most: float, floor: float) -> None:
     """Clean, proved, attained. What leaves the frame is drawn leaving it."""
     ink = {"color": line.colour, "width": 2.5}
-    if line.constant:
+    if line.limit:
         means = [mean for mean in line.attained if mean.eps <= most]
-        _add(figure, line, means, floor, mode="lines", line=ink)
+        _add(figure, line, means, floor, mode="lines", line=ink | {"dash": DASHES[line.limit]})
         return
     symbol = SYMBOLS[line.place or 0]
     if line.clean:
@@ -140,7 +160,9 @@ def facts(line: Lines, eps: float) -> list[str]:
     """All that is known of a model at one radius, in words."""
     attained, proved = line.at(eps)
     said = [_said("clean", line.clean[eps])] if eps in line.clean else []
-    if line.constant:
+    if line.limit == CEILING and attained is not None:
+        return [f"no model is proved above {_value(attained)}"]
+    if line.limit:
         return [*said, _said("attacked and proved", attained)]
     said += [_said("attacked", attained), _said("proved", proved)]
     apart = line.open(eps)
@@ -166,7 +188,11 @@ def _said(what: str, mean: Mean | None) -> str:
         return f"{what}{by}: vacuous for the first images, not tried on the others"
     if mean.vacuous:
         return f"{what}{by}: vacuous for {mean.vacuous:,} of {mean.images:,} images"
-    return f"{what}{by}: {interval(mean.rounded(), mean.low, mean.high)}, {of_images(mean.images)}"
+    return f"{what}{by}: {_value(mean)}"
+
+
+def _value(mean: Mean) -> str:
+    return f"{interval(mean.rounded(), mean.low, mean.high)}, {of_images(mean.images)}"
 
 
 def leaves(line: Lines, low: float, most: float) -> list[str]:
@@ -188,7 +214,7 @@ def leaves(line: Lines, low: float, most: float) -> list[str]:
 def legend(lines: Sequence[Lines], most: float, near: bool) -> str:
     """What colours and strokes mean, and what left the frame, as HTML: it wraps on a narrow screen."""
     low, _ = frame(lines, most, near)
-    parts = [_entry(line, [] if line.constant else leaves(line, low, most)) for line in lines]
+    parts = [_entry(line, [] if line.limit else leaves(line, low, most)) for line in lines]
     return wrapped([*parts, *(stroke.replace(" ", "&nbsp;") for stroke in STROKES)])
 
 
@@ -198,7 +224,7 @@ def key(lines: Sequence[Lines]) -> str:
 
 
 def _entry(line: Lines, notes: Sequence[str]) -> str:
-    glyph = "──" if line.place is None else GLYPHS[line.place]
+    glyph = STROKES_OF[line.limit] if line.place is None else GLYPHS[line.place]
     said = f' <span style="opacity:0.75">({"; ".join(notes)})</span>' if notes else ""
     return coloured(line.colour, glyph, line.name) + said
 

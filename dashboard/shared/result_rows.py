@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from core.evaluation.ceiling import CEILING
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import CLOSED_FORM, Mean, Results
 from dashboard.addresses.results import Choice, offered
+from dashboard.shared import curves as curves_
 from dashboard.shared.curves import Lines
 
 
@@ -16,11 +18,11 @@ def sizes(results: Results, choice: Choice) -> tuple[int | None, int | None]:
 
 
 def curves(results: Results, choice: Choice, names: Mapping[str, str]) -> list[Lines]:
-    """The chosen models in their colours, then the constant decoder. Clean is over the attack's images."""
+    """The chosen models in their colours, then the limits. Clean is over the attack's images."""
     attacked, certified = sizes(results, choice)
     over = attacked or certified
     shown = [_lines(results, choice, m, names[m], i, over) for i, m in enumerate(choice.models)]
-    return [*shown, *_constant(results, choice, names, over)]
+    return [*shown, *_limits(results, choice, names, over)]
 
 
 def points(results: Results, choice: Choice, names: Mapping[str, str]) -> list[Lines]:
@@ -30,7 +32,7 @@ def points(results: Results, choice: Choice, names: Mapping[str, str]) -> list[L
     places = {model: place for place, model in enumerate(choice.models)}
     models = offered(results, choice.likelihood, choice.arch, choice.recipes)
     shown = [_lines(results, choice, m, names[m], places.get(m), over) for m in models]
-    return [*shown, *_constant(results, choice, names, over)]
+    return [*shown, *_limits(results, choice, names, over)]
 
 
 def rows(results: Results, choice: Choice) -> list[Mean]:
@@ -38,6 +40,7 @@ def rows(results: Results, choice: Choice) -> list[Mean]:
     attacked, certified = sizes(results, choice)
     decoder, closed = results.decoder(choice.likelihood, choice.target, attacked or certified)
     models = {*offered(results, choice.likelihood, choice.arch, choice.recipes)}
+    limits = {decoder, *(mean.model for mean in results.ceiling(choice.likelihood, choice.target, closed))}
     wanted = {("", attacked), ("", certified), (choice.attack, attacked), (choice.certificate, certified)}
     return [
         mean
@@ -46,7 +49,7 @@ def rows(results: Results, choice: Choice) -> list[Mean]:
             mean.target in (choice.target, "")
             and (mean.model in models and (mean.method, mean.images) in wanted)
         )
-        or (mean.model == decoder and mean.target == choice.target and mean.images == closed)
+        or (mean.model in limits and mean.target == choice.target and mean.images == closed)
     ]
 
 
@@ -70,17 +73,21 @@ def _lines(
     )
 
 
-def _constant(
+def _limits(
     results: Results, choice: Choice, names: Mapping[str, str], images: int | None
 ) -> Sequence[Lines]:
-    """The constant decoder of the likelihood, if it was evaluated."""
+    """The constant decoder and the ceiling of the likelihood, if they were evaluated."""
     model, over = results.decoder(choice.likelihood, choice.target, images)
     attained, proved = (
         results.curve(model, choice.target, quantity, CLOSED_FORM, over)
         for quantity in ("attacked", "certified")
     )
     clean = _clean(results, choice, model, over)
-    return [Lines(model, names[CONSTANT], None, clean, attained, proved, constant=True)] if proved else []
+    constant = Lines(model, names[CONSTANT], None, clean, attained, proved, limit=curves_.CONSTANT)
+    top = results.ceiling(choice.likelihood, choice.target, images)
+    name = top[0].model if top else ""
+    highest = Lines(name, names[CEILING], None, {}, top, top, limit=curves_.CEILING)
+    return [limit for limit in (constant, highest) if limit.proved]
 
 
 def _clean(results: Results, choice: Choice, model: str, over: int | None) -> dict[float, Mean]:

@@ -171,6 +171,7 @@ RESULTS_GLOSSARY = (
     "vacuous",
     "interval",
     "constant",
+    "ceiling",
     "frontier",
     "active",
 )
@@ -196,6 +197,9 @@ RESULTS_HELP = {
     "attack.",
     "interval": "95 % interval: where the mean over other images of this kind would lie, by resampling the "
     "images (bootstrap). On all test images it is too small to see; on the subset it is not.",
+    "ceiling": "Ceiling: nothing higher can be proved of any model. It is the best log-likelihood of the "
+    "image that the adversary makes as grey as eps allows. Way: how much of the way from the constant "
+    "decoder to the ceiling is proved.",
     "constant": "Constant decoder: ignores its latent code and gives the same pixels for every image, the "
     "best ones for that eps. Attacked and proved in closed form, so nothing is open.",
     "frontier": "Frontier: the models that no other beats in clean and in proved at once. The staircase "

@@ -3,7 +3,8 @@
 suite.json    what was computed: settings, sha256 of the weights, versions; which certificates were not
               computed; how many values break certified <= attacked <= clean (none should).
 summary.csv   means in nats over the first `images` test images, with a 95 % bootstrap interval; -inf where
-              `vacuous` images have no bound. Clean values are repeated at every target and eps.
+              `vacuous` images have no bound. Clean values are repeated at every target and eps. Constant
+              decoders and ceilings, of each likelihood, stand first.
 models.csv    one line a model; `constant` is the certified mean of the best constant decoder for the
               model's own eps and target.
 samples/      <model>-prior.png, <model>-reconstructions.png, see core.evaluation.suite.grids.
@@ -31,7 +32,7 @@ from core.evaluation.suite.bootstrap import interval, resamples
 from core.evaluation.suite.grids import write_grids
 from core.evaluation.suite.log import Arrays
 from core.evaluation.suite.plan import Data, Job, Plan, SuiteModel
-from core.evaluation.suite.tables import Table, constant_tables, model_table, own_constant
+from core.evaluation.suite.tables import Table, ceiling_tables, constant_tables, model_table, own_constant
 from core.evaluation.suite.work import load_entry
 from core.training.metrics import CERTIFIED, active_units
 from core.vae.checkpoint import list_models
@@ -65,7 +66,7 @@ def write_results(plan: Plan, finished: dict[Job, Arrays], data: Data, out: Path
         }
         models.append(_model_row(table, entry) | measured)
     write_bytes(results / "models.csv", _csv(MODELS, ([row[key] for key in MODELS] for row in models)))
-    summary = _summary(plan, [*constants, *tables])
+    summary = _summary(plan, [*constants, *ceiling_tables(plan, x), *tables])
     write_bytes(results / "summary.csv", _csv(SUMMARY, summary))
     # Last: where it is, all of the above is there too.
     record = json.dumps(_record(plan, tables), indent=2) + "\n"
@@ -103,7 +104,8 @@ def _summary(plan: Plan, tables: Iterable[Table]) -> Iterator[list[object]]:
     for table in tables:
         for (target, eps), part in table.parts.items():
             # Clean on the subset too, so that a drop compares the same images.
-            columns = [("clean", part["clean"][:n]) for n in sorted(counts, reverse=True)]
+            sizes = sorted(counts, reverse=True) if "clean" in part else ()
+            columns = [("clean", part["clean"][:n]) for n in sizes]
             columns += [(name, values) for name, values in part.items() if name != "clean"]
             for name, values in columns:
                 quantity, _, method = name.partition("_")

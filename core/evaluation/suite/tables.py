@@ -1,4 +1,4 @@
-"""What was computed, as one table a model; the constant decoder's tables too."""
+"""What was computed, as one table a model; those of the constant decoder and the ceiling, too."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from statistics import fmean
 import numpy as np
 from torch import Tensor
 
+from core.evaluation.ceiling import CEILING, highest_worst
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.suite.log import Arrays
 from core.evaluation.suite.plan import COLUMNS, Job, Plan, SuiteModel
 from core.training.baseline import fit_constant_decoder
 from core.vae.likelihood import make_likelihood
+from core.vae.threat import Threat
 
 # Clean values of other batches than an attack's can differ in the last bits.
 _TOLERANCE = 1e-9
+_HIGHEST = "ceiling_closed-form"
 
 
 @dataclass(frozen=True)
 class Table:
     """A model's values, each (n,) nats of the first n images, by (target, eps) and column.
 
-    columns  "clean", "attacked_<method>", "certified_<method>"; at eps 0 there is clean only.
+    columns  "clean", "attacked_<method>", "certified_<method>"; at eps 0 there is clean only. Of a ceiling
+             "ceiling_<method>".
     terms    clean, recon and kl.
     """
 
@@ -81,18 +85,43 @@ def _columns(
 
 def constant_tables(plan: Plan, x: Tensor, levels: Tensor) -> list[Table]:
     """The best constant decoders for each target and eps, one table a likelihood among the models."""
-    kinds = list(dict.fromkeys(_kind(entry) for entry in plan.entries.values()))
-    names = [f"{CONSTANT}-{name}" for name, _ in kinds]
     columns = ("clean", "attacked_closed-form", "certified_closed-form")
+    return [
+        Table(
+            f"{CONSTANT}-{name}",
+            columns,
+            {asked: _constant(*kind, x, levels, asked[1], asked[0]) for asked in _asked(plan)},
+            {},
+        )
+        for name, kind in _kinds(plan).items()
+    ]
+
+
+def ceiling_tables(plan: Plan, x: Tensor) -> list[Table]:
+    """What no model is above for each target and eps, one table a likelihood that has a ceiling."""
     tables = []
-    for (likelihood, sigma), name in zip(kinds, names, strict=True):
-        constant = {
-            (target, eps): _constant(likelihood, sigma, x, levels, eps, target)
-            for target, eps in product(plan.suite.targets, (0.0, *plan.suite.eps))
+    for name, kind in _kinds(plan).items():
+        likelihood = make_likelihood(*kind)
+        highest = {
+            (target, eps): highest_worst(likelihood, x, Threat(eps, target)).numpy()
+            for target, eps in _asked(plan)
         }
-        full_name = name if names.count(name) == 1 else f"{name}-{sigma:g}"
-        tables.append(Table(full_name, columns, constant, {}))
+        if all(np.isfinite(values).all() for values in highest.values()):
+            parts = {asked: {_HIGHEST: values} for asked, values in highest.items()}
+            tables.append(Table(f"{CEILING}-{name}", (_HIGHEST,), parts, {}))
     return tables
+
+
+def _asked(plan: Plan) -> list[tuple[str, float]]:
+    return list(product(plan.suite.targets, (0.0, *plan.suite.eps)))
+
+
+def _kinds(plan: Plan) -> dict[str, tuple[str, float]]:
+    """The likelihoods among the models, by the names of their limits; with sigma where there are two of a
+    name."""
+    kinds = list(dict.fromkeys(_kind(entry) for entry in plan.entries.values()))
+    names = [name for name, _ in kinds]
+    return {name if names.count(name) == 1 else f"{name}-{sigma:g}": (name, sigma) for name, sigma in kinds}
 
 
 def own_constant(entry: SuiteModel, x: Tensor, levels: Tensor) -> float:

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.evaluation import results_files
+from core.evaluation.ceiling import CEILING
 from core.evaluation.evaluate import CONSTANT
 from core.evaluation.results import as_csv
 from core.evaluation.results_files import read_results
@@ -280,7 +281,10 @@ def test_an_address_in_other_words_stays_as_it_is(app: AppTest):
 @pytest.fixture
 def lines(paper: Path) -> list[Lines]:
     results = read_results(paper)
-    names = {entry.model: entry.model for entry in results.entries} | {CONSTANT: "Constant decoder"}
+    names = {entry.model: entry.model for entry in results.entries} | {
+        CONSTANT: "Constant decoder",
+        CEILING: "Ceiling",
+    }
     return result_rows.points(results, parse_results({}, results)[0], names)
 
 

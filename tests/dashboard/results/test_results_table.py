@@ -76,7 +76,8 @@ def test_the_script_runs_outside_on_the_shipped_results(app: AppTest):
     assert [name for name, *_ in lines] == list(shown)
     assert len(lines) > 10
     for name, clean, attacked, _ in lines:
-        assert [text.bare(float(clean)), text.bare(float(attacked))] == shown[name][:2]
+        known = "–" if name == "Ceiling" else text.bare(float(clean))
+        assert [known, text.bare(float(attacked))] == shown[name][:2]
 
 
 @pytest.mark.parametrize("order", ["proved", "attacked", "clean", "name"])

@@ -37,16 +37,16 @@ def means(quantity: str, method: str, *values: float, images: int = 1000) -> tup
 
 
 def lines(name: str, place: int | None, *, clean: float, **values: Any) -> Lines:
-    constant = values.pop("constant", False)
-    method = "closed-form" if constant else "pgd"
+    limit = values.pop("limit", "")
+    method = "closed-form" if limit else "pgd"
     return Lines(
         name.lower(),
         name,
         place,
         dict(zip(RADII, means("clean", "", clean, clean, clean), strict=True)),
         means("attacked", method, *values["attained"]),
-        means("certified", "closed-form" if constant else "ibp", *values["proved"]),
-        constant,
+        means("certified", "closed-form" if limit else "ibp", *values["proved"]),
+        limit,
     )
 
 
@@ -60,7 +60,10 @@ CONSTANT = lines(
     clean=-200,
     attained=(-200, -280, -360),
     proved=(-200, -280, -360),
-    constant=True,
+    limit="constant",
+)
+CEILING = lines(
+    "Ceiling", None, clean=-45, attained=(-45, -180, -280), proved=(-45, -180, -280), limit="ceiling"
 )
 ALL = [STANDARD, ROBUST, CONSTANT]
 
@@ -114,7 +117,7 @@ def test_strokes_tell_attained_proved_and_clean_apart():
     assert proved["marker"]["symbol"] == "square-open"
     assert attained["line"]["color"] == proved["line"]["color"] == "#0072B2"
     assert attained["customdata"][2] == ["robust", 0.1]
-    constant = trace(figure, "constant decoder", None)
+    constant = trace(figure, "constant decoder", "solid")
     assert constant["mode"] == "lines"
     assert constant["line"]["color"] == curves.GREY
     assert sum(t["line"].get("dash") == "dot" for t in spec(figure)["data"]) == 2
@@ -201,3 +204,41 @@ def test_few_points_are_a_chart_all_the_same(shown: list[Lines]):
     assert low < high
     assert pareto.pareto_figure(shown, 0.1).to_json()
     assert pareto.describe(shown, 0.1)
+
+
+def test_the_ceiling_is_a_line_that_no_model_is_above():
+    limited = [*ALL, CEILING]
+    assert curves.frame(limited, 0.1, near=True)[1] > -100
+    assert curves.in_words(CEILING, 0.1).endswith(
+        ": no model is proved above −280.0 nats (−282.0 to −279.0), 1,000 images"
+    )
+    dashes = [
+        trace["line"].get("dash") for trace in spec(curves.curve_figure(limited, 0.1, True, "eps"))["data"]
+    ]
+    assert dashes.count("dashdot") == 1
+    assert "─·─&nbsp;" not in curves.legend(ALL, 0.1, True)
+    assert "─·─</span>&nbsp;Ceiling" in curves.legend(limited, 0.1, True)
+    assert CEILING.open(0.1) is None
+
+
+def test_the_ceiling_lies_across_the_points_and_is_none_of_them():
+    limited = [*ALL, CEILING]
+    assert pareto.points(limited, 0.1) == pareto.points(ALL, 0.1)
+    (_, (_, high)) = pareto.frame(pareto.points(limited, 0.1), [-280.0])
+    assert high > -280
+    figure = spec(pareto.pareto_figure(limited, 0.1))
+    said = [note["text"] for note in figure["layout"]["annotations"]]
+    assert said == ["ceiling", "constant decoder"]
+    assert "Ceiling at eps 0.1: no model is proved above" in pareto.describe(limited, 0.1)
+
+
+def test_the_share_of_the_way_is_of_the_same_images():
+    limits = {line.limit: line for line in (CONSTANT, CEILING)}
+    assert ROBUST.share(ROBUST.at(0.1)[1], limits, 0.1) == pytest.approx((-340 + 360) / 80)
+    assert CONSTANT.share(CONSTANT.at(0.1)[1], limits, 0.1) == 0
+    assert CEILING.share(CEILING.at(0.1)[1], limits, 0.1) == 1
+    assert STANDARD.share(STANDARD.at(0.1)[1], limits, 0.1) == -math.inf
+    assert math.isnan(ROBUST.share(None, limits, 0.1))
+    assert math.isnan(ROBUST.share(ROBUST.at(0.1)[1], {"ceiling": CEILING}, 0.1))
+    (few,) = means("certified", "ibp", -190.0, images=40)
+    assert math.isnan(ROBUST.share(few, limits, 0.0))

@@ -20,11 +20,13 @@ from PIL import Image
 import core
 from core.data.samples import load_levels
 from core.errors import CheckpointError, InputError
+from core.evaluation.ceiling import highest_worst
 from core.evaluation.suite.merge import MODELS, SUMMARY
 from core.evaluation.suite.tables import Table
 from core.training.baseline import fit_constant_decoder
 from core.training.metrics import active_units
 from core.vae.checkpoint import save_model
+from core.vae.threat import Threat
 from tests.conftest import make_vae
 from tests.evaluation.suite.small import IMAGES, SMALL, contents, run_small
 
@@ -58,7 +60,8 @@ def test_files_and_columns(expected: dict[str, bytes], summary: list[Row]) -> No
     header = "model,arch,likelihood,latent,recipe,eps,target,kappa,"
     header += "parameters,active_units,clean,recon,kl,constant"
     assert expected["models.csv"].decode().splitlines()[0] == header == ",".join(MODELS)
-    assert {row["model"] for row in summary} == {*names, *constants}
+    ceilings = ("ceiling-bernoulli", "ceiling-gaussian")
+    assert {row["model"] for row in summary} == {*names, *constants, *ceilings}
     keys = [tuple(row[key] for key in SUMMARY[:6]) for row in summary]
     assert len(set(keys)) == len(keys)
     for row in summary:
@@ -129,7 +132,7 @@ def test_means_are_those_of_the_functions_under_it(
 
 def test_at_radius_0_there_is_the_clean_elbo_only(summary: list[Row]) -> None:
     zero = [row for row in summary if float(row["eps"]) == 0]
-    assert {(row["quantity"], row["method"]) for row in zero} == {("clean", "")}
+    assert {(row["quantity"], row["method"]) for row in zero} == {("clean", ""), ("ceiling", "closed-form")}
     assert len(zero) == 4 * 2 * 2  # tables, targets, all images and the subset
 
 
@@ -185,6 +188,24 @@ def test_the_constant_decoder_is_fitted_to_each_threat(summary: list[Row]) -> No
         assert row["method"] == ("" if clean else "closed-form")
         values = constant.elbo(x) if clean else constant.lower(x, eps, target)
         assert float(row["mean"]) == pytest.approx(values.mean().item(), rel=1e-12)
+
+
+def test_the_ceiling_is_above_all_that_is_certified(summary: list[Row]) -> None:
+    x, bernoulli = core.load_samples("mnist")[0][:IMAGES], make_vae().likelihood
+    highest = {(row["target"], row["eps"]): row for row in summary if row["model"] == "ceiling-bernoulli"}
+    assert len(highest) == 2 * len({row["eps"] for row in summary})
+    for (target, eps), row in highest.items():
+        assert (row["quantity"], row["method"], row["vacuous"]) == ("ceiling", "closed-form", "0")
+        mean = highest_worst(bernoulli, x, Threat(float(eps), target)).mean().item()
+        assert float(row["mean"]) == pytest.approx(mean, rel=1e-12)
+        certified = [
+            other
+            for other in summary
+            if (other["target"], other["eps"], other["quantity"]) == (target, eps, "certified")
+            and other["model"] in ("plain", "constant-decoder-bernoulli")
+            and other["images"] == row["images"]
+        ]
+        assert all(float(other["mean"]) <= float(row["mean"]) for other in certified)
 
 
 def picture(expected: dict[str, bytes], name: str) -> np.ndarray:
