@@ -133,7 +133,7 @@ LESSONS = (
     ),
 )
 FRONTIER = (
-    "○ other models\u2003 ✖ constant decoder\u2003 ─·─ ceiling\u2003 "
+    "○ other models\u2003 ✖ constant decoder\u2003 ╌╌ ceiling\u2003 "
     "╍╍ frontier: no model lies above and to the right\u2003 ↓ below the frame, or vacuous"
 )
 CLEAN = (

@@ -24,8 +24,8 @@ GLYPHS = ("●", "■", "◆", "▲", "▼", "★")
 """The same for the legend."""
 STROKES = ("──●── attacked", "╍╍○╍╍ proved", "┄┄┄ clean", "Ɪ 95 % interval")
 CONSTANT, CEILING = "constant", "ceiling"
-DASHES = {CONSTANT: "solid", CEILING: "dashdot"}
-STROKES_OF = {"": "──", CONSTANT: "──", CEILING: "─·─"}
+DASHES = {CONSTANT: "solid", CEILING: "longdash"}
+STROKES_OF = {"": "──", CONSTANT: "──", CEILING: "╌╌"}
 """Of what is grey, in the legend."""
 BELOW = 0.6
 """How far the axis goes below the constant decoder, as a share of what is above it."""

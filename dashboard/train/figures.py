@@ -33,7 +33,7 @@ def epochs_figure(shots: Sequence[Snapshot], epochs: int, limits: Limits, chosen
     low, high = frame(shots, limits)
     figure, at = go.Figure(), [shot.epoch for shot in shots]
     grey = {"color": GREY, "width": 2}
-    for value, dash in ((limits.constant, "solid"), (limits.ceiling, "dashdot")):
+    for value, dash in ((limits.constant, "solid"), (limits.ceiling, "longdash")):
         figure.add_scatter(x=[0, epochs], y=[value] * 2, mode="lines", line=grey | {"dash": dash}, **QUIET)
     ink = {"color": COLOURS[1], "width": 2.5}
     dotted = ink | {"dash": "dot", "width": 2}

@@ -40,7 +40,7 @@ GLOSSARY = ("elbo", "nats", "eps", "clean", "attained", "proved", "vacuous", "op
 ENDS = "A training goes on while this page is open, and ends about a minute after it is left."
 LEGEND = (
     "┄┄ clean\u2003 ─●─ attacked\u2003 ╍╍ proved\u2003 ▒ open\u2003 ── constant decoder, worst case\u2003 "
-    "─·─ ceiling"
+    "╌╌ ceiling"
 )
 LEGEND = "\u2003 ".join(part.replace(" ", "\u00a0") for part in LEGEND.split("\u2003 "))
 

@@ -110,19 +110,19 @@ def test_pictures_numbers_and_cursor_follow_the_hand(page: Page, server: str, ha
     visit(page, server)
     start, shown = state_of(page), numbers(page)
     hand.grab(0.1)
-    hand.to(0.05)
+    hand.to(0.07)
     moved, now = state_of(page), numbers(page)
     same = {f"picture {i}" for i in (0, 3, 5, 8)}  # the input and its reconstruction
     assert {name for name in start if start[name] == moved[name]} == same
     assert float(moved["x"]) < float(start["x"])
-    assert moved["label"] == "eps 0.05"
+    assert moved["label"] == "eps 0.07"
     assert (now[0], now[4]) == (shown[0], shown[4])
     assert now[1] != shown[1]
     assert now[5] != shown[5]
     thumb = slider(page).bounding_box()
     assert thumb is not None
     # The cursor stands over the slider's thumb.
-    there = thumb["x"] + THUMB / 2 + (thumb["width"] - THUMB) * 0.05 / MOST
+    there = thumb["x"] + THUMB / 2 + (thumb["width"] - THUMB) * 0.07 / MOST
     assert float(moved["x"]) == pytest.approx(there, abs=1.5)
 
 
@@ -153,7 +153,7 @@ def test_eps_is_dragged_anywhere_in_the_chart(page: Page, server: str, hand: Han
 
 
 def test_slider_and_chart_end_together(page: Page, server: str):
-    visit(page, server)
+    visit(page, server, f"{CHEAP}&eps=0.1")
     ends = page.get_by_role("combobox", name="up to")
     assert (slider(page).get_attribute("max"), ends.input_value()) == ("0.15", "0.15")
     ends.select_option("0.3")
@@ -221,7 +221,7 @@ def test_a_drag_is_not_disturbed_by_proofs_that_arrive(page: Page, server: str, 
 
 
 def test_keys_move_eps_digit_and_model(page: Page, server: str, hand: Hand):
-    visit(page, server)
+    visit(page, server, f"{CHEAP}&eps=0.1")
     sent = hand.sent
     for _ in range(3):
         page.keyboard.press("ArrowRight")
@@ -255,11 +255,11 @@ def test_keys_are_left_alone_where_one_types(page: Page, server: str, hand: Hand
     page.locator("h1").click()
     page.keyboard.press("Control+m")
     page.wait_for_timeout(600)
-    assert page.locator("output").inner_text() == "0.1"
+    assert page.locator("output").inner_text() == "0.05"
     assert page.locator("dialog").is_hidden()
     assert hand.sent == sent
     page.keyboard.press("ArrowRight")
-    assert page.locator("output").inner_text() == "0.11"
+    assert page.locator("output").inner_text() == "0.06"
 
 
 def test_the_keys_are_listed(page: Page, server: str):
@@ -273,7 +273,7 @@ def test_the_keys_are_listed(page: Page, server: str):
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
-    assert page.locator("output").inner_text() == "0.1"
+    assert page.locator("output").inner_text() == "0.05"
     button.click()
     page.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()

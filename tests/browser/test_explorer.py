@@ -46,7 +46,7 @@ def test_eps_moves_the_numbers_at_once_and_back_in_the_browser_is_followed(opene
     page = opened
     before = numbers(page)
     slider(page).press("ArrowRight")
-    expect(page).to_have_url(re.compile("eps=0.11"))
+    expect(page).to_have_url(re.compile("eps=0.06"))
     expect(page.get_by_test_id("number").nth(1)).not_to_have_text(before[1])
     page.wait_for_selector(IDLE)
     after = numbers(page)
@@ -197,7 +197,7 @@ def test_the_tour_leads_through_the_live_screen(page: Page, server: str):
         assert place["y"] + place["height"] <= 900
         if step == 2:  # the real control
             slider(page).press("ArrowRight")
-            expect(page.locator("output")).to_have_text("0.11")
+            expect(page.locator("output")).to_have_text("0.06")
         page.get_by_role("button", name="Done" if step == 6 else "Next", exact=True).press("Enter")
     expect(box).to_be_hidden()
     expect(begin).to_be_focused()

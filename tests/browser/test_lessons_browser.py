@@ -73,7 +73,7 @@ def test_an_address_restores_a_lesson_and_leads_to_the_explorer(page: Page, serv
     page.get_by_text("An answer").click()
     expect(page.get_by_text("the best attack is still no proof")).to_be_visible()
     page.get_by_role("link", name="Open in the explorer").click()
-    expect(page).to_have_url(f"{server}/?index=7&eps=0.05&method=ibp")
+    expect(page).to_have_url(f"{server}/?index=7&method=ibp")
     expect(page.get_by_role("heading", name="ELBO under attack")).to_be_visible()
 
 

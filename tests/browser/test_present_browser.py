@@ -36,13 +36,13 @@ def test_a_scene_is_played_by_keys_alone(page: Page, server: str):
     expect(page.locator(".verdicts p").first).not_to_be_empty()
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", name=scenes.SCENES[1].title)).to_be_visible()
-    assert address_of(page) == {"scene": ["2"], "step": ["0"]}
+    assert address_of(page) == {"scene": ["2"], "step": ["0"], "eps": ["0.1"]}
     dark = page.locator(".dark")
     page.keyboard.press("b")
     expect(dark).to_be_visible()
     page.keyboard.press("b")
     expect(dark).to_be_hidden()
-    assert address_of(page) == {"scene": ["2"], "step": ["0"]}
+    assert address_of(page) == {"scene": ["2"], "step": ["0"], "eps": ["0.1"]}
 
 
 def test_the_hand_moves_eps_on_one_large_screen(page: Page, server: str):
@@ -75,7 +75,7 @@ def test_the_hand_moves_eps_on_one_large_screen(page: Page, server: str):
 
 
 def test_the_class_reads_the_code(page: Page, server: str):
-    page.goto(f"{server}/present?{CHEAP}&index=3&eps=0.05&step=0")
+    page.goto(f"{server}/present?{CHEAP}&index=3&eps=0.07&step=0")
     settle(page)
     page.get_by_role("button", name="QR code").click()
     code = page.get_by_role("img", name=re.compile("QR code of http"))
@@ -83,4 +83,4 @@ def test_the_class_reads_the_code(page: Page, server: str):
     page.wait_for_timeout(500)  # it has come in
     (found,) = zxingcpp.read_barcodes(np.asarray(Image.open(BytesIO(code.screenshot())).convert("L")))
     # The explorer with the same question, and nothing of the talk.
-    assert found.text == f"{server}/?index=3&eps=0.05&method=ibp&steps=5&draws=1"
+    assert found.text == f"{server}/?index=3&eps=0.07&method=ibp&steps=5&draws=1"

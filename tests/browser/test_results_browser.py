@@ -63,7 +63,7 @@ SEEN = """width => [...document.querySelectorAll('.st-key-results-models-table :
     .map(([box, at]) => [at, box.width > 0 && box.left >= 0 && box.right <= width])"""
 
 
-@pytest.mark.parametrize(("size", "columns"), [((1366, 768), 5), ((390, 844), 4)])
+@pytest.mark.parametrize(("size", "columns"), [((1366, 768), 6), ((390, 844), 4)])
 def test_the_models_come_first_and_every_column_is_seen(
     page: Page, server: str, size: tuple[int, int], columns: int
 ):

@@ -215,9 +215,9 @@ def test_the_ceiling_is_a_line_that_no_model_is_above():
     dashes = [
         trace["line"].get("dash") for trace in spec(curves.curve_figure(limited, 0.1, True, "eps"))["data"]
     ]
-    assert dashes.count("dashdot") == 1
-    assert "─·─&nbsp;" not in curves.legend(ALL, 0.1, True)
-    assert "─·─</span>&nbsp;Ceiling" in curves.legend(limited, 0.1, True)
+    assert dashes.count("longdash") == 1
+    assert "╌╌&nbsp;" not in curves.legend(ALL, 0.1, True)
+    assert "╌╌</span>&nbsp;Ceiling" in curves.legend(limited, 0.1, True)
     assert CEILING.open(0.1) is None
 
 
