@@ -72,7 +72,8 @@ def test_both_parts_fit_a_telephone_and_can_be_read(page: Page, server: str, par
     settle(page)
     too_wide = page.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')]
-            .filter(e => !e.closest('svg, [data-testid=stTable], [data-testid=stCode]') && e.getBoundingClientRect().width > 0)
+            .filter(e => !e.closest('svg, [data-testid=stTable], [data-testid=stCode]'))
+            .filter(e => e.getBoundingClientRect().width > 0)
             .filter(e => e.getBoundingClientRect().right > 391)
             .map(e => e.tagName + '.' + e.dataset.testid)"""
     )

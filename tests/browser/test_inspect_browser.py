@@ -128,7 +128,8 @@ def test_nothing_overflows_on_a_telephone(page: Page, server: str):
     visit(page, server, f"{QUICK}&layer=natural")
     too_wide = page.evaluate(
         """() => [...document.querySelectorAll('[data-testid=stMain] *')]
-            .filter(e => !e.closest('svg, [data-testid=stTable], [data-testid=stCode]') && e.getBoundingClientRect().width > 0)
+            .filter(e => !e.closest('svg, [data-testid=stTable], [data-testid=stCode]'))
+            .filter(e => e.getBoundingClientRect().width > 0)
             .filter(e => e.getBoundingClientRect().right > 391)
             .map(e => e.tagName + '.' + e.dataset.testid)"""
     )
