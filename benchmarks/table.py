@@ -9,21 +9,24 @@ python -m benchmarks.table --picture    the paper's picture: what the strongest 
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from core.evaluation.ceiling import share_of_way
 from core.evaluation.results import CLOSED_FORM, Mean, ModelRow, Results
 from core.evaluation.results_files import RESULTS, read_results
 from core.vae.config import LIKELIHOODS
 from core.vae.validate import TARGETS
 
 USUAL_EPS = 0.1
-COLUMNS = ("model", "target", "eps", "clean", "attacked", "proved", "constant decoder")
+COLUMNS = ("model", "target", "eps", "clean", "attacked", "proved", "constant decoder", "ceiling", "way")
 STRONG_EPS = (0.05, 0.1, 0.2)
 
 
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
-    """Means over all images, in nats: attacked by pgd, proved by crown-ibp."""
+    """Means over all images, in nats: attacked by pgd, proved by crown-ibp; the limits of all models, and
+    how much of the way between them is proved."""
     for entry in results.entries:
         target, eps = entry.target or TARGETS[0], entry.eps or USUAL_EPS
         for question in TARGETS if entry.eps == 0 else (target,):
@@ -38,8 +41,16 @@ def _values(results: Results, entry: ModelRow, target: str, eps: float) -> list[
         results.curve(entry.model, target, "certified", "crown-ibp", images),
         results.line(decoder, target, "certified", CLOSED_FORM, closed),
     )
-    clean = results.clean(entry.model, target, 0, images)
-    return [_shown(clean), *(_shown(_at(line, eps)) for line in lines)]
+    attacked, proved, worst = (_at(line, eps) for line in lines)
+    top = _at(results.ceiling(entry.likelihood, target, images), eps)
+    known = (results.clean(entry.model, target, 0, images), attacked, proved, worst, top)
+    return [*map(_shown, known), _way(proved, worst, top)]
+
+
+def _way(proved: Mean | None, constant: Mean | None, ceiling: Mean | None) -> str:
+    if proved is None or constant is None or ceiling is None or proved.vacuous != 0:
+        return ""
+    return f"{math.floor(100 * share_of_way(proved.mean, constant.mean, ceiling.mean))} %"
 
 
 def _at(line: Sequence[Mean], eps: float) -> Mean | None:
