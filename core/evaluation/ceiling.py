@@ -55,7 +55,8 @@ def ceiling(
     >>> [round(core.ceiling(vae, x, eps).item(), 1) for eps in (0.0, 0.1)]
     [-41.0, -277.4]
     """
-    return highest_worst(vae.likelihood, check_images(vae, x), Threat(eps, target, norm))
+    x = check_images(vae, x)
+    return highest_worst(vae.likelihood, x, Threat(eps, target, norm))
 
 
 def highest_worst(likelihood: Likelihood, x: Tensor, threat: Threat) -> Tensor:

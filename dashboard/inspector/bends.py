@@ -148,6 +148,11 @@ def _bend(by: Mapping[str, Relaxed], seen: tuple[torch.Tensor, ...]) -> Bend:
     )
 
 
+def _float64(values: np.ndarray) -> torch.Tensor:
+    flat = np.ascontiguousarray(values).ravel()
+    return torch.tensor(flat, dtype=torch.float64, device="cpu")
+
+
 def unit(vae: VAE, bend: Bend, method: str, row: int, at: int, points: tuple[int, int] = (161, 41)) -> Unit:
     """One of the kept units, with its function drawn; points of a curve, and of each side of a map."""
     lines = bend.by[method]
@@ -163,7 +168,7 @@ def unit(vae: VAE, bend: Bend, method: str, row: int, at: int, points: tuple[int
             bend.name,
             number,
             bend.shape,
-            [torch.tensor(np.ascontiguousarray(v)).flatten().double() for v in (*asked, *values)],
+            [_float64(v) for v in (*asked, *values)],
             scale,
         )
         return found.numpy().reshape(values[0].shape)
