@@ -77,9 +77,10 @@ def test_axe_finds_nothing_grave(page: Page, server: str, name: str, scheme: str
     visit(page, f"{server}{PAGES[name]}")
     assert jumped(page) < SHIFT
     found = grave(page)
-    page.set_viewport_size({"width": 390, "height": 900})
-    page.wait_for_timeout(500)  # the layout follows
-    found |= grave(page)
+    if scheme == "light":  # colours are the same on a phone
+        page.set_viewport_size({"width": 390, "height": 900})
+        page.wait_for_timeout(500)  # the layout follows
+        found |= grave(page)
     assert not found, "\n".join(sorted(found))
     # Text within charts, which axe leaves out, but for notes on a ground of their own.
     paper = hexadecimal(
