@@ -60,7 +60,8 @@ def ceiling(
 
 
 def highest_worst(likelihood: Likelihood, x: Tensor, threat: Threat) -> Tensor:
-    """The same of a likelihood, without a model; of the side "lower". Raises InputError."""
+    """The same of a likelihood, without a model: x (B, C, H, W) in [0, 1] -> (B,) float64 nats. Raises
+    InputError for a radius that is none, and for the side "upper"."""
     if threat.sign < 0:
         raise InputError("A ceiling is of an adversary who lowers the ELBO; use side='lower'.")
     scored, balls = threat.scored(x.double()), threat.balls(x.double())
@@ -94,6 +95,7 @@ def _towards_grey(x: Tensor, multiplier: Tensor) -> Tensor:
 
 def share_of_way(value: float, constant: float, ceiling: float) -> float:
     """How far a value is on the way from the constant decoder to the ceiling: 0 there, 1 here, below 0
-    where the constant decoder is better. NaN where there is no way between them."""
+    where the constant decoder is better. All in nats; the share has no unit. NaN where there is no way
+    between them."""
     way = ceiling - constant
     return (value - constant) / way if 0 < way < float("inf") else float("nan")
