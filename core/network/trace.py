@@ -71,7 +71,7 @@ def _exported(module: nn.Module, example: Tensor, name: str) -> torch.export.Exp
         with torch.no_grad(), warnings.catch_warnings(), _silent("torch.fx.experimental.symbolic_shapes"):
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
-            return program.run_decompositions({})
+            return _without_writes(program)
     except Exception as error:  # torch.export raises whatever it meets in the user's code
         reason = str(error).strip().splitlines()
         raise UnsupportedModelError(
@@ -80,6 +80,38 @@ def _exported(module: nn.Module, example: Tensor, name: str) -> torch.export.Exp
             "them, no mixing of the images of a batch, of which there may be any number (x.shape[0], not "
             "len(x))."
         ) from error
+
+
+def _without_writes(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The same computation by operations that write to none of their arguments and have a translation.
+    torch's way there takes four times as long as the export, so it is gone where it changes something."""
+    program.graph.eliminate_dead_code()
+    return program if all(map(_can_stay, program.graph.nodes)) else program.run_decompositions({})
+
+
+def _can_stay(node: torch.fx.Node) -> bool:
+    """Whether a traced operation is one of our table's, and writes to nothing."""
+    if node.op != "call_function" or node.target is operator.getitem:
+        return True
+    if isinstance(node.meta.get("val"), torch.SymInt):
+        return True
+    name, schema = _name_of(node.target), getattr(node.target, "_schema", None)
+    written = schema is None or schema.is_mutable
+    # to() says its precision in too many ways.
+    return not written and name in TRANSLATIONS and name != "to"
+
+
+def _precisions(node: torch.fx.Node) -> set[torch.dtype]:
+    """The kinds of real and complex numbers that a traced operation gives."""
+    results = node.meta.get("val")
+    results = results if isinstance(results, tuple | list) else (results,)
+    kinds = {result.dtype for result in results if isinstance(result, Tensor)}
+    return {kind for kind in kinds if kind.is_floating_point or kind.is_complex}
+
+
+def _name_of(target: object) -> str:
+    """An operation's name in the table: without its overload."""
+    return str(getattr(target, "overloadpacket", None)).removeprefix("aten.")
 
 
 @contextmanager
@@ -142,11 +174,15 @@ def _translate(build: Builder, node: torch.fx.Node, given: tuple[Any, Any], part
             return target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
     where = _place(node, part)
     packet = getattr(target, "overloadpacket", None)
-    translation = TRANSLATIONS.get(str(packet).removeprefix("aten."))
+    translation = TRANSLATIONS.get(_name_of(target))
     if translation is None or not found:
         raise UnsupportedLayerError(
             f"There is no rule for the operation {packet or target} {where}. Operations with one are "
             "listed in docs/own-models.md; write the module with those."
+        )
+    if other := {kind for kind in _precisions(node) if kind != torch.float32}:
+        raise UnsupportedLayerError(
+            f"{packet} {where} changes the precision to {other.pop()}; bounds are of float32 networks."
         )
     named = {spec.name: spec.default_value for spec in target._schema.arguments}  # pyright: ignore
     named |= dict(zip(named, args, strict=False)) | kwargs

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.running import start
 
-QUERY = "?index=7&eps=0.07&left=mnist-conv-standard&target=reconstruction&draws=2&method=crown-ibp&seed=3"
-QUERY += "&steps=5"
+QUERY = "?index=7&eps=0.07&left=mnist-mlp-gaussian-standard&target=reconstruction&draws=2&method=crown-ibp"
+QUERY += "&seed=3&steps=5"
 
 
 def said(page: Page) -> str:

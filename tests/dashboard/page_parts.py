@@ -37,7 +37,23 @@ HOSTILE = [
     ("norm", "l1"),
     ("side", "both"),
 ]
-"""Values of the address that must be refused, one at a time."""
+"""Values of the address that must be refused."""
+
+
+def rounds(bad: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """The same values, several fields at a time: each value is in one round, no field twice in it."""
+    found: list[dict[str, str]] = []
+    for field, value in bad:
+        free = next((one for one in found if field not in one), None)
+        if free is None:
+            found.append(free := {})
+        free[field] = value
+    return found
+
+
+def refused(app: AppTest) -> list[str]:
+    """The fields of the address that the page says it does not take, in the alphabet's order."""
+    return sorted(warning.value.split("`")[1] for warning in app.warning)
 
 
 def stage(app: AppTest) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_random_models(
         assert not bool(getattr(proved, name).isnan().any()), name
     assert bool((proved.lower <= found.elbo).all())
     ibp = core.certify(vae, x, noise, eps=eps, target=target, arithmetic=arithmetic)
-    assert bool((proved.lower >= ibp.lower).all())
+    assert bool((proved.lower >= ibp.lower - 1e-9).all())  # of one sum, each rounded in its own way
     if arithmetic == "float32":
         own = vae.likelihood.log_prob(
             found.x_adv if target == "likelihood" else x, decoded(vae, found.x_adv, noise)
