@@ -158,16 +158,17 @@ def _same_file(one: str, other: str) -> bool:
 
 
 def table(summaries: Sequence[Summary]) -> list[str]:
-    """Lines of a table of means in nats."""
+    """Lines of a table of means in nats; no model with the likelihood of one stays above its ceiling."""
     lines = [
         f"{'model':<28} {'target':<14} {'eps':>6} {'images':>6} {'clean':>9} {'attacked':>9} "
-        f"{'certified':>10}"
+        f"{'certified':>10} {'ceiling':>9}"
     ]
     for s in summaries:
         certified = f"vacuous {s.vacuous}" if s.vacuous else f"{s.certified:.2f}"
+        ceiling = "none" if math.isinf(s.ceiling) else f"{s.ceiling:.2f}"
         lines.append(
             f"{s.model:<28} {s.target:<14} {s.eps:>6g} {s.images:>6} {s.clean:>9.2f} "
-            f"{s.attacked:>9.2f} {certified:>10}"
+            f"{s.attacked:>9.2f} {certified:>10} {ceiling:>9}"
         )
     return lines
 

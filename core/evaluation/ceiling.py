@@ -22,6 +22,8 @@ zero, with the multiplier for which the image is on the ball's surface.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -35,9 +37,11 @@ from core.vae.validate import check_images
 
 CEILING = "ceiling"
 """What it is called among models: with the likelihood, as the constant decoder is."""
-_HALVINGS = 60
+_STEPS = 80
+_NEAR, _NEXT = 1e-11, 1e-7
+"""Relative; and the last step of Newton's before one that would be as small as rounding."""
 # Multipliers between these: an image that stays where it is, and one that goes all the way to 1/2.
-_LEAST, _MOST = 1e-8, 1e8
+_LEAST, _MOST = math.log(1e-8), math.log(1e8)
 
 
 @isolated()
@@ -74,23 +78,38 @@ def grey_image(balls: Ball) -> Tensor:
     x, eps = balls.center.double(), balls.eps.double()
     if balls.norm == "linf":
         return Ball(x, eps).project(torch.full_like(x, 0.5))
-    low, high = (torch.full_like(eps, v).log() for v in (_LEAST, _MOST))
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        outside = (_towards_grey(x, middle.exp()) - x).flatten(1).norm(dim=1) > eps
-        low, high = torch.where(outside, middle, low), torch.where(outside, high, middle)
-    return Ball(x, eps, "l2").project(_towards_grey(x, high.exp()))
+    low = torch.full_like(eps, _LEAST)
+    high = torch.where(eps > 0, _MOST, low)
+    at, score = low, torch.zeros_like(x)
+    for _ in range(_STEPS):
+        # From a smaller multiplier's image Newton's steps go one way.
+        t, found = _towards_grey(x, at.exp(), score)
+        moved = (t - x).flatten(1)
+        length = moved.norm(dim=1)
+        outside = length > eps
+        low, high = torch.where(outside, at, low), torch.where(outside, high, at)
+        score = torch.where(outside[:, None, None, None], found, score)
+        far = (length.log() - eps.log()).abs()
+        if bool(((far < _NEAR) | (high - low < _NEAR)).all()):
+            break
+        # d log length / d log multiplier: -multiplier (t - x) / (1 / t(1 - t) + multiplier) a pixel.
+        pull = at.exp()[:, None] * moved**2 / (1 / (t * (1 - t)).flatten(1) + at.exp()[:, None])
+        step = at + (length.log() - eps.log()) * length**2 / pull.sum(1)
+        at = torch.where((step > low) & (step < high), step, (low + high) / 2)
+    return Ball(x, eps, "l2").project(t)
 
 
-def _towards_grey(x: Tensor, multiplier: Tensor) -> Tensor:
-    """Where logit(t) + multiplier (t - x) is zero, between x and 1/2; multiplier (B,)."""
+def _towards_grey(x: Tensor, multiplier: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    """Where logit(t) + multiplier (t - x) is zero, between x and 1/2, and logit(t) there; multiplier (B,).
+    score: a logit(t) of a smaller multiplier, or 0."""
     weight = per_row(multiplier, x)
-    low, high = x.clamp(max=0.5), x.clamp(min=0.5)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        beyond = torch.logit(middle) + weight * (middle - x) > 0
-        low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
-    return (low + high) / 2
+    for _ in range(_STEPS):
+        t = score.sigmoid()
+        step = (score + weight * (t - x)) / (1 + weight * t * (1 - t))
+        score = score - step
+        if bool((step.abs() <= _NEXT * (1 + score.abs())).all()):
+            break
+    return score.sigmoid(), score
 
 
 def share_of_way(value: float, constant: float, ceiling: float) -> float:

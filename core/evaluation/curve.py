@@ -189,8 +189,9 @@ class Verdict:
     most: float
     side: str = "lower"
 
-    def sentence(self) -> str:
-        level, most = f"{self.threshold:.12g} nats", f"{self.most:g}"
+    def sentence(self, level: str = "") -> str:
+        """level: the threshold as it is to be written, else in nats."""
+        level, most = level or f"{self.threshold:.12g} nats", f"{self.most:g}"
         # What is proved; what an attack does with the level, and in short; what one that failed did not do.
         kept, lost, again, failed = f"stay above {level}", f"gets below {level}", "gets below", "get below"
         if self.side == "upper":

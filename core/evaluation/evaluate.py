@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from core.certificates.prove import prove
 from core.data.files import check_file, open_stream, streams, writing
 from core.device import find_device
 from core.errors import InputError
+from core.evaluation.ceiling import highest_worst
 from core.isolation import isolated_steps
 from core.training.baseline import fit_constant_decoder
 from core.vae.checkpoint import find_model, load_model
@@ -42,6 +44,8 @@ class Row:
     attack, certificate  the methods; "closed-form" for the constant decoder, where both are exact.
     certified            proved lower bound for these draws, -inf where vacuous.
     seconds              wall time of attack and certificate, shared evenly by the images of a batch.
+    ceiling              no model with this likelihood stays above it, see `core.ceiling`: a limit, and not
+                         proved of this one; inf where densities have no maximum.
     """
 
     model: str
@@ -57,6 +61,7 @@ class Row:
     certificate: str
     certified: float
     seconds: float
+    ceiling: float = math.inf
 
 
 @isolated_steps
@@ -122,7 +127,8 @@ def evaluate(
             seconds = (time.perf_counter() - began) / len(x[part])
             asked = {"model": name, "eps": radius, "target": target, "seconds": seconds} | common
             methods = {"attack": attack, "certificate": certificate}
-            yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, **asked, **methods)
+            top = highest_worst(vae.likelihood, x[part], threat)
+            yield from _rows(start, y[part], clean[part], found.elbo, proved.lower, top, **asked, **methods)
 
 
 def _likelihood_name(vae: VAE) -> str:
@@ -157,19 +163,21 @@ def _constant_rows(
         seconds = (time.perf_counter() - began) / len(x)
         threat = {"model": f"{CONSTANT}-{name}", "eps": radius, "target": target, "seconds": seconds}
         methods = {"attack": "closed-form", "certificate": "closed-form"}
-        yield from _rows(0, y, clean, worst, worst, **threat, **common, **methods)
+        top = highest_worst(kind, x, Threat(radius, target))
+        yield from _rows(0, y, clean, worst, worst, top, **threat, **common, **methods)
 
 
 def _rows(
-    start: int, y: Tensor, clean: Tensor, attacked: Tensor, certified: Tensor, **same: Any
+    start: int, y: Tensor, clean: Tensor, attacked: Tensor, certified: Tensor, ceiling: Tensor, **same: Any
 ) -> Iterator[Row]:
     """One row per image, the first being image `start`; `same` is what they share."""
-    columns = zip(y.tolist(), clean.tolist(), attacked.tolist(), certified.tolist(), strict=True)
+    found = (clean, attacked, certified, ceiling)
+    columns = zip(y.tolist(), *(values.tolist() for values in found), strict=True)
     for image, (label, *values) in enumerate(columns, start):
         yield Row(
             image=image,
             label=label,
-            **dict(zip(("clean", "attacked", "certified"), values, strict=True)),
+            **dict(zip(("clean", "attacked", "certified", "ceiling"), values, strict=True)),
             **same,
         )
 
@@ -214,7 +222,7 @@ def _growing(path: Path | str) -> Iterator[TextIO]:
 @dataclass(frozen=True)
 class Summary:
     """Means over the images of one (model, target, eps), in nats. `vacuous` counts the images
-    without a bound; certified is -inf if there is one."""
+    without a bound; certified is -inf if there is one, the ceiling inf if an image has none."""
 
     model: str
     target: str
@@ -224,6 +232,7 @@ class Summary:
     attacked: float
     certified: float
     vacuous: int
+    ceiling: float = math.inf
 
 
 def summarise(rows: Iterable[Row]) -> list[Summary]:
@@ -239,6 +248,7 @@ def summarise(rows: Iterable[Row]) -> list[Summary]:
             attacked=fmean(row.attacked for row in group),
             certified=fmean(row.certified for row in group),
             vacuous=sum(row.certified == -torch.inf for row in group),
+            ceiling=fmean(row.ceiling for row in group),
         )
         for key, group in groups.items()
     ]

@@ -11,8 +11,8 @@ from dashboard.addresses.page import Page
 from dashboard.addresses.paint import Paint
 from dashboard.addresses.settings import Number, Setting
 
-FIXED = ("side", "states")
-"""Of the explorer's settings: a hand lowers the ELBO of the draws that it sees."""
+FIXED = ("side", "states", "limits", "unit")
+"""Of the explorer's settings: a hand lowers the ELBO of the draws that it sees, on an axis in nats."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def address(state: State, models: Sequence[str]) -> dict[str, str]:
     """This page's URL with the explorer's models, image and question."""
     usual = {name: ASKED[name].default for name in FIXED}
     settings = replace(state.settings, side=usual["side"])
-    asked = replace(state, settings=settings, states=usual["states"])
+    others = {name: value for name, value in usual.items() if name != "side"}
+    asked = replace(state, settings=settings, **others)
     # Named even where they are the default: an address without settings opens a page where it was left.
     return _sides(state) | PAGE.address(Hand(asked), models=models)
 

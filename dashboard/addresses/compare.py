@@ -196,7 +196,7 @@ PAGE = Page(
     ),
     # The explorer's two models play no part here; proofs are by one fast method.
     {
-        **{name: ASKED[name].default for name in ("left", "states", "side")},
+        **{name: ASKED[name].default for name in ("left", "states", "side", "limits", "unit")},
         "right": "",
         "method": PROOF,
     },

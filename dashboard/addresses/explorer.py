@@ -26,11 +26,13 @@ from dashboard.shared import text
 from dashboard.shared.text import (
     ATTACK_LABELS,
     HELP,
+    LIMITS_LABELS,
     METHOD_LABELS,
     NORM_LABELS,
     SIDE_LABELS,
     STATES_LABELS,
     TARGET_LABELS,
+    UNIT_LABELS,
 )
 
 ATTACKS = ("pgd", *(name for name in ALL_ATTACKS if name != "pgd"))
@@ -101,6 +103,8 @@ class State:
     threshold  None: each model's own. upto: one of the scale's ranges.
     method     bounds are computed by this method and the faster ones before it.
     states     what is proved at eps: of these draws, or of the noise at large.
+    limits     "show": the chart has the limits of every model, too. unit: of what is displayed; "nats" or
+               "bits", per dimension.
     """
 
     left: str
@@ -112,6 +116,8 @@ class State:
     upto: str = "0.15"
     method: str = "alpha-crown"
     states: str = "draws"
+    limits: str = "hide"
+    unit: str = "nats"
     settings: Settings = Settings()
     source: Source = SHIPPED_IMAGES
 
@@ -284,6 +290,8 @@ def bounded(values: dict[str, Any]) -> list[Message]:
     return said
 
 
+DISPLAYED = (("limits", "Limits of every model", LIMITS_LABELS), ("unit", "Unit", UNIT_LABELS))
+"""What changes the display alone: name, label, and what the options are called."""
 PAGE = Page(
     State,
     (
@@ -336,6 +344,7 @@ PAGE = Page(
         ),
         replace(_one_of("method", "Proof", METHODS, METHOD_LABELS), default=_method),
         _one_of("states", "What is proved", STATES, STATES_LABELS),
+        *(_one_of(name, label, tuple(names), names) for name, label, names in DISPLAYED),
         bounded,
     ),
 )

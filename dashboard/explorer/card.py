@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from core.evaluation.curve import Curve, Proof
 from dashboard.addresses.explorer import State
 from dashboard.explorer import loss_bars, panels, seen_proofs
 from dashboard.server.background import Show
-from dashboard.shared import compute, text
+from dashboard.shared import compute, limits, text
 from dashboard.shared.file_names import file_name, of_image, of_question
 from dashboard.shared.result import Known
 
@@ -42,7 +43,7 @@ class Card(Known):
 
     def state_exactly(self) -> None:
         """From now on the exact statement is shown, with its certificate."""
-        self._statement, self._file, self._opinion = st.empty(), st.empty(), st.empty()
+        self._statement, self._share, self._file, self._opinion = (st.empty() for _ in range(4))
         self._say(self.curve)
 
     def table(self) -> None:
@@ -81,10 +82,20 @@ class Card(Known):
         """What is open below the stage."""
         if self._statement is not None:
             panels.statement(self._statement, self.name, curve, self._at, self.sampled, self._state.states)
+            self._way(curve)
             self._offer(curve.best(curve.eps[self._at].item()))
         if self._methods is not None:
             name = f":{text.HUES[self.colour]}[{self.name}]"
             panels.methods(self._methods, name, curve, self._at, self._state.method)
+
+    def _way(self, curve: Curve) -> None:
+        """How far the model is on the way between what limits every model."""
+        state = self._state
+        known = limits.of(self.model, state.digit, state.settings.proof, (state.eps,))
+        if known is not None:
+            best = curve.best(curve.eps[self._at].item())
+            proved = -math.inf if best is None else best.bound
+            self._share.caption(limits.in_words(known, state.eps, proved, curve.attained[self._at].item()))
 
     def _offer(self, proof: Proof | None) -> None:
         """The best proof as a file; nothing where none says anything."""

@@ -67,6 +67,8 @@ class Panel(StageControls[State]):
                 self.select("method", help=words["method"])
                 self.select("states", options=STATED[side], help=words["states"])
                 self.threshold(words)
+                self.radio("limits", help=words["limits"], disabled=side == "upper")
+                self.segments("unit", help=words["unit"])
                 self.more()
             self.foot()
 
@@ -75,7 +77,7 @@ class Panel(StageControls[State]):
         names = self.page.settings
         said = [
             str((names[name].names or {}).get(value := self.get(name), value)).split(":")[0]
-            for name in ("side", "target", "norm", "attack", "method", "states")
+            for name in ("side", "target", "norm", "attack", "method", "states", "limits", "unit")
             if self.get(name) != given(names[name].default, self.seen)
         ]
         for name in ("draws", "steps", "restarts", "seed"):

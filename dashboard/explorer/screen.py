@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,8 @@ from dashboard.addresses.reader import Message
 from dashboard.explorer.card import Card
 from dashboard.explorer.stage.view import Stage
 from dashboard.server.background import Now, Show
-from dashboard.shared import compute, figures, text
+from dashboard.shared import compute, figures, limits, text
+from dashboard.shared.limits import Limits
 from dashboard.shared.skeleton import progress, warn
 
 
@@ -44,20 +46,32 @@ def show(
         status = st.progress(0.0, text.FIRST)
     meanwhile = _Meanwhile(state, sides, stage)
     cards: list[Card] = []
+    endless = False
     for side, (model, name, colour) in enumerate(sides):
         try:
             known = compute.known(model, name, colour, state, meanwhile.show(side, progress(status, name)))
+            drawn = _limits(model, state)
         except CoreError as error:
             stage.film(side, None)
             above.error(f"{text.plain(name)}: {text.plain(sentence(error))}")
             continue
         stage.film(side, known.result)
-        cards.append(Card(known, partial(stage.numbers, side), state))
+        cards.append(Card(known, partial(stage.numbers, side, drawn), state))
+        endless |= drawn is not None and math.inf in drawn.ceiling
+    if endless:
+        st.info(text.NO_CEILING)
     if not compute.comparable(state.sides):
         st.info(text.INCOMPARABLE)
     if not cards:
         status.empty()
     return cards, status
+
+
+def _limits(model: str, state: State) -> Limits | None:
+    """What limits every model like this one, if it is to be drawn. Raises CoreError."""
+    if state.limits == "hide":
+        return None
+    return limits.of(model, state.digit, state.settings.proof, state.grid)
 
 
 class _Meanwhile:
@@ -88,4 +102,4 @@ class _Meanwhile:
         except CoreError:
             return  # the attack that was asked for will say what is wrong
         self._stage.film(side, known.result, QUICK)
-        Card(known, partial(self._stage.numbers, side), self._state)
+        Card(known, partial(self._stage.numbers, side, None), self._state)

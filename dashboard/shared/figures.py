@@ -154,14 +154,14 @@ def legend(lines: Sequence[Line]) -> str:
     parts = [f":{HUES[line.colour]}[■] {line.name}" for line in lines]
     methods = dict.fromkeys(method for line in lines for method in line.by_method)
     sampled = dict.fromkeys(line.sampled[2] for line in lines if line.sampled is not None)
-    return marks(parts, methods, sampled)
+    return marks(parts, methods, (f"◆ {name}" for name in sampled))
 
 
-def marks(first: Iterable[str], methods: Iterable[str], sampled: Iterable[str]) -> str:
-    """Strokes and marks after what comes first; sampled: what is proved of the noise at large."""
+def marks(first: Iterable[str], methods: Iterable[str], last: Iterable[str]) -> str:
+    """Strokes and marks between what comes first and last."""
     parts = [*first, "┄┄ clean", "─●─ attacked", "╍╍ proved", "▒ open"]
     parts += [f"{GLYPHS[method]} {METHOD_NAMES[method]}" for method in methods]
-    parts += [f"◆ {name}" for name in sampled]
+    parts += last
     return "\u2003 ".join(part.replace(" ", "\u00a0") for part in parts)
 
 

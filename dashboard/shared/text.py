@@ -137,6 +137,11 @@ HELP = {
     "lost": "The ELBO is a reconstruction term minus a KL term. The bars show how much of the change "
     "from clean comes from which. IBP bounds the two terms one by one; the other methods bound them "
     "together, which is tighter, and their bar is not divided. A vacuous proof has no bar.",
+    "limits": "Limits of every model on this image. Ceiling: nothing higher can be proved of any model. "
+    "It is the best log-likelihood of the image that the adversary makes as grey as eps allows. Constant "
+    "decoder: gives the same pixels for every image, the best ones for that eps; a model has to beat it.",
+    "unit": "Of the pictures' numbers and of the chart. Bits per dimension: nats / (pixels x channels x "
+    "ln 2), for large images, whose nats run to thousands. What is proved, tables and files stay in nats.",
     "perturbation": "Perturbation: attacked minus input, magnified as stated. Blue: darker; red: brighter; "
     "white: unchanged. Of a colour image: grey is unchanged, a colour is more of it.",
     "reconstruction": "Recon (reconstruction): what the model decodes from an image, mean over the draws.",
@@ -249,6 +254,11 @@ METHOD_NAMES = {
     "bab": "branch and bound",
 }
 CONSTANT = "Constant decoder"
+NO_LIMIT = "none"
+NO_CEILING = (
+    "There is no ceiling here: densities of this likelihood have no maximum, so nothing limits what a "
+    "model can score."
+)
 TARGET_NAMES = {name: label[0].lower() + label[1:] for name, label in TARGET_LABELS.items()}
 CLICK = "Click a point for its numbers and the way to the explorer; the tables have them too."
 AS_TABLE = "The same as a table, with 95 % intervals"
@@ -289,6 +299,8 @@ STATES_LABELS = {
     "expectation": "Expectation over the noise",
     "coverage": "Coverage of a fresh draw",
 }
+LIMITS_LABELS = {"hide": "Not drawn", "show": "Limits: ceiling, constant decoder"}
+UNIT_LABELS = {"nats": "Nats", "bits": "Bits per dimension"}
 NORM_LABELS = {"linf": "Each pixel", "l2": "In total"}
 EPS_LABELS = {
     "linf": "eps: how much each pixel may change",

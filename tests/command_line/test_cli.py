@@ -120,19 +120,24 @@ def test_evaluate_shipped_samples(model: str, vacuous: str, tmp_path: Path, caps
     for row in read:
         assert float(row["certified"]) <= float(row["attacked"]) <= float(row["clean"]) + 1e-9
     lines = out.splitlines()
-    assert lines[0].split() == ["model", "target", "eps", "images", "clean", "attacked", "certified"]
-    assert re.search(r"^steep +likelihood +0\.2 +3 .* vacuous 3$", out, re.MULTILINE)
-    assert re.search(r"^small +likelihood +0 +3 +(-\d+\.\d\d) +\1 +\1$", out, re.MULTILINE)
+    assert lines[0].split() == ["model", "target", "eps", "images", "clean", "attacked", "certified", "ceiling"]
+    assert re.search(r"^steep +likelihood +0\.2 +3 .* vacuous 3 +-\d+\.\d\d$", out, re.MULTILINE)
+    assert re.search(r"^small +likelihood +0 +3 +(-\d+\.\d\d) +\1 +\1 +-\d+\.\d\d$", out, re.MULTILINE)
+    x = core.load_samples("mnist")[0][:3]
+    top = core.ceiling(core.load_model(model), x, 0.2).tolist()
+    asked = {"model": "small", "target": "likelihood", "eps": "0.2"}
+    mine = [row for row in read if {name: row[name] for name in asked} == asked]
+    assert [float(row["ceiling"]) for row in mine] == top
     assert "constant-decoder-bernoulli" in out
     assert "nan" not in out
 
 
 def test_table_columns() -> None:
     lines = cli.table(
-        [Summary("m", "likelihood", 0.05, 7, -1, -2.5, -3.25, 0), Summary("m", "t", 1, 7, 0, 0, 0, 2)]
+        [Summary("m", "likelihood", 0.05, 7, -1, -2.5, -3.25, 0, -0.5), Summary("m", "t", 1, 7, 0, 0, 0, 2)]
     )
-    assert lines[1].split() == ["m", "likelihood", "0.05", "7", "-1.00", "-2.50", "-3.25"]
-    assert lines[2].split()[-2:] == ["vacuous", "2"]
+    assert lines[1].split() == ["m", "likelihood", "0.05", "7", "-1.00", "-2.50", "-3.25", "-0.50"]
+    assert lines[2].split()[-3:] == ["vacuous", "2", "none"]
 
 
 @pytest.mark.parametrize("arithmetic", ["float32", "float64"])

@@ -78,6 +78,17 @@ def test_rows_are_what_the_functions_say(rows: list[Row], digits: Digits, models
     assert {(r.attack, r.certificate) for r in some} == {("pgd", "ibp")}
 
 
+def test_the_ceiling_is_that_of_the_model_and_nothing_is_certified_above(
+    rows: list[Row], digits: Digits, models: list[Path]
+) -> None:
+    assert all(row.certified <= row.ceiling for row in rows)
+    for name, path in zip(("one", "two", "three"), models, strict=True):
+        vae = core.load_model(path)
+        for target in TARGETS:
+            some = [r for r in rows if (r.model, r.target, r.eps) == (name, target, EPS[-1])]
+            assert [r.ceiling for r in some] == core.ceiling(vae, digits[0], EPS[-1], target).tolist()
+
+
 def test_constant_decoder_rows_are_exact(rows: list[Row], digits: Digits) -> None:
     constant = [r for r in rows if r.model == f"{CONSTANT}-bernoulli"]
     assert {(r.attack, r.certificate) for r in constant} == {("closed-form", "closed-form")}
@@ -170,16 +181,17 @@ def test_summaries_can_be_written_too(rows: list[Row], tmp_path: Path) -> None:
     means = summarise(rows)
     assert list(write_rows(means, tmp_path / "means.csv", Summary)) == means
     lines = (tmp_path / "means.csv").read_text().splitlines()
-    assert lines[0] == "model,target,eps,images,clean,attacked,certified,vacuous"
+    assert lines[0] == "model,target,eps,images,clean,attacked,certified,vacuous,ceiling"
     assert len(lines) == len(means) + 1
 
 
 def test_summary_by_hand(rows: list[Row]) -> None:
     a = replace(rows[0], model="m", target="likelihood", eps=0.1, clean=-1, attacked=-2, certified=-3)
-    b = replace(a, clean=-3, attacked=-4, certified=-9)
-    c = replace(a, eps=0.2, certified=-math.inf)
+    a = replace(a, ceiling=-0.5)
+    b = replace(a, clean=-3, attacked=-4, certified=-9, ceiling=-1.5)
+    c = replace(a, eps=0.2, certified=-math.inf, ceiling=math.inf)
     assert summarise([a, c, b]) == [
-        Summary("m", "likelihood", 0.1, 2, -2, -3, -6, 0),
+        Summary("m", "likelihood", 0.1, 2, -2, -3, -6, 0, -1),
         Summary("m", "likelihood", 0.2, 1, -1, -2, -math.inf, 1),
     ]
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from core.evaluation.ceiling import CEILING
 from core.evaluation.curve import Curve, Proof, stays
 from core.vae.threat import SIGN
 from dashboard.explorer.stage import text
+from dashboard.shared.limits import NAMES, Limits
 from dashboard.shared.lines import Line, line_of
 from dashboard.shared.result import Result
-from dashboard.shared.text import METHOD_NAMES, NOTHING, minus, nats, proved_nats, signed
+from dashboard.shared.text import METHOD_NAMES, NO_LIMIT, NOTHING, minus
+from dashboard.shared.units import NATS, Unit
 
 LEVELS = 127
 """Steps of a change, up and down, to the largest of its radius."""
@@ -43,36 +46,71 @@ def film(result: Result, norm: str, most: int | None = None) -> dict[str, Any]:
     }
 
 
-def numbers(curve: Curve, threshold: float, sampled: Proof | None, name: str) -> dict[str, Any]:
+def numbers(
+    curve: Curve, threshold: float, sampled: Proof | None, name: str, unit: Unit = NATS
+) -> dict[str, Any]:
     """What is known of a model so far: its verdict, its line, and at every radius of the curve `reading`
     and whether the threshold holds there, see `state`. sampled, name: what is proved of the noise at large
-    at one eps, and what that is called."""
+    at one eps, and what that is called. Lines are in nats whatever the unit; so is `nats`, the readings of
+    a figure that is taken away."""
     at_large = None
     if sampled is not None and math.isfinite(sampled.bound):
         at_large = [sampled.eps, sampled.bound, name]
+    level = minus(unit.level(threshold, [curve]))
+    places = range(len(curve.eps))
     return {
-        "verdict": minus(curve.verdict(threshold).sentence()),
-        "line": line(line_of(curve, "", "", threshold, methods=True)) | {"sampled": at_large},
-        "readings": [[reading(curve, i), state(curve, i, threshold)] for i in range(len(curve.eps))],
+        "verdict": minus(curve.verdict(threshold).sentence(level)),
+        "line": line(line_of(curve, "", "", threshold, methods=True))
+        | {"sampled": at_large, "level": level},
+        "readings": [[reading(curve, i, unit), state(curve, i, threshold)] for i in places],
+        "nats": None if unit is NATS else [reading(curve, i) for i in places],
     }
 
 
-def reading(curve: Curve, i: int) -> list[tuple[str, str]]:
+def limit_lines(limits: Limits, unit: Unit) -> list[dict[str, Any]]:
+    """What limits every model, for the chart: in nats, None where there is nothing to draw; and in words,
+    in the unit and in nats."""
+    return [
+        {
+            "name": NAMES[limit],
+            "dash": limit,
+            "eps": limits.eps,
+            "values": _finite(np.array(levels)),
+            "said": [_level(limit, level, unit) for level in levels],
+            "nats": [_level(limit, level, NATS) for level in levels],
+        }
+        for limit, levels in limits.lines.items()
+    ]
+
+
+def _level(limit: str, level: float, unit: Unit) -> str:
+    """A limit in words, rounded so that it stays one."""
+    if math.isinf(level):
+        return NO_LIMIT
+    return unit.proved(level, digits(level, unit), "upper" if limit == CEILING else "lower")
+
+
+def reading(curve: Curve, i: int, unit: Unit = NATS) -> list[tuple[str, str]]:
     """Clean, attacked, proved, open at one radius: each with its unit and sign, and a note."""
     clean, attained, best = curve.clean, curve.attained[i].item(), curve.best(curve.eps[i].item())
-    change = f"{signed(attained - clean)} from clean"
-    known = [(nats(clean, digits(clean)), "no attack"), (nats(attained, digits(attained)), change)]
+    known = [
+        (unit.shown(clean, digits(clean, unit)), ""),
+        (unit.shown(attained, digits(attained, unit)), f"{unit.change(attained - clean)} from clean"),
+    ]
     if best is None:
-        return [*known, (NOTHING, "proved"), ("–", "")]
+        return [*known, (NOTHING, ""), ("–", "")]
     gap = SIGN[curve.side] * (attained - best.bound)
     decimals = 0 if gap >= 10 else 1 if gap >= 1 else 2
-    proved = proved_nats(best.bound, digits(best.bound), curve.side), f"by {METHOD_NAMES[best.method]}"
-    return [*known, proved, (nats(gap, decimals), "")]
+    proved = (
+        unit.proved(best.bound, digits(best.bound, unit), curve.side),
+        f"by {METHOD_NAMES[best.method]}",
+    )
+    return [*known, proved, (unit.shown(gap, decimals + unit.digits), "")]
 
 
-def digits(value: float) -> int:
+def digits(value: float, unit: Unit = NATS) -> int:
     """Decimals of a number of nats on a card: four digits are enough, and all that there is room for."""
-    return 1 if abs(value) < 1000 else 0
+    return unit.digits + (1 if unit is NATS and abs(value) < 1000 else 0)
 
 
 def state(curve: Curve, i: int, threshold: float) -> str:

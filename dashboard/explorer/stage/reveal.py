@@ -45,17 +45,18 @@ def shown(step: int, side: int, sides: int) -> Shown:
 def numbers(sent: dict[str, Any], seen: Shown) -> dict[str, Any]:
     """What the browser gets of a model, see `picture_strip.numbers`, without what is hidden: it is not in
     the page."""
-    line, readings = dict(sent["line"]), sent["readings"]
+    line, readings, nats = dict(sent["line"]), sent["readings"], sent["nats"]
     if not seen.proof:
         line |= {"proved": None, "methods": {}, "sampled": None}
     if not seen.attack:
         line |= {"eps": line["eps"][:1], "attained": line["attained"][:1]}
-        readings = readings[:1]
+        readings, nats = readings[:1], nats and nats[:1]
     hidden = not seen.attack, not seen.proof, not seen.proof
     return {
         "verdict": sent["verdict"] if seen.verdict else "",
         "line": line,
         "readings": [[_without(row, hidden), state if seen.proof else None] for row, state in readings],
+        "nats": nats and [_without(row, hidden) for row in nats],
     }
 
 

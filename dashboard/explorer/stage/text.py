@@ -6,7 +6,7 @@ from typing import Any
 
 from core.certificates.methods import METHODS
 from dashboard.addresses.explorer import State
-from dashboard.shared import figures
+from dashboard.shared import curves, figures, limits
 from dashboard.shared.text import STATES_LABELS, help_on
 
 KEYS = (
@@ -39,7 +39,6 @@ STATES = {
 }
 """What a badge says of the eps in the hand."""
 CHART = {
-    "axis": "ELBO (nats)",
     "chart": "Line chart of the ELBO over eps",
     "reach": "up to",
     "alarm": "alarm line",
@@ -108,8 +107,17 @@ def alts(norm: str, coloured: bool = False) -> tuple[str, ...]:
     )
 
 
+def _limits(state: State) -> list[str]:
+    """Of what limits every model, if that is drawn: both grey."""
+    if state.limits == "hide" or state.settings.side == "upper":
+        return []
+    s = state.settings
+    drawn = limits.drawn(state.source, s.target, s.norm)
+    return [f"{curves.STROKES_OF[limit]} {limits.NAMES[limit]}" for limit in drawn]
+
+
 def legend(state: State) -> str:
     """All strokes and marks there can be."""
     used = METHODS[: METHODS.index(state.method) + 1]
     sampled = [] if state.states == "draws" else [STATES_LABELS[state.states].lower()]
-    return figures.marks((), used, sampled)
+    return figures.marks((), used, [f"◆ {name}" for name in sampled] + _limits(state))

@@ -23,10 +23,12 @@ from dashboard.addresses.scales import Scale
 from dashboard.addresses.scenes import SCENES
 from dashboard.explorer.stage import reveal, text
 from dashboard.explorer.stage.event import Ask, read_ask
-from dashboard.explorer.stage.picture_strip import LEVELS, film, numbers
+from dashboard.explorer.stage.picture_strip import LEVELS, film, limit_lines, numbers
 from dashboard.explorer.stage.reveal import Shown
+from dashboard.shared import units
 from dashboard.shared.frontend import source
 from dashboard.shared.images import palette
+from dashboard.shared.limits import Limits
 from dashboard.shared.result import Result
 from dashboard.shared.text import EPS_LABELS, HELP, HUES, STATES_LABELS
 
@@ -59,7 +61,7 @@ class Stage:
         on_ask: Callable[[], None],
         room: Room | None = None,
     ) -> None:
-        self._state = state
+        self._state, self._unit = state, units.unit(state.unit, state.source.shape)
         step = ALL if room is None else room.step
         self._seen = [reveal.shown(step, side, len(sides)) for side in range(len(sides))]
         asked_of = zip(sides, self._seen, strict=True)
@@ -88,6 +90,7 @@ class Stage:
                     ],
                     "palette": _PALETTE,
                     "words": _words(state),
+                    "unit": {"nats": self._unit.nats, "axis": self._unit.axis, "plain": units.NATS.axis},
                     "room": None if room is None else _room(room),
                 },
                 on_ask_change=on_ask,
@@ -106,12 +109,21 @@ class Stage:
         news = {"kind": "film", "token": self._questions[side], "count": 0 if until else 1}
         self._send(self._films[side], side, f"film-{side}{until}", news | shown)
 
-    def numbers(self, side: int, curve: Curve, threshold: float, sampled: Proof | None) -> None:
-        """The numbers and the line of a model, now that this is known."""
+    def numbers(
+        self,
+        side: int,
+        limits: Limits | None,
+        curve: Curve,
+        threshold: float,
+        sampled: Proof | None,
+    ) -> None:
+        """The numbers and the line of a model, now that this is known; limits: to be drawn with them."""
         count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
         name = STATES_LABELS[self._state.states].lower()
         news = {"kind": "numbers", "token": _token(), "count": count}
-        news |= reveal.numbers(numbers(curve, threshold, sampled, name), self._seen[side])
+        known = numbers(curve, threshold, sampled, name, self._unit)
+        news |= reveal.numbers(known, self._seen[side])
+        news["limits"] = [] if limits is None else limit_lines(limits, self._unit)
         self._send(self._numbers[side], side, f"numbers-{count}", news)
 
     def _send(self, place: DeltaGenerator, side: int, key: str, data: dict[str, Any]) -> None:

@@ -28,13 +28,14 @@ export default function ({ data, parentElement }) {
 /* The chart in one drawing, or null if there is none. */
 function draw(data, host) {
   const { chart } = shared();
-  const { clientWidth: width, clientHeight: height } = chart ?? {};
-  if (!width || !height || !chart.firstChild) return null;
+  const { clientWidth: width, clientHeight: height } = chart?.svg ?? {};
+  if (!width || !height || !chart.svg.firstChild) return null;
+  const said = chart.said();
   const style = getComputedStyle(host instanceof ShadowRoot ? host.host : host);
   const ink = style.color;
   const paper = style.getPropertyValue("--st-background-color").trim() || "#ffffff";
   const page = element("svg", { width });
-  page.append(named("title", data.title), named("desc", chart.getAttribute("aria-label")));
+  page.append(named("title", data.title), named("desc", said));
   page.append(element("rect", { width: "100%", height: "100%", fill: paper }));
   let y = PAD;
   const write = (text, size, weight, indent = 0, colour = ink) => {
@@ -46,9 +47,9 @@ function draw(data, host) {
   };
   write(data.title, 18, 600);
   write(data.question, 13, 400);
-  write(chart.getAttribute("aria-label").replace(/^[^.]*\.\s*/, ""), 13, 400);
+  write(said.replace(/^[^.]*\.\s*/, ""), 13, 400);
   y += PAD / 2;
-  const copy = chart.cloneNode(true);
+  const copy = chart.copy();
   for (const [key, value] of Object.entries({ y, width, height, color: ink, "font-family": FONT })) {
     copy.setAttribute(key, value);
   }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dashboard.addresses.explorer import State
 from dashboard.explorer import panels
 from dashboard.explorer.stage.picture_strip import reading
-from dashboard.shared import claim
+from dashboard.shared import claim, limits
 from dashboard.shared.result import Known
 from dashboard.shared.table_text import Table
 from dashboard.shared.text import METHOD_NAMES
@@ -34,7 +35,12 @@ def _row(card: Known, state: State) -> dict[str, str]:
     best = card.curve.best(state.eps)
     shown = [said.removesuffix(" nats") for said, _ in reading(card.curve, card.result.at(state.eps))]
     by = "–" if best is None else METHOD_NAMES[best.method]
-    return {"Model": card.name, **dict(zip(NUMBERS, shown, strict=True)), "By": by}
+    row = {"Model": card.name, **dict(zip(NUMBERS, shown, strict=True)), "By": by}
+    known = limits.of(card.model, state.digit, state.settings.proof, (state.eps,))
+    if known is None:
+        return row
+    attained = card.curve.attained[card.result.at(state.eps)].item()
+    return row | limits.cells(known, state.eps, -math.inf if best is None else best.bound, attained)
 
 
 def _said(state: State) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from core.vae.checkpoint import model_digest
 from core.vae.threat import SIGN
 from dashboard.addresses import models
 from dashboard.addresses.explorer import State
+from dashboard.shared import limits
 from dashboard.shared.compute import SAMPLE
 from dashboard.shared.result import Known
 
@@ -30,6 +31,8 @@ class Row:
     states        "draws", or what is proved of the noise at large: then nothing is attained.
     side          "lower": the adversary lowers the ELBO, a lower bound is proved; "upper": both upwards.
     open_gap      between attained and proved, or "unbounded".
+    constant_decoder, ceiling  what limits every model: see `limits.Limits`; "none" where densities have no
+                  maximum.
     verdict       on "the ELBO stays at or above the threshold" ("below", for side "upper"): proved, broken
                   or open.
     """
@@ -59,12 +62,28 @@ class Row:
     open_gap: float | str
     threshold: float
     verdict: str
+    constant_decoder: float | str = ""
+    ceiling: float | str = ""
 
 
 def rows(sides: Sequence[Known], state: State, label: str) -> list[Row]:
     """Every model at every radius of the page; then what is proved of the noise at large."""
-    found = [_row(side, state, label, i) for side in sides for i in range(len(side.curve.eps))]
+    found = [row for side in sides for row in _of_model(side, state, label)]
     return found + [_sampled(side, state, label) for side in sides if side.sampled is not None]
+
+
+def _of_model(side: Known, state: State, label: str) -> list[Row]:
+    radii = tuple(side.curve.eps.tolist())
+    known = limits.of(side.model, state.digit, state.settings.proof, radii)
+    found = [_row(side, state, label, i) for i in range(len(radii))]
+    if known is None:
+        return found
+    tops = ["none" if math.isinf(top) else top for top in known.ceiling]
+    floors = known.constant or ("",) * len(radii)
+    return [
+        replace(row, constant_decoder=floor, ceiling=top)
+        for row, floor, top in zip(found, floors, tops, strict=True)
+    ]
 
 
 def as_csv(found: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ const GREY = "#808080";
 const ROUND = { left: 54, right: 14, top: 22, bottom: 22 };
 /** Of letters, in pixels: usual, and in large type. */
 const SIZES = [12, 17, 22];
-const DASHES = { clean: "1.5 4", proved: "9 6", ibp: "", "crown-ibp": "8 4 2 4", threshold: "12 4 2 4" };
+const DASHES = { clean: "1.5 4", proved: "9 6", ibp: "", "crown-ibp": "8 4 2 4", threshold: "12 4 2 4", ceiling: "10 10", constant: "" };
 /** Marks of methods that are computed here and there: corners around a centre. */
 const MARKS = {
   crown: [[0, -5], [5, 4], [-5, 4]],
@@ -54,13 +54,33 @@ class Chart {
     this.watch.disconnect();
   }
 
-  /** Lines of models as the server sends them, each with its colour; eps from 0 to most. */
-  show(lines, most, words, room) {
+  /** Lines of models as the server sends them, each with its colour; eps from 0 to most. unit: of the axis. */
+  show(lines, most, words, unit, room) {
     const guess = room?.guess ?? null;
-    const key = [most, words.axis, String(guess), this.large, ...lines];
+    const key = [most, unit.axis, String(guess), this.large, ...lines];
     if (this.key?.length === key.length && key.every((part, i) => part === this.key[i])) return;
-    Object.assign(this, { lines, most, words, key, guess, guessed: room?.words.guess });
+    Object.assign(this, { lines, most, words, unit, key, guess, guessed: room?.words.guess });
     this.draw();
+  }
+
+  /** A copy of the drawing, in nats whatever it is shown in. */
+  copy() {
+    const { unit } = this;
+    this.unit = { nats: 1, axis: unit.plain, plain: unit.plain };
+    this.draw();
+    const drawing = this.svg.cloneNode(true);
+    this.unit = unit;
+    this.draw();
+    return drawing;
+  }
+
+  /** What limits every model; of several models once where it is the same. */
+  limits() {
+    const all = this.lines.flatMap((line) => line.limits.map((limit) => ({ ...limit, colour: line.colour })));
+    const said = (limit) => `${limit.dash} ${limit.values}`;
+    const once = [...new Map(all.map((limit) => [said(limit), limit])).values()];
+    const several = (limit) => once.some((other) => other !== limit && other.dash === limit.dash);
+    return once.map((limit) => (several(limit) ? limit : { ...limit, colour: GREY }));
   }
 
   /** The cursor, wherever eps is. */
@@ -85,12 +105,15 @@ class Chart {
     return this.most * Math.max(0, Math.min(1, share));
   }
 
-  /** The y axis follows what is attacked and the thresholds, never the proofs. */
+  /** The y axis follows what is attacked, the thresholds, and the limits of every model, never the proofs. */
   frame() {
-    const seen = this.lines.flatMap((line) => {
-      const near = line.attained.filter((_, i) => line.eps[i] <= this.most + 1e-12);
-      return [line.clean, line.threshold, ...near];
-    });
+    const inside = (eps, values) => values.filter((value, i) => value !== null && eps[i] <= this.most + 1e-12);
+    const seen = this.lines.flatMap((line) => [
+      line.clean,
+      line.threshold,
+      ...inside(line.eps, line.attained),
+      ...line.limits.flatMap((limit) => inside(limit.eps, limit.values)),
+    ]);
     const [low, high] = seen.length ? [Math.min(...seen), Math.max(...seen)] : [-300, 0];
     const pad = 0.07 * Math.max(high - low, 10);
     Object.assign(this, { low: low - pad, high: high + pad });
@@ -109,9 +132,10 @@ class Chart {
     const clip = shape("clipPath", { id: "inside" });
     clip.append(shape("rect", { x: this.left, y: this.top, width: this.right - this.left, height: this.bottom - this.top }));
     const inside = shape("g", { "clip-path": "url(#inside)" });
+    inside.append(...this.limits().map((limit) => this.limit(limit)));
     for (const line of this.lines) inside.append(...this.thin(line), ...this.model(line));
     for (const line of this.lines) front.append(...this.marks(line));
-    front.append(...this.levels(), ...this.exits(), ...this.bracket(), ...this.pointer());
+    front.append(...this.names(), ...this.levels(), ...this.exits(), ...this.bracket(), ...this.pointer());
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("font-size", this.size);
     this.svg.replaceChildren(clip, back, inside, front);
@@ -121,8 +145,9 @@ class Chart {
 
   axes() {
     const count = Math.max(2, Math.floor((this.bottom - this.top) / (4 * this.size)));
-    const rows = ticks(this.low, this.high, count).flatMap((value) => {
-      const y = this.y(value);
+    const { nats } = this.unit;
+    const rows = ticks(this.low / nats, this.high / nats, count).flatMap((value) => {
+      const y = this.y(value * nats);
       const line = shape("line", { x1: this.left, x2: this.right, y1: y, y2: y, stroke: GREY, "stroke-opacity": 0.25 });
       return [line, written(figure(value), this.left - 6, y + this.size / 3, "end")];
     });
@@ -131,7 +156,7 @@ class Chart {
       written(short(value), this.x(value), this.bottom + 1.4 * this.size, "middle"),
     );
     const middle = (this.top + this.bottom) / 2;
-    const title = written(this.words.axis, 0, 0, "middle");
+    const title = written(this.unit.axis, 0, 0, "middle");
     title.setAttribute("transform", `translate(${this.size},${middle}) rotate(-90)`);
     return [...rows, ...columns, title];
   }
@@ -169,6 +194,24 @@ class Chart {
     ];
   }
 
+  /** Where it has no value there is nothing to draw. */
+  limit({ eps, values, dash, colour }) {
+    const there = eps.filter((_, i) => values[i] !== null);
+    const known = values.filter((value) => value !== null);
+    return this.path(there, known, { stroke: colour, "stroke-width": 2, "stroke-dasharray": DASHES[dash], class: dash });
+  }
+
+  /** What the limits are called, beside them: the ceiling above its line, what it limits below. */
+  names() {
+    return this.limits().flatMap(({ name, eps, values, dash, colour }) => {
+      const i = eps.findLastIndex((radius, j) => radius <= 0.6 * this.most && values[j] !== null);
+      if (i < 0) return [];
+      const y = this.y(values[i]) + this.size * (dash === "ceiling" ? -0.8 : 1.6);
+      const note = written(name, this.x(eps[i]), y, "middle");
+      return [colour === GREY ? note : dotted(note, colour)];
+    });
+  }
+
   thin(line) {
     const whole = Object.entries(line.methods).filter(([method]) => !(method in MARKS));
     return whole.map(([method, [eps, bounds]]) =>
@@ -192,14 +235,15 @@ class Chart {
 
   /** Thresholds; a grey one where both models have the same. Labels on the far sides. */
   levels() {
-    const known = new Map(this.lines.map((line) => [line.threshold, line.colour]));
+    const known = new Map(this.lines.map((line) => [line.threshold, line]));
     const highest = Math.max(...known.keys());
-    return [...known].flatMap(([level, own]) => {
+    return [...known].flatMap(([level, { colour: own, level: said }]) => {
+      const shown = this.unit.nats === 1 ? figure(level) : said;
       const colour = known.size === 1 && this.lines.length > 1 ? GREY : own;
       const y = this.y(level);
       const line = { x1: this.left, x2: this.right, y1: y, y2: y, stroke: colour, "stroke-dasharray": DASHES.threshold };
       const above = known.size > 1 && level === highest;
-      const note = written(`${this.words.alarm} ${figure(level)}`, this.right - 4, y + (above ? -5 : 1.15 * this.size), "end");
+      const note = written(`${this.words.alarm} ${shown}`, this.right - 4, y + (above ? -5 : 1.15 * this.size), "end");
       return [shape("line", line), dotted(note, colour)];
     });
   }

@@ -33,7 +33,7 @@ class Stage {
     this.hover = find(".hover");
     this.chart = new Chart(find("svg"));
     this.chart.drawn = () => this.align();
-    shared().chart = this.chart.svg;
+    shared().chart = { svg: this.chart.svg, copy: () => this.chart.copy(), said: () => this.inWords(true) };
     this.output = find("output");
     this.said = find(".said");
     this.dark = find(".dark");
@@ -140,9 +140,9 @@ class Stage {
     setText(this.output, short(eps));
     this.offer(most);
     const ready = this.cards.map((card, i) => this.drawSide(card, i, eps, data));
-    this.chart.show(this.lines(), most, data.words, data.room);
+    this.chart.show(this.lines(), most, data.words, data.unit, data.room);
     this.chart.move(eps);
-    if (!this.dragging) this.describe(data);
+    if (!this.dragging) this.describe();
     if (this.due && this.held === null && !Object.keys(this.pending).length && ready.every(Boolean)) this.announce();
   }
 
@@ -206,6 +206,7 @@ class Stage {
       const parts = this.data.words.numbers.map(([name], j) => `${name.toLowerCase()} ${reading[j][0]}`);
       return [`eps ${short(film[i].radii[index])}, ${side.name}`, `  ${parts.join(", ")}`];
     });
+    for (const [name, values] of this.limits(eps)) said.push(`${name} ${values}`);
     this.hover.hidden = said.length === 0;
     setText(this.hover, said.join("\n"));
     const box = this.chart.svg.getBoundingClientRect();
@@ -304,14 +305,40 @@ class Stage {
     if (scene >= 1 && scene <= room.scenes) this.ask({ scene });
   }
 
+  /** What limits every model at eps, in words by its name; of several models once where it is the same. */
+  limits(eps, plain = false) {
+    const found = new Map();
+    this.data.sides.forEach((side, i) => {
+      const { film, numbers } = shared();
+      if (!film[i] || numbers[i]?.question !== film[i].question) return;
+      for (const limit of numbers[i].limits) {
+        const said = limit[plain ? "nats" : "said"][nearest(limit.eps, eps)];
+        found.set(limit.name, (found.get(limit.name) ?? new Map()).set(said, side.name));
+      }
+    });
+    return [...found].map(([name, values]) => {
+      const each = values.size > 1 ? [...values].map(([said, of]) => `${said} for ${of}`) : [...values.keys()];
+      return [name, each.join(", ")];
+    });
+  }
+
   /** The chart for those who cannot see it. */
-  describe({ sides, words }) {
+  describe() {
+    const said = this.inWords(false);
+    if (this.chart.svg.getAttribute("aria-label") !== said) this.chart.svg.setAttribute("aria-label", said);
+  }
+
+  /** plain: in nats, whatever is shown. */
+  inWords(plain) {
+    const { sides, words } = this.data;
     const known = this.cards.map((card, i) => {
-      const said = words.numbers.map(([name], j) => `${name.toLowerCase()} ${card.values[j].textContent}`);
+      const nats = plain ? shared().numbers[i]?.nats?.[card.index] : null;
+      const value = (j) => (nats ? nats[j][0] : card.values[j].textContent);
+      const said = words.numbers.map(([name], j) => `${name.toLowerCase()} ${value(j)}`);
       return sides[i] && card.film ? `${sides[i].name}: ${said.join(", ")}.` : "";
     });
-    const said = [`${words.chart}. At eps ${short(this.eps)}:`, ...known].filter(Boolean).join(" ");
-    if (this.chart.svg.getAttribute("aria-label") !== said) this.chart.svg.setAttribute("aria-label", said);
+    const limits = this.limits(this.eps, plain).map(([name, value]) => `${name}: ${value}.`);
+    return [`${words.chart}. At eps ${short(this.eps)}:`, ...known, ...limits].filter(Boolean).join(" ");
   }
 
   announce() {
@@ -354,7 +381,7 @@ function lineOf(numbers, colour) {
     const far = line.side === "lower" ? -Infinity : Infinity;
     const whole = (values) => values?.map((value) => value ?? far);
     const methods = Object.entries(line.methods).map(([name, [eps, bounds]]) => [name, [eps, whole(bounds)]]);
-    lined.set(numbers, { ...line, colour, proved: whole(line.proved), methods: Object.fromEntries(methods) });
+    lined.set(numbers, { ...line, limits: numbers.limits, colour, proved: whole(line.proved), methods: Object.fromEntries(methods) });
   }
   return lined.get(numbers);
 }
