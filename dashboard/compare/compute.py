@@ -17,8 +17,9 @@ from dashboard.addresses.explorer import Settings
 from dashboard.addresses.kinds import Source
 from dashboard.addresses.models import stamped
 from dashboard.server.background import Now, Show, Tell, run
-from dashboard.shared import tighter_bounds
+from dashboard.shared import limits, tighter_bounds
 from dashboard.shared.compute import Result, explore, model, usual_threshold
+from dashboard.shared.limits import Limits
 
 CHUNK = 16
 """Images whose verdicts are searched together; a chunk that is done is kept."""
@@ -29,6 +30,7 @@ class Entry:
     """One model and one digit: what is attained and proved over the grid.
 
     place  of the model among those compared: its colour and symbol. name: what people call it.
+    limits  what limits every model with this likelihood on this digit, at eps.
     """
 
     model: str
@@ -38,6 +40,7 @@ class Entry:
     result: Result
     curve: Curve
     threshold: float
+    limits: Limits | None = None
 
 
 def threshold(comparison: Comparison, name: str) -> float:
@@ -53,7 +56,8 @@ def entry(comparison: Comparison, name: str, label: str, digit: Digit, show: Sho
     proofs = tighter_bounds.grid(name, digit, asked.settings.proof, PROOF, asked.grid, show)
     place = comparison.models.index(name)
     curve = result.curve.add(proofs)
-    return Entry(name, label, place, digit, result, curve, threshold(comparison, name))
+    known = limits.of(name, digit, asked.settings.proof, (asked.eps,))
+    return Entry(name, label, place, digit, result, curve, threshold(comparison, name), known)
 
 
 def chosen(comparison: Comparison) -> tuple[int, ...]:

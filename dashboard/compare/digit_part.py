@@ -94,6 +94,7 @@ def _tables(entries: Sequence[Entry], comparison: Comparison, found: ImageSet) -
     st.header(f"Numbers at eps {eps:.6g}", anchor=False, help=text.TABLE_HELP)
     said = claim.table(comparison.digits, eps, comparison.asked.settings, PROOF)
     _table(rows.table(entries, eps, found), said)
+    st.caption(rows.limits_in_words(entries, eps, found))
     if pin and len(comparison.models) > 1:
         name = next((e.name for e in entries if e.model == pin), pin)
         st.header(f"Against {name}", anchor=False, help=text.AGAINST_HELP)

@@ -15,6 +15,7 @@ from core.evaluation.verdicts import BROKEN, CERTIFIED, Finding
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.compare import text
 from dashboard.compare.compute import Entry
+from dashboard.shared import limits
 from dashboard.shared.text import METHOD_NAMES, bare, floor, signed
 
 
@@ -57,10 +58,34 @@ def _row(entry: Entry, eps: float, found: ImageSet) -> dict[str, str]:
         "Proved": bare(floor(proved, 1)),
         "By": "–" if best is None else METHOD_NAMES[best.method],
         "Open": "unbounded" if best is None else f"{attained - proved:,.1f}",
+        "Way": _way(entry, eps, attained, proved),
         "Threshold": bare(entry.threshold),
         "Certified up to": radius(verdict.certified),
         "Broken from": radius(verdict.broken),
     }
+
+
+def _way(entry: Entry, eps: float, attained: float, proved: float) -> str:
+    """What is proved of the way between the limits of every model."""
+    if entry.limits is None:
+        return "–"
+    return limits.percent(limits.shares(entry.limits, eps, proved, attained)[0])
+
+
+def limits_in_words(entries: Sequence[Entry], eps: float, found: ImageSet) -> str:
+    """The limits of every model on each digit; of whom, where they differ between the models."""
+    known = {
+        (e.digit, e.limits): [o.name for o in entries if (o.digit, o.limits) == (e.digit, e.limits)]
+        for e in entries
+    }
+    several, said = len({e.digit for e in entries}) > 1, []
+    for (shown, limited), names in known.items():
+        if limited is None:
+            continue
+        whole = len(names) == sum(e.digit == shown for e in entries)
+        about = [f"image {text.digit(shown, found)}"] * several + [" and ".join(names)] * (not whole)
+        said.append(limits.levels(limited, eps) + (f" ({'; '.join(about)})" if about else ""))
+    return f"{text.LIMITS} {'; '.join(said)}." if said else ""
 
 
 def against(entries: Sequence[Entry], pin: str, eps: float, found: ImageSet) -> list[dict[str, str]]:
@@ -116,8 +141,18 @@ def entry_rows(entries: Sequence[Entry], comparison: Comparison) -> list[dict[st
                 "certified_radius": verdict.certified,
                 "broken_from": verdict.broken,
             }
+            | _limits(entry, eps)
         )
     return rows
+
+
+def _limits(entry: Entry, eps: float) -> dict[str, object]:
+    """What limits every model; nothing of what there is not."""
+    top, floor = (math.nan, math.nan) if entry.limits is None else entry.limits.at(eps)
+    return {
+        "constant_decoder": None if math.isnan(floor) else floor,
+        "ceiling": None if math.isnan(top) else limits.NONE if math.isinf(top) else top,
+    }
 
 
 def gallery_rows(items: Sequence[Item], comparison: Comparison) -> list[dict[str, object]]:

@@ -33,8 +33,11 @@ AGAINST_HELP = (
 TABLE_HELP = (
     "Proved: the best bound that covers this eps, rounded down. Certified up to: the largest radius of the "
     "grid with a proof that the ELBO stays at or above the threshold. Broken from: the smallest radius at "
-    "which the attack went below it. A dash: there is none on the grid."
+    "which the attack went below it. A dash: there is none on the grid. Way: how much of the way from the "
+    "constant decoder, which gives the same pixels for every image, to the ceiling, above which nothing "
+    "can be proved of any model, is proved."
 )
+LIMITS = "Limits of every model at this eps:"
 
 
 def chosen(count: int) -> str:

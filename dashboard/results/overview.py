@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from core.evaluation.results import Mean, Results
 from dashboard.addresses.results import Choice
 from dashboard.shared import claim, result_rows, text
-from dashboard.shared.curves import Lines
+from dashboard.shared.curves import CEILING, Lines
 from dashboard.shared.table_text import Table
 
 WAY = "Way"
@@ -45,11 +45,17 @@ def _row(line: Lines, eps: float, limits: Mapping[str, Lines]) -> dict[str, str]
     return {
         "Model": line.name,
         "Clean": cell(line.clean.get(eps)),
-        "Attacked": cell(attained),
-        "Proved": cell(proved),
+        **measured(line, cell(attained), cell(proved)),
         "Open": "–" if apart is None else text.bare(apart),
         WAY: _percent(line.share(proved, limits, eps)),
     }
+
+
+def measured(line: Lines, attacked: str, proved: str) -> dict[str, str]:
+    """Cells of what was attacked and proved. The ceiling is neither: it is what can be proved at most."""
+    if line.limit == CEILING:
+        attacked, proved = "–", f"at most {proved}"
+    return {"Attacked": attacked, "Proved": proved}
 
 
 def _percent(share: float) -> str:

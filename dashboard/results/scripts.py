@@ -25,8 +25,8 @@ for model, name in models.items():
         clean = results.clean(model, target, eps, closed)
         found, proved = (at(model, what, CLOSED_FORM, closed) for what in ("attacked", "certified"))
     elif model == highest:
-        clean, found = None, at(model, "ceiling", CLOSED_FORM, closed)
-        proved = found
+        # A limit: nothing higher can be proved of any model.
+        clean, found, proved = None, None, at(model, "ceiling", CLOSED_FORM, closed)
     else:
         clean = results.clean(model, target, eps, over)
         found = at(model, "attacked", attack, attacked)

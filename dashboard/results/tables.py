@@ -64,11 +64,7 @@ def _links(
 
 def _cells(line: Lines, eps: float) -> dict[str, str]:
     attained, proved = line.at(eps)
-    return {
-        "Clean": _cell(line.clean.get(eps)),
-        "Attacked": _cell(attained),
-        "Proved": _cell(proved),
-    }
+    return {"Clean": _cell(line.clean.get(eps))} | overview.measured(line, _cell(attained), _cell(proved))
 
 
 def _cell(mean: Mean | None) -> str:

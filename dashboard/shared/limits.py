@@ -20,6 +20,8 @@ from dashboard.shared import compute, text
 from dashboard.shared.curves import CONSTANT as BASELINE
 from dashboard.shared.text import nats, safe
 
+NONE = text.NO_LIMIT
+"""In place of a ceiling that there is not."""
 _NO_WAY = 1e-6
 """Nats: where the ball holds the grey image both limits are the same, but for rounding."""
 NAMES = {CEILING: CEILING.capitalize(), BASELINE: text.CONSTANT}
@@ -97,7 +99,7 @@ def percent(share: float) -> str:
 def value(limit: str, level: float, digits: int = 1) -> str:
     """A level rounded so that what it says of all models stays true; in words where there is none."""
     side = "upper" if limit == CEILING else "lower"
-    return text.NO_LIMIT if math.isinf(level) else nats(safe(level, digits, side), digits)
+    return NONE if math.isinf(level) else nats(safe(level, digits, side), digits)
 
 
 def cells(limits: Limits, eps: float, proved: float, attained: float) -> dict[str, str]:
@@ -111,6 +113,17 @@ def cells(limits: Limits, eps: float, proved: float, attained: float) -> dict[st
         "Way proved": percent(found[0]),
         "Way attained": percent(found[1]),
     }
+
+
+def levels(limits: Limits, eps: float) -> str:
+    """Both limits by name, in nats."""
+    top, floor = limits.at(eps)
+    known = {BASELINE: floor, CEILING: top}
+    return ", ".join(
+        f"{NAMES[limit].lower()} {value(limit, level)}"
+        for limit, level in known.items()
+        if not math.isnan(level)
+    )
 
 
 def in_words(limits: Limits, eps: float, proved: float, attained: float) -> str:

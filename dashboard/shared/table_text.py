@@ -24,7 +24,7 @@ _LATEX = {
     "*": "{*}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _FIGURE = r"[+\N{MINUS SIGN}]?[\d,]*\d(\.\d+)?(e[+\N{MINUS SIGN}]?\d+)?( %)?"
-_NUMBER = re.compile(rf"{_FIGURE}( \({_FIGURE} to {_FIGURE}\))?")
+_NUMBER = re.compile(rf"(at most )?{_FIGURE}( \({_FIGURE} to {_FIGURE}\))?")
 _PACKAGES = r"% Needs \usepackage{booktabs}"
 
 

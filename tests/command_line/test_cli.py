@@ -120,7 +120,16 @@ def test_evaluate_shipped_samples(model: str, vacuous: str, tmp_path: Path, caps
     for row in read:
         assert float(row["certified"]) <= float(row["attacked"]) <= float(row["clean"]) + 1e-9
     lines = out.splitlines()
-    assert lines[0].split() == ["model", "target", "eps", "images", "clean", "attacked", "certified", "ceiling"]
+    assert lines[0].split() == [
+        "model",
+        "target",
+        "eps",
+        "images",
+        "clean",
+        "attacked",
+        "certified",
+        "ceiling",
+    ]
     assert re.search(r"^steep +likelihood +0\.2 +3 .* vacuous 3 +-\d+\.\d\d$", out, re.MULTILINE)
     assert re.search(r"^small +likelihood +0 +3 +(-\d+\.\d\d) +\1 +\1 +-\d+\.\d\d$", out, re.MULTILINE)
     x = core.load_samples("mnist")[0][:3]

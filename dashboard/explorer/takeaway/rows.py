@@ -78,7 +78,7 @@ def _of_model(side: Known, state: State, label: str) -> list[Row]:
     found = [_row(side, state, label, i) for i in range(len(radii))]
     if known is None:
         return found
-    tops = ["none" if math.isinf(top) else top for top in known.ceiling]
+    tops = [limits.NONE if math.isinf(top) else top for top in known.ceiling]
     floors = known.constant or ("",) * len(radii)
     return [
         replace(row, constant_decoder=floor, ceiling=top)

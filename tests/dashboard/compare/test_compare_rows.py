@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import core
+from core.data.samples import load_levels
 from core.errors import Cancelled
 from core.evaluation.curve import Curve, Proof, Verdict
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN, Finding
+from core.training.baseline import fit_constant_decoder
 from dashboard.addresses.compare import EVERY, PROOF, Comparison
 from dashboard.addresses.digit import Digit, images
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Kind, kinds
@@ -27,8 +29,10 @@ from dashboard.compare.figures import Share
 from dashboard.compare.rows import Item
 from dashboard.server.background import Now
 from dashboard.shared import compute as explorer
-from dashboard.shared import tighter_bounds
+from dashboard.shared import limits, tighter_bounds
 from dashboard.shared.curves import PALETTE, SYMBOLS
+from dashboard.shared.limits import Limits
+from dashboard.shared.text import nats
 from tests.dashboard.addressed import parse_compare
 from tests.dashboard.page_parts import NAMES
 
@@ -98,6 +102,9 @@ def test_the_table_has_a_row_for_each_model_and_digit(two: tuple[Comparison, lis
         verdict = entry.curve.verdict(-546)
         assert row["Certified up to"] == ("–" if verdict.certified is None else f"{verdict.certified:g}")
         assert row["Broken from"] == ("–" if verdict.broken is None else f"{verdict.broken:g}")
+        assert entry.limits is not None
+        share = limits.shares(entry.limits, 0.05, proved, attained)[0]
+        assert row["Way"] == ("–" if math.isinf(share) else f"{share:g} %" if share >= 0 else "< 0 %")
     one = rows.table(found[:1], 0.05, SHOWN)
     assert "Digit" not in one[0]
     own = replace(found[1], digit=Digit(0, b"\x00" * 4))
@@ -135,6 +142,24 @@ def test_an_order_that_is_proved_holds_for_all_worst_cases(
     assert rows.order((a, -math.inf), (b, -math.inf)) == 0
 
 
+def test_the_limits_are_said_of_each_image_and_of_whom_where_they_differ(
+    two: tuple[Comparison, list[Entry]],
+):
+    _, found = two
+    vae, x = core.load_model(NAMES[0]), core.load_samples("mnist")[0]
+    said = rows.limits_in_words(found, 0.05, SHOWN)
+    for index, label in ((3, "3 (a 0)"), (5, "5 (a 1)")):
+        top = core.ceiling(vae, x[index : index + 1], 0.05).item()
+        shown = math.ceil(10 * top) / 10
+        assert f"ceiling {nats(shown, 1)} (image {label})" in said
+    one = [entry for entry in found if entry.digit.index == 3]
+    assert rows.limits_in_words(one, 0.05, SHOWN).count("ceiling") == 1
+    other = replace(one[1], name="Other", limits=Limits((0.05,), (math.inf,)))
+    mixed = rows.limits_in_words([one[0], other], 0.05, SHOWN)
+    assert mixed.endswith("ceiling none (Other).")
+    assert rows.limits_in_words([replace(one[0], limits=None)], 0.05, SHOWN) == ""
+
+
 def test_files_hold_the_question_with_each_row(two: tuple[Comparison, list[Entry]]):
     comparison, found = two
     written = list(csv.DictReader(io.StringIO(rows.as_csv(rows.entry_rows(found, comparison)))))
@@ -148,6 +173,9 @@ def test_files_hold_the_question_with_each_row(two: tuple[Comparison, list[Entry
     vae, x = core.load_model(NAMES[0]), core.load_samples("mnist")[0][3:4]
     noise = core.sample_noise(vae, draws=1, seed=0)
     assert float(first["clean"]) == pytest.approx(core.elbo(vae, x, noise).total.item())
+    assert float(first["ceiling"]) == core.ceiling(vae, x, 0.05).item()
+    decoder = fit_constant_decoder(load_levels(), vae.likelihood, 0.05)
+    assert float(first["constant_decoder"]) == decoder.lower(x.double(), 0.05, "likelihood").item()
     lower = core.certify(vae, x, noise, eps=0.05, method=first["method"]).lower.item()
     assert float(first["proved"]) >= lower - 1e-6
 
