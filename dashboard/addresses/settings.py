@@ -148,7 +148,7 @@ class OwnImage(Setting):
     `seen["images"]` are those there are."""
 
     default: bytes = b""
-    used: str = "a shipped digit"
+    used: str = "a test image"
 
     def read(self, text: str, seen: Seen) -> bytes | None:
         return ({"": b""} | dict(seen["images"])).get(text)

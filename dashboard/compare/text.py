@@ -16,7 +16,7 @@ PARTS_HELP = (
 )
 MODELS_HELP = (
     "Two to six models. Only models with the same likelihood, for images of one shape, can be compared: "
-    "the nats of grey values as probabilities and of grey values as real numbers have no common scale."
+    "the nats of pixels as probabilities and of pixels as real numbers have no common scale."
 )
 PIN_HELP = (
     "Pinned: the model that the others are held against. A second table shows their numbers minus those of "

@@ -17,8 +17,8 @@ from dashboard.shared import table_copy, text
 from dashboard.shared.skeleton import chart, definitions
 
 PROVED, METHODS, LOST, TAKE, WORDS = (
-    "What exactly is proved",
-    "Method by method",
+    "Proof",
+    "Methods",
     "Where it goes",
     "Take it away",
     "Words",

@@ -68,7 +68,7 @@ def refine(cards: Sequence[Card], state: State, status: DeltaGenerator, chart: C
         draw()
     late = state.method not in FAST and time.monotonic() > end
     said = f"{SECONDS:g} seconds are over: some radii were left out" if late else "Proofs complete"
-    status.caption(f"{said}, up to {text.METHOD_NAMES[state.method]}.")
+    status.caption(f"{said}.")
 
 
 def _settle(cards: Sequence[Card]) -> None:

@@ -45,8 +45,8 @@ def _say_dear(state: State) -> None:
 def _below(cards: Sequence[Card], state: State, status: DeltaGenerator) -> None:
     """What is not needed at first sight, a part at a time; then proofs that get tighter, into the same
     places."""
-    links.onward(state, compute.labels(tuple(available())))
     update = fold.show(cards, state)
+    links.onward(state, compute.labels(tuple(available())))
     if state.settings.side == "upper":
         st.caption(text.LOWER_ONLY)
     for card in cards:

@@ -68,7 +68,7 @@ LABELS = {
     "likelihood": "Likelihood",
 }
 ABOUT = {
-    "input": "The image itself: each pixel may move by eps, but not beyond black and white.",
+    "input": "The image itself: each pixel may move by eps, but not beyond 0 and 1.",
     "affine": "Sums of what came before, with weights: before the ReLU, or another curve.",
     "curve": "After an operation that is no straight line, as a SiLU or a product: bounds lay lines below "
     "and above it.",
@@ -77,7 +77,7 @@ ABOUT = {
     "logvar": "The logarithm of the posterior's variance: low means that the encoder is sure.",
     "z": "The latent code that is decoded: mu + exp(logvar / 2) times the noise.",
     "natural": "What the decoder says of each pixel: the higher, the brighter.",
-    "pixels": "The decoded image: probability of white, from 0 to 1.",
+    "pixels": "The decoded image: the mean of each pixel, from 0 to 1.",
 }
 """By the kind of a layer."""
 REACHED = "reached"

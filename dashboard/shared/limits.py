@@ -53,10 +53,14 @@ class Limits:
 def of(name: str, digit: Digit, settings: ProofSettings, radii: tuple[float, ...]) -> Limits | None:
     """The limits for the likelihood of a model; None for an adversary who raises the ELBO, whom neither
     limits. Raises CoreError."""
+    return None if settings.side == "upper" else _cached(name, digit, settings.target, settings.norm, radii)
+
+
+def afresh(name: str, digit: Digit, settings: ProofSettings, radii: tuple[float, ...]) -> Limits | None:
+    """The same without a cache: for what is called after the run."""
     return None if settings.side == "upper" else _limits(name, digit, settings.target, settings.norm, radii)
 
 
-@cached(500)
 def _limits(name: str, digit: Digit, target: str, norm: str, radii: tuple[float, ...]) -> Limits:
     vae, x = compute.model(name), digit.image()
     eps = torch.tensor(radii, dtype=torch.float64, device="cpu")
@@ -64,6 +68,9 @@ def _limits(name: str, digit: Digit, target: str, norm: str, radii: tuple[float,
     known = BASELINE in drawn(digit.source, target, norm)
     constant = (_constant(name, r, target).lower(x.double(), r, target).item() for r in radii if known)
     return Limits(radii, tuple(highest.tolist()), tuple(constant))
+
+
+_cached = cached(500)(_limits)
 
 
 def drawn(source: Source, target: str, norm: str) -> tuple[str, ...]:

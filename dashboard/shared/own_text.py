@@ -15,12 +15,12 @@ KEPT_WHERE = (
 )
 CERTIFICATE = (
     "A certificate that you download there contains the image: without it, nobody could verify it. Labels "
-    "are known of shipped digits only, so yours has none."
+    "are known of test images only, so yours has none."
 )
 DRAW, UPLOAD, MODELS = "Draw a digit", "Upload an image", "In folders of this server"
 PAD = (
-    "Page to draw on with mouse, finger or pen. By keyboard, upload an image here or choose a shipped "
-    "digit in the explorer instead."
+    "Page to draw on with mouse, finger or pen. By keyboard, upload an image here or choose a test "
+    "image in the explorer instead."
 )
 DRAW_HELP = (
     "The ink is scaled to fit into 20 x 20 pixels and its centre of mass is put in the middle of 28 x 28, "

@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 TITLE = "ELBO under attack"
-SUBTITLE = (
-    "Drag eps. The attack pushes a model's score (ELBO) down; the proof says how far it can get at most."
-)
+SUBTITLE = "Drag eps: attacks push the score (ELBO) down, proofs say how far at most."
 
 
 def head(title: str, subtitle: str) -> str:
@@ -38,7 +36,7 @@ LOWER_ONLY = (
     "Attack it yourself, Inspect, Compare, Results and Lessons are about an adversary that lowers the ELBO."
 )
 INCOMPARABLE = (
-    "These two models have different likelihoods, grey values as probabilities and as real numbers: the "
+    "These two models have different likelihoods, pixels as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
 ALONE = "No other model here takes images of this shape, so this one stands alone."
@@ -93,8 +91,8 @@ HELP = {
     "attack or a tighter proof would narrow it.",
     "upto": "Zoom: the chart shows eps from 0 to this value, and to the cursor if that is further.",
     "eps": "eps: how much the adversary may change. Largest change (l_inf): each pixel by at most eps. "
-    "Pixels run from 0 (black) to 1 (white), so 0.1 is a tenth of the grey scale. Total change (l_2): the "
-    "square root of the sum of all squared changes is at most eps. Pixels stay between 0 and 1.",
+    "Pixels (of colour images each colour) run from 0 to 1: 0.1 is a tenth of that. Total change (l_2): "
+    "the square root of the sum of all squared changes is at most eps. Pixels stay between 0 and 1.",
     "norm": "How the change is measured. Largest change of a pixel (l_inf): many pixels may move a little. "
     "Total change (l_2): a few pixels may move a lot, or many by very little.",
     "method": "How far to go for a proof. Each method is at least as tight as the ones before it, and "
@@ -276,8 +274,8 @@ FRONTIER_LEGEND = (
     "lies above and to the right of it; ↓ below the frame, or vacuous."
 )
 SAMPLES = {
-    "prior": "Digits made up: decoded from random latent codes.",
-    "reconstructions": "Rows from the top: test digits, their reconstructions, the digits attacked, and "
+    "prior": "Images made up: decoded from random latent codes.",
+    "reconstructions": "Rows from the top: test images, their reconstructions, the images attacked, and "
     "what the model reconstructs from those.",
 }
 QUANTITY_NAMES = (

@@ -204,7 +204,7 @@ def test_a_drag_is_not_disturbed_by_proofs_that_arrive(page: Page, server: str, 
     # The chart is drawn again, with its cursor where the hand is.
     page.wait_for_function(f"() => {news} > window.news && {line} !== window.drawn")
     assert label(page).startswith("eps 0.12")
-    expect(page.get_by_text("Proofs complete, up to alpha-CROWN.")).to_be_visible()
+    expect(page.get_by_text("Proofs complete.")).to_be_visible()
     assert page.evaluate("window.stage.isConnected")
     assert slider(page).bounding_box() == place
     assert float(slider(page).input_value()) == pytest.approx(0.12, abs=1e-4)

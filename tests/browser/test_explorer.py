@@ -110,7 +110,7 @@ def test_reset_returns_to_the_default(page: Page, server: str):
     page.get_by_role("button", name="Reset").click()
     expect(page.get_by_role("spinbutton", name="Test image number")).to_have_value("0")
     # What the page opens with is there without being computed.
-    expect(page.get_by_text("Proofs complete, up to alpha-CROWN.")).to_be_visible()
+    expect(page.get_by_text("Proofs complete.")).to_be_visible()
     assert address_of(page) == {}
 
 
@@ -133,13 +133,13 @@ def test_bounds_get_tighter_in_place(page: Page, server: str):
     choose(page, "Proof", "up to alpha-CROWN")
     expect(page.locator("dd.note").nth(6)).to_contain_text("by alpha-CROWN")
     page.wait_for_selector("[data-testid=stProgress]")
-    expect(page.get_by_text("Proofs complete, up to alpha-CROWN.")).to_be_visible()
+    expect(page.get_by_text("Proofs complete.")).to_be_visible()
     page.wait_for_selector(IDLE)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     tight = numbers(page)
     assert tight[:2] == loose[:2]
     assert tight[7] != loose[7]
-    page.get_by_role("radio", name="Method by method").click()
+    page.get_by_role("radio", name="Methods").click()
     table = page.get_by_role("table").nth(1)
     expect(table).to_contain_text(re.compile(r"alpha-CROWN\s*−\d"))
 

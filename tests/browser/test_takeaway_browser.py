@@ -30,7 +30,7 @@ def opened(context: BrowserContext, server: str) -> Iterator[Page]:
     with new_page(context) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         page.goto(f"{server}/?{QUERY}")
-        expect(page.get_by_text("Proofs complete, up to CROWN-IBP.")).to_be_visible()
+        expect(page.get_by_text("Proofs complete.")).to_be_visible()
         page.get_by_role("radio", name="Take it away").click()
         page.wait_for_selector(IDLE)
         yield page
@@ -90,7 +90,7 @@ def test_the_rows_are_what_is_on_the_screen(opened: Page, tmp_path: Path):
 
 def test_what_is_downloaded_is_verified(opened: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     coverage = take(opened, f"Coverage of a fresh draw, {NAMES[1]} (JSON)", tmp_path)
-    opened.get_by_role("radio", name="What exactly is proved").click()
+    opened.get_by_role("radio", name="Proof").click()
     draws = take(opened, "Certificate (JSON)", tmp_path)
     opened.get_by_role("radio", name="Take it away").click()
     for path, said in (

@@ -41,7 +41,7 @@ STATES = {
 CHART = {
     "chart": "Line chart of the ELBO over eps",
     "reach": "up to",
-    "alarm": "alarm line",
+    "alarm": "alarm",
     "below": "proved: below this frame from eps",
     "above": "proved: above this frame from eps",
     "nothing": "nothing proved from eps",

@@ -74,7 +74,7 @@ def rows(sides: Sequence[Known], state: State, label: str) -> list[Row]:
 
 def _of_model(side: Known, state: State, label: str) -> list[Row]:
     radii = tuple(side.curve.eps.tolist())
-    known = limits.of(side.model, state.digit, state.settings.proof, radii)
+    known = limits.afresh(side.model, state.digit, state.settings.proof, radii)
     found = [_row(side, state, label, i) for i in range(len(radii))]
     if known is None:
         return found

@@ -22,11 +22,23 @@ from dashboard.addresses.explorer import Settings
 from dashboard.addresses.scales import SCALES
 from dashboard.explorer import seen_proofs
 from dashboard.explorer.controls import Panel
+from dashboard.explorer.stage import reveal
 from dashboard.explorer.stage.event import Ask, read_ask
-from dashboard.explorer.stage.picture_strip import LEVELS, digits, film, numbers, reading, state
+from dashboard.explorer.stage.picture_strip import (
+    LEVELS,
+    digits,
+    film,
+    limit_lines,
+    numbers,
+    reading,
+    state,
+)
+from dashboard.explorer.stage.reveal import Shown
 from dashboard.shared import compute, images
+from dashboard.shared.limits import Limits
 from dashboard.shared.result import Result
 from dashboard.shared.text import nats, proved_nats
+from dashboard.shared.units import unit
 from tests.dashboard.page_parts import NAMES, feeds, metric, stage
 
 GRID = (0.0, 0.05, 0.1, 0.3)
@@ -85,17 +97,64 @@ def test_each_radius_has_the_best_bound_that_covers_it():
     sent = numbers(curve, -150.0, None, "")
     assert [row for row, _ in sent["readings"]] == shown
     for i, (clean, attained, proved, gap) in enumerate(shown):
-        assert clean == (nats(curve.clean, digits(curve.clean)), "no attack")
+        assert clean == (nats(curve.clean, digits(curve.clean)), "")
         found = curve.attained[i].item()
         assert attained[0] == nats(found, digits(found))
         lower = curve.proved()[i].item()
         assert math.isinf(lower) or proved[0] == proved_nats(lower, digits(lower))
-        assert (proved == ("nothing", "proved")) == (gap[0] == "–") == math.isinf(lower)
+        assert (proved == ("nothing", "")) == (gap[0] == "–") == math.isinf(lower)
     assert shown[2][2][1] == "by CROWN"
     assert shown[2][3] == ("2.2 nats", "")
     tight = curve.best(0.05)
     assert tight is not None
     assert (shown[1][2] == shown[2][2]) == (tight is wide)
+
+
+def test_limits_are_lines_in_nats_and_words_that_stay_true():
+    known = Limits((0.0, 0.1), (math.inf, -277.36), (-180.04, -352.61))
+    nats_, bits = (limit_lines(known, unit(name, (1, 28, 28))) for name in ("nats", "bits"))
+    (top, floor), (in_bits, _) = nats_, bits
+    assert [line["name"] for line in nats_] == ["Ceiling", "Constant decoder"]
+    assert (top["values"], floor["values"]) == ([None, -277.36], [-180.04, -352.61])
+    assert top["said"] == top["nats"] == in_bits["nats"] == ["none", "−277.3 nats"]
+    assert floor["said"] == ["−180.1 nats", "−352.7 nats"]
+    assert in_bits["values"] == top["values"]
+    assert in_bits["said"] == ["none", "−0.510 bpd"]
+    json.dumps(nats_, allow_nan=False)
+
+
+def test_bits_change_what_is_shown_and_no_line():
+    curve = explored().curve
+    plain, bits = (numbers(curve, -150.0, None, "", unit(name, (1, 28, 28))) for name in ("nats", "bits"))
+    assert bits["line"] | {"level": ""} == plain["line"] | {"level": ""}
+    assert bits["nats"] == [row for row, _ in plain["readings"]]
+    assert plain["nats"] is None
+    for (shown, known), (_, before) in zip(bits["readings"], plain["readings"], strict=True):
+        assert known == before
+        assert shown[0][0] == f"{curve.clean / 784 / math.log(2):.3f} bpd".replace("-", "−")
+    assert "bpd" in bits["verdict"]
+    assert "nats" not in bits["verdict"]
+    hidden = reveal.numbers(bits, Shown(attack=False, proof=False, verdict=False))
+    assert [row[1:] for row in hidden["nats"]] == [[(reveal.HIDDEN, "")] * 3]
+
+
+def test_limits_are_drawn_when_they_are_asked_for(app: AppTest):
+    app.run()
+    assert {str(news["limits"]) for news in feeds(app, "numbers")} == {"[]"}
+    assert "Ceiling" not in stage(app)["words"]["legend"]
+    before = [caption.value for caption in app.caption]
+    assert any("of the way" in said for said in before)
+    app.query_params["limits"] = "show"
+    app.query_params["unit"] = "bits"
+    app.run()
+    for news in feeds(app, "numbers"):
+        assert [line["name"] for line in news["limits"]] == ["Ceiling", "Constant decoder"]
+        assert len(news["limits"][0]["values"]) == len(news["line"]["eps"])
+    assert "╌╌\u00a0Ceiling" in stage(app)["words"]["legend"]
+    assert "bpd" in stage(app)["unit"]["axis"]
+    app.query_params["side"] = "upper"
+    app.run()
+    assert not app.exception
 
 
 SCRAPS = some.recursive(

@@ -14,19 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+import core
 from core import read_claim, verify_claim
-from core.data.samples import load_samples
+from core.data.samples import load_levels, load_samples
 from core.evaluation.curve import Proof
+from core.training.baseline import fit_constant_decoder
 from core.vae.checkpoint import find_model, model_digest
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import Settings, State
 from dashboard.explorer import fold
 from dashboard.explorer.stage.picture_strip import digits
-from dashboard.explorer.takeaway import figure, rows, share, text
+from dashboard.explorer.takeaway import figure, numbers, rows, share, text
 from dashboard.explorer.takeaway.rows import Row
 from dashboard.shared import citing, claim, compute, tighter_bounds
 from dashboard.shared.result import Known
-from dashboard.shared.text import nats, proved_nats
+from dashboard.shared.text import bare, nats, proved_nats
 from tests.dashboard.page_parts import NAMES, metric
 
 STATE = State(NAMES[1], NAMES[0], index=3, eps=0.02, settings=Settings(steps=2, draws=2, seed=7))
@@ -70,6 +72,27 @@ def test_a_row_for_each_model_and_eps_says_what_the_curves_say(sides: list[Known
         broken = [row.eps for row in mine if row.verdict == "broken"]
         assert (max(safe, default=None), min(broken, default=None)) == (verdict.certified, verdict.broken)
     assert {"vacuous"} < {row.proved for row in found}
+
+
+def test_rows_have_what_limits_every_model(sides: list[Known]):
+    found = rows.rows(sides, STATE, "0")
+    for side in sides:
+        vae, x = compute.model(side.model), STATE.digit.image()
+        mine = [row for row in found if row.model == side.model]
+        assert [row.ceiling for row in mine] == [core.ceiling(vae, x, eps).item() for eps in GRID]
+        for row in mine:
+            decoder = fit_constant_decoder(load_levels(), vae.likelihood, row.eps)
+            assert row.constant_decoder == decoder.lower(x.double(), row.eps, "likelihood").item()
+            assert row.proved == "vacuous" or float(row.proved) <= float(row.ceiling)
+    upper = replace(STATE, settings=replace(STATE.settings, side="upper"))
+    assert {(row.constant_decoder, row.ceiling) for row in rows.rows(sides, upper, "0")} == {("", "")}
+
+
+def test_the_numbers_to_copy_have_the_way(sides: list[Known]):
+    (row, _) = numbers.pair(sides, STATE).rows
+    top = core.ceiling(compute.model(STATE.left), STATE.digit.image(), STATE.eps).item()
+    assert row["Ceiling"] == bare(math.ceil(10 * top) / 10)
+    assert (row["Way proved"] == "–") == (row["Proved"] == "nothing")
 
 
 def test_what_is_proved_of_the_noise_is_a_row_of_its_own(sides: list[Known]):

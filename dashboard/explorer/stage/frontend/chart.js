@@ -258,20 +258,16 @@ class Chart {
     });
   }
 
-  /** What is said of a line that leaves the frame: one note, or two where there is no room. */
+  /** What is said of a line that leaves the frame: where nothing is proved any more, else where it leaves. */
   exit(line) {
     if (!line.proved) return [];
     const lower = line.side === "lower";
     const beyond = (value) => (lower ? value < this.low : value > this.high);
     const inside = line.eps.map((radius, i) => [radius, line.proved[i]]).filter(([radius]) => radius <= this.most);
-    const out = inside.find(([, value]) => beyond(value));
-    if (!out) return [];
     const none = inside.find(([, value]) => Math.abs(value) === Infinity);
-    const where = lower ? this.words.below : this.words.above;
-    const said = [];
-    if (!none || none[0] !== out[0]) said.push(`${where} ${short(out[0])}`);
-    if (none) said.push(`${this.words.nothing} ${short(none[0])}`);
-    return this.right - this.left < 32 * this.size ? said : [said.join(", ")];
+    if (none) return [`${this.words.nothing} ${short(none[0])}`];
+    const out = inside.find(([, value]) => beyond(value));
+    return out ? [`${lower ? this.words.below : this.words.above} ${short(out[0])}`] : [];
   }
 
   /** The radii that were guessed. */
