@@ -80,7 +80,7 @@ def grey_image(balls: Ball) -> Tensor:
         return Ball(x, eps).project(torch.full_like(x, 0.5))
     low = torch.full_like(eps, _LEAST)
     high = torch.where(eps > 0, _MOST, low)
-    at, score = low, torch.zeros_like(x)
+    at, score, t = low, torch.zeros_like(x), x
     for _ in range(_STEPS):
         # From a smaller multiplier's image Newton's steps go one way.
         t, found = _towards_grey(x, at.exp(), score)

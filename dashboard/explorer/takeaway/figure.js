@@ -27,10 +27,10 @@ export default function ({ data, parentElement }) {
 
 /* The chart in one drawing, or null if there is none. */
 function draw(data, host) {
-  const { chart } = shared();
-  const { clientWidth: width, clientHeight: height } = chart?.svg ?? {};
-  if (!width || !height || !chart.svg.firstChild) return null;
-  const said = chart.said();
+  const { chart, taken } = shared();
+  const { clientWidth: width, clientHeight: height } = chart ?? {};
+  if (!width || !height || !chart.firstChild) return null;
+  const said = taken.words();
   const style = getComputedStyle(host instanceof ShadowRoot ? host.host : host);
   const ink = style.color;
   const paper = style.getPropertyValue("--st-background-color").trim() || "#ffffff";
@@ -49,7 +49,7 @@ function draw(data, host) {
   write(data.question, 13, 400);
   write(said.replace(/^[^.]*\.\s*/, ""), 13, 400);
   y += PAD / 2;
-  const copy = chart.copy();
+  const copy = taken.drawing();
   for (const [key, value] of Object.entries({ y, width, height, color: ink, "font-family": FONT })) {
     copy.setAttribute(key, value);
   }

@@ -33,7 +33,8 @@ class Stage {
     this.hover = find(".hover");
     this.chart = new Chart(find("svg"));
     this.chart.drawn = () => this.align();
-    shared().chart = { svg: this.chart.svg, copy: () => this.chart.copy(), said: () => this.inWords(true) };
+    shared().chart = this.chart.svg;
+    shared().taken = { drawing: () => this.chart.copy(), words: () => this.inWords(true) };
     this.output = find("output");
     this.said = find(".said");
     this.dark = find(".dark");
