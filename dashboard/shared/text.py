@@ -59,6 +59,7 @@ GLOSSARY = (
     "open",
     "threshold",
     "draws",
+    "limits",
     "perturbation",
     "reconstruction",
 )

@@ -36,6 +36,8 @@ HOSTILE = [
     ("states", "all"),
     ("norm", "l1"),
     ("side", "both"),
+    ("limits", "all"),
+    ("unit", "bpd"),
 ]
 """Values of the address that must be refused."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from dashboard.addresses.digit import Digit, images
 from dashboard.addresses.explorer import PAGE, facing, to_params
 from dashboard.addresses.inspect import Layout
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Kind, kinds, partners, source_of
+from dashboard.compare import text as compare_text
 from dashboard.explorer.stage.picture_strip import film
-from dashboard.shared import compute, own_images
+from dashboard.shared import compute, own_images, text
 from dashboard.shared import images as drawn
 from tests.dashboard.addressed import parse_compare, parse_explorer, parse_inspect
 from tests.dashboard.page_parts import NAMES, feeds, stage
@@ -175,6 +177,29 @@ def test_the_explorer_shows_them(params: dict[str, str], shape: list[int], says:
     assert "digit" not in words(app).lower()
     assert not app.error
     assert (len(feeds(app, "film")) == 1) == ("stands alone" in words(app))
+
+
+def test_their_ceiling_is_drawn_and_no_constant_decoder(lab: Path) -> None:
+    app = opened(
+        "explorer", left="lab/colour", right="lab/plain", limits="show", unit="bits", **CHEAP
+    ).run()
+    assert not app.exception
+    vae, x = core.load_model(lab / "colour"), core.load_images(lab / "colour").x[:1]
+    for news in feeds(app, "numbers"):
+        (line,) = news["limits"]
+        assert line["name"] == "Ceiling"
+        tops = [core.ceiling(vae, x, eps).item() for eps in line["eps"]]
+        assert line["values"] == pytest.approx(tops, abs=1e-9)
+    assert "Constant" not in stage(app)["words"]["legend"]
+    assert stage(app)["unit"]["nats"] == pytest.approx(3 * 12 * 10 * math.log(2))
+    assert "Of all models: the ceiling" in words(app)
+    assert "% of the way" not in words(app)
+
+
+def test_what_is_said_of_any_images_names_no_digit() -> None:
+    said = [*text.HELP.values(), *text.UPPER_HELP.values(), *text.RESULTS_HELP.values(), text.INCOMPARABLE]
+    said += [*text.SAMPLES.values(), compare_text.MODELS_HELP, PAGE.settings["own"].used]
+    assert not [each for each in said if "digit" in each.lower() or "grey value" in each]
 
 
 def test_another_left_model_brings_its_partner_and_its_images(lab: Path) -> None:
