@@ -143,7 +143,8 @@ def in_words(limits: Limits, eps: float, proved: float, attained: float) -> str:
     found = shares(limits, eps, proved, attained)
     if math.isnan(found[1]):
         return f"Of all models: {highest}."
-    return f"**{said(*found)}** The way leads from the constant decoder ({value(BASELINE, floor)}) to {highest}."
+    way = f"from the constant decoder ({value(BASELINE, floor)}) to {highest}"
+    return f"**{said(*found)}** The way leads {way}."
 
 
 def said(proved: float, attained: float) -> str:
