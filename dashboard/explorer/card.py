@@ -91,7 +91,11 @@ class Card(Known):
     def _way(self, curve: Curve) -> None:
         """How far the model is on the way between what limits every model."""
         state = self._state
-        known = limits.of(self.model, state.digit, state.settings.proof, (state.eps,))
+        try:
+            known = limits.of(self.model, state.digit, state.settings.proof, (state.eps,))
+        except CoreError as error:
+            self._share.error(text.plain(str(error)))
+            return
         if known is not None:
             best = curve.best(curve.eps[self._at].item())
             proved = -math.inf if best is None else best.bound
