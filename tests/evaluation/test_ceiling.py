@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 
 import pytest
 import torch
@@ -113,6 +114,23 @@ def test_the_greyest_image_is_of_the_ball_and_none_of_it_says_less(norm: str, ep
 
     for other in others():
         assert bool((Bernoulli().highest(other) >= least - 1e-6).all())
+
+
+def test_many_radii_take_few_steps_and_are_those_of_each_alone(monkeypatch: pytest.MonkeyPatch):
+    module, calls = sys.modules["core.evaluation.ceiling"], list[Tensor]()
+    step = module._towards_grey
+
+    def counted(x: Tensor, multiplier: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(multiplier)
+        return step(x, multiplier, score)
+
+    monkeypatch.setattr(module, "_towards_grey", counted)
+    radii = torch.tensor([0.0, 0.02, 0.3, 0.6, 2.0, 28.0], dtype=torch.float64)
+    x = X[:1].double().expand(6, -1, -1, -1)
+    together = grey_image(Ball(x, radii, "l2"))
+    assert len(calls) <= 20
+    for one, eps in zip(together, radii.tolist(), strict=True):
+        assert torch.allclose(one, grey("l2", eps)[0], atol=1e-8)
 
 
 def test_it_falls_with_the_radius_and_ends_at_grey():
