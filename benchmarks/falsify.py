@@ -33,6 +33,7 @@ from core.attacks import ATTACKS
 from core.bounds.ball import Ball
 from core.certificates.certificate import Certificate
 from core.vae.model import VAE
+from core.vae.model_images import models_by_dataset
 from core.vae.threat import SIDES, SIGN
 from core.vae.validate import TARGETS
 
@@ -221,7 +222,7 @@ def write(path: str, tallies: dict[Key, Tally]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
-    add("--models", nargs="+", default=core.list_models())
+    add("--models", nargs="+", default=models_by_dataset()["mnist"])
     add("--problems", type=int, default=3000)
     add("--seed", type=int, default=0)
     add("--sides", nargs="+", default=SIDES, choices=SIDES)
@@ -229,14 +230,15 @@ def main() -> int:
     add("--csv")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    x = core.load_samples("mnist")[0]
     tallies: dict[Key, Tally] = defaultdict(Tally)
     broken: list[str] = []
     done = 0
     with tqdm(total=options.problems, unit="problem", disable=None) as bar, suppress(KeyboardInterrupt):
         for group in groups(options.models, options.problems, options.seed):
             vae = core.load_model(group.model)
-            trial = Trial(group, vae, x[group.images], options.sides, options.attacks)
+            trial = Trial(
+                group, vae, core.load_images(group.model).x[group.images], options.sides, options.attacks
+            )
             try:
                 trial.run(tallies)
             finally:  # Ctrl-C too

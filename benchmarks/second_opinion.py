@@ -32,7 +32,7 @@ from core.certificates.elbo_bounds.relaxation import LinearBounds
 from core.certificates.guard import Guard
 from core.claims import checker
 from core.claims.making import make_claim
-from core.vae.checkpoint import list_models
+from core.vae.model_images import models_by_dataset
 
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
 ITERATIONS = 10
@@ -153,7 +153,8 @@ def main() -> int:
         for method, (arch, count) in itertools.product(
             METHODS, (("mlp", options.count - options.conv), ("conv", options.conv))
         ):
-            accepted, seconds, size = honest(method, [m for m in list_models() if arch in m], count, path)
+            models = [model for model in models_by_dataset()["mnist"] if arch in model]
+            accepted, seconds, size = honest(method, models, count, path)
             right = right and accepted == count
             print(
                 f"{method:<12} {arch:<6} {accepted:>4}/{count:<4} {seconds:>9.2f} {size:>13,}", flush=True

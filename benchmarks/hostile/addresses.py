@@ -46,7 +46,7 @@ def addresses() -> Iterator[Case]:
     yield from _page("lessons", lessons.PAGE)
     yield from _page("train", train.PAGE)
     yield from _page("explorer", explorer.PAGE, models=names, images={})
-    yield from _page("results", results.PAGE, results=read_results(RESULTS))
+    yield from _page("results", results.PAGE, every={"mnist": read_results(RESULTS)})
 
 
 @functools.cache

@@ -42,7 +42,7 @@ from core.vae.checkpoint import find_model, load_config, load_model
 from core.vae.config import DEFAULT_WIDTHS, VAEConfig
 from core.vae.elbo import elbo, sample_noise
 from core.vae.model import VAE
-from core.vae.model_images import load_images
+from core.vae.model_images import load_images, models_by_dataset
 from core.vae.validate import check_count
 
 
@@ -119,6 +119,10 @@ def _follow(bar: tqdm) -> Callable[[int, int], None]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    if options.models is None:
+        options.models = models_by_dataset().get(options.dataset, [])
+        if not options.models:
+            raise InputError(f"No models of {options.dataset} are shipped; name some with --models.")
     if options.suite is not None:
         evaluate_suite(options)
         return

@@ -20,7 +20,6 @@ from core.device import DEVICES
 from core.evaluation.suite.plan import SUITES
 from core.scalars import whole
 from core.training.settings import TrainSettings
-from core.vae.checkpoint import list_models
 from core.vae.config import VAEConfig
 from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
@@ -126,7 +125,8 @@ def settings_of(kind: type[Described], options: argparse.Namespace, **more: Any)
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--models", nargs="+", default=list_models(), help="shipped names or folders")
+    text = "shipped names or folders; without it all that are shipped of the data set"
+    add("--models", nargs="+", default=None, help=text)
     add("--eps", type=float, nargs="+", default=[0.0, 0.01, 0.05, 0.1], help="radii of the ball")
     add("--targets", nargs="+", choices=TARGETS, default=list(TARGETS), help="what is scored")
     add("--dataset", choices=tuple(DATASETS), default="mnist", help="test images to use")
@@ -233,7 +233,7 @@ def _add_one_image(parser: argparse.ArgumentParser) -> None:
         "--index",
         type=int,
         default=argparse.SUPPRESS,
-        help="number of an image of the model's own, else of a shipped MNIST test image",
+        help="number of an image of the model's own, else of a shipped test image of its data set",
     )
     parser.set_defaults(image=None)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Images: the digits that are shipped, and torchvision's data sets by name."""
+"""Images: those that are shipped, and torchvision's data sets by name."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ CLASSES = {
     ),
 }
 """What the labels of each data set, counted from 0, are called."""
+
+
+def list_samples() -> tuple[str, ...]:
+    """The data sets of which test images are shipped, as DATASETS has them."""
+    return tuple(name for name in DATASETS if (SAMPLES / f"{name}-test.npz").is_file())
 
 
 @isolated()

@@ -1,4 +1,5 @@
-"""Reading assets/results/paper, which the evaluation suite writes. Nothing here trusts those files."""
+"""Reading assets/results/paper and those of other data sets beside it, which the evaluation suite writes.
+Nothing here trusts those files."""
 
 from __future__ import annotations
 
@@ -24,18 +25,41 @@ from core.evaluation.results import Mean, ModelRow, Results, SuiteRecord
 from core.vae import checkpoint
 from core.vae.config import LIKELIHOODS
 
-RESULTS = ASSETS / "results" / "paper"
+MNIST, RESULTS = "mnist", ASSETS / "results" / "paper"
+"""The data set that RESULTS is about."""
 FORMAT = 1
+OTHERS = {"fashion-mnist": "fashion"}
+"""Data sets with results of their own, and the folders of these, beside RESULTS."""
 COMMAND = "python -m core evaluate --suite paper --results assets/results/paper"
-"""What computes the folder."""
+"""What computes RESULTS."""
 SUITE, SUMMARY, TABLE = "suite.json", "summary.csv", "models.csv"
 SAMPLES = ("prior", "reconstructions")
-"""Pictures of each model: digits decoded from the prior; digits, what becomes of them, both attacked."""
+"""Pictures of each model: images decoded from the prior; images, what becomes of them, both attacked."""
+PICTURES = "samples"
 _MOST_BYTES = {SUITE: 1_000_000, SUMMARY: 20_000_000, TABLE: 1_000_000}
 _MOST_PICTURE_BYTES, _MOST_PICTURE_SIDE = 5_000_000, 4_000
-_AGAIN = f"Compute the results again with `{COMMAND}`, or restore them from the repository."
 
 T = TypeVar("T")
+
+
+def folders() -> dict[str, Path]:
+    """The folders of the results by data set, whether they are there or not."""
+    return {MNIST: RESULTS} | {dataset: RESULTS.parent / name for dataset, name in OTHERS.items()}
+
+
+def command(folder: Path) -> str:
+    """What computes a folder of results; what computes RESULTS where the folder is none of ours."""
+    dataset = next((known for known, path in folders().items() if path == folder), MNIST)
+    if dataset == MNIST:
+        return COMMAND
+    own = f"--dataset {dataset} --results assets/results/{OTHERS[dataset]}"
+    return COMMAND.replace("--results assets/results/paper", own)
+
+
+def _again(path: Path) -> str:
+    """What to do about a file of a folder, or of the folder with samples in it."""
+    folder = path.parent.parent if path.parent.name == PICTURES else path.parent
+    return f"Compute the results again with `{command(folder)}`, or restore them from the repository."
 
 
 def read_results(folder: Path | str) -> Results:
@@ -46,17 +70,17 @@ def read_results(folder: Path | str) -> Results:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DataError(f"There are no results in {folder} yet. Compute them with `{COMMAND}`.")
+        raise DataError(f"There are no results in {folder} yet. Compute them with `{command(folder)}`.")
     suite = _read_suite(folder / SUITE)
     entries, means = _read_rows(folder / TABLE, ModelRow), _read_rows(folder / SUMMARY, Mean)
-    names = [entry.model for entry in entries]
+    names, again = [entry.model for entry in entries], _again(folder / TABLE)
     if len(set(names)) < len(names):
-        raise DataError(f"{folder / TABLE} names a model twice. {_AGAIN}")
+        raise DataError(f"{folder / TABLE} names a model twice. {again}")
     limits = tuple(f"{limit}-{likelihood}" for limit in (CONSTANT, CEILING) for likelihood in LIKELIHOODS)
     if strange := {m.model for m in means if not m.model.startswith(limits)} - set(names):
-        raise DataError(f"{folder / SUMMARY} has a model {min(strange)} that {TABLE} lacks. {_AGAIN}")
+        raise DataError(f"{folder / SUMMARY} has a model {min(strange)} that {TABLE} lacks. {again}")
     if len({(m.model, m.target, m.eps, m.quantity, m.method, m.images) for m in means}) < len(means):
-        raise DataError(f"{folder / SUMMARY} says something twice. {_AGAIN}")
+        raise DataError(f"{folder / SUMMARY} says something twice. {again}")
     return Results(folder, suite, entries, means)
 
 
@@ -64,10 +88,10 @@ def _read_suite(path: Path) -> SuiteRecord:
     try:
         values = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}). {_AGAIN}") from error
+        raise DataError(f"{path} cannot be read as JSON ({error}). {_again(path)}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
-        raise DataError(f"{path} has format {str(found)[:20]}; this version reads {FORMAT}. {_AGAIN}")
+        raise DataError(f"{path} has format {str(found)[:20]}; this version reads {FORMAT}. {_again(path)}")
     try:
         known = {field.name: values[field.name] for field in fields(SuiteRecord) if field.name != "skipped"}
         skipped = (
@@ -77,7 +101,7 @@ def _read_suite(path: Path) -> SuiteRecord:
         )
         return SuiteRecord(**known, skipped=frozenset(skipped))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} is damaged ({str(error)[:200]}). {_AGAIN}") from error
+        raise DataError(f"{path} is damaged ({str(error)[:200]}). {_again(path)}") from error
 
 
 def _read_rows(path: Path, kind: type[T]) -> tuple[T, ...]:
@@ -87,9 +111,9 @@ def _read_rows(path: Path, kind: type[T]) -> tuple[T, ...]:
         rows = [_row(kind, row) for row in reader]
     except (csv.Error, KeyError, TypeError, ValueError, OverflowError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error)[:200]
-        raise DataError(f"{path} is damaged in line {reader.line_num} ({what}). {_AGAIN}") from error
+        raise DataError(f"{path} is damaged in line {reader.line_num} ({what}). {_again(path)}") from error
     if not rows:
-        raise DataError(f"{path} has no rows. {_AGAIN}")
+        raise DataError(f"{path} has no rows. {_again(path)}")
     return tuple(rows)
 
 
@@ -120,11 +144,11 @@ def _text(path: Path) -> str:
     """A whole file of a size that such files have."""
     try:
         if path.stat().st_size > _MOST_BYTES[path.name]:
-            raise DataError(f"{path} is too large to be what it should be. {_AGAIN}")
+            raise DataError(f"{path} is too large to be what it should be. {_again(path)}")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
-        raise DataError(f"{path} cannot be read ({why}). {_AGAIN}") from error
+        raise DataError(f"{path} cannot be read ({why}). {_again(path)}") from error
 
 
 def read_sample(results: Results, model: str, kind: str) -> np.ndarray:
@@ -133,17 +157,17 @@ def read_sample(results: Results, model: str, kind: str) -> np.ndarray:
     Raises DataError if it is missing, damaged, or absurdly large.
     """
     results.entry(model)  # no other name becomes part of a path
-    path = results.folder / "samples" / f"{model}-{kind}.png"
+    path = results.folder / PICTURES / f"{model}-{kind}.png"
     if not path.resolve().is_relative_to(results.folder.resolve()):
-        raise DataError(f"{path} leads out of its folder. {_AGAIN}")
+        raise DataError(f"{path} leads out of its folder. {_again(path)}")
     try:
         if path.stat().st_size > _MOST_PICTURE_BYTES:
-            raise DataError(f"{path} is too large for such a picture. {_AGAIN}")
+            raise DataError(f"{path} is too large for such a picture. {_again(path)}")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG",)) as file:
                 if max(file.size) > _MOST_PICTURE_SIDE:
-                    raise DataError(f"{path} has too many pixels for such a picture. {_AGAIN}")
+                    raise DataError(f"{path} has too many pixels for such a picture. {_again(path)}")
                 return np.array(file.convert("L"))
     except (
         OSError,
@@ -152,7 +176,7 @@ def read_sample(results: Results, model: str, kind: str) -> np.ndarray:
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:
-        raise DataError(f"{path} cannot be read as a PNG image. {_AGAIN}") from error
+        raise DataError(f"{path} cannot be read as a PNG image. {_again(path)}") from error
 
 
 def changed(results: Results) -> list[str]:

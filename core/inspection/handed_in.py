@@ -19,7 +19,7 @@ from core.vae.checkpoint import load_config, load_model
 from core.vae.elbo import elbo, sample_noise
 from core.vae.handed_in import write_handed_in
 from core.vae.model import VAE
-from core.vae.model_images import images_seal, load_images
+from core.vae.model_images import dataset_of, images_seal, load_images
 from core.vae.wrapped import WrappedConfig
 
 MOST_VALUES, MOST_PRODUCTS = 1_000_000, 1_000_000_000
@@ -54,7 +54,7 @@ def take_in(files: Iterable[tuple[str, bytes]], folder: Path) -> HandedIn:
         vae = load_model(folder)
         _check_size(vae)
         saved = len(load_images(folder).x) if images_seal(load_config(folder)) else 0
-        x, scored = some_images(vae.config.shape)
+        x, scored = some_images(vae.config.shape, dataset_of(load_config(folder), vae.config.shape))
         if saved:
             x, scored = load_images(folder).x[:_IMAGES], f"the first {min(saved, _IMAGES)} of its images"
         clean = elbo(vae, x, sample_noise(vae, 1)).total.mean().item()
@@ -97,9 +97,11 @@ def _values(network: Network, row: Sequence[int]) -> list[Tensor]:
     return sizes
 
 
-def some_images(shape: tuple[int, int, int]) -> tuple[Tensor, str]:
-    """Shipped images, where some have that shape, else images of noise; and what they are, in words."""
-    for name, (channels, side) in SHAPES.items():
+def some_images(shape: tuple[int, int, int], dataset: str = "") -> tuple[Tensor, str]:
+    """Shipped images, where some have that shape, those of a data set first, else images of noise; and what
+    they are, in words."""
+    for name in (*filter(SHAPES.__contains__, (dataset,)), *SHAPES):
+        channels, side = SHAPES[name]
         if (channels, side, side) == shape:
             try:
                 return load_samples(name)[0][:_IMAGES], f"the first {_IMAGES} test images of {name}"

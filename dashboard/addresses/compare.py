@@ -13,20 +13,30 @@ from dashboard.addresses.digit import Digit, images, last_index
 from dashboard.addresses.explorer import (
     FAST,
     FIRST_CHOICE,
+    PAIRS,
+    WISH,
     State,
     default_state,
     fitted,
+    granted,
     index_setting,
     sourced,
 )
-from dashboard.addresses.kinds import Source
+from dashboard.addresses.kinds import Source, dataset_of
 from dashboard.addresses.page import Page
 from dashboard.addresses.reader import Message, refusal, to_number
 from dashboard.addresses.results import MOST_MODELS
 from dashboard.addresses.settings import OneOf, Seen, Setting, Several, Whole, given
 
-USUAL = (*FIRST_CHOICE.values(), "mnist-conv-robust-0.1", "mnist-conv-adversarial-0.1")
-"""The models to open with, those that are there."""
+USUAL = {
+    "mnist": (*FIRST_CHOICE.values(), "mnist-conv-robust-0.1", "mnist-conv-adversarial-0.1"),
+    "fashion-mnist": (
+        *PAIRS["fashion-mnist"].values(),
+        "fashion-conv-robust-0.05",
+        "fashion-conv-robust-0.01",
+    ),
+}
+"""The models to open with, those that are there, by data set."""
 PROOF = FAST[-1]
 """What bounds are computed by on this page: fast enough for a whole grid of many images."""
 OPENS = {"linf": {"eps": 0.04, "upto": "0.05"}, "l2": {"eps": 0.2, "upto": "0.3"}}
@@ -91,17 +101,18 @@ def alike(kinds: Mapping[str, object], models: Sequence[str]) -> tuple[str, ...]
     return tuple(m for m in kinds if not models or kinds[m] == kinds[models[0]])
 
 
-def usual(kinds: Mapping[str, object]) -> tuple[str, ...]:
-    """The models to open with: the usual ones, or the first ones that have a common scale."""
-    known = tuple(m for m in USUAL if m in kinds)
+def usual(kinds: Mapping[str, object], dataset: str = "mnist") -> tuple[str, ...]:
+    """The models to open with: the usual ones of a data set, or the first ones that have a common scale."""
+    known = tuple(m for m in USUAL.get(dataset, ()) if m in kinds)
     known = tuple(m for m in known if m in alike(kinds, known))
-    return known if len(known) > 1 else alike(kinds, tuple(kinds)[:1])[:MOST_MODELS]
+    first = next((m for m in kinds if dataset_of(m) == dataset), next(iter(kinds), ""))
+    return known if len(known) > 1 else alike(kinds, (first,) if first else ())[:MOST_MODELS]
 
 
 def _opens_with(models: Sequence[str]) -> str:
     """Whose verdicts to open with: the explorer's robust model, or the last one."""
-    robust = FIRST_CHOICE["right"]
-    return robust if robust in models else next(reversed(models), EVERY)
+    robust = (pair["right"] for pair in PAIRS.values())
+    return next((name for name in robust if name in models), next(reversed(models), EVERY))
 
 
 class Comparable(Several):
@@ -111,7 +122,9 @@ class Comparable(Several):
         models, messages = super().take(text, seen)
         same = tuple(m for m in models if m in alike(seen["kinds"], models))
         if same != models:
-            must = "different likelihoods, or shapes of images, have no common scale."
+            must = (
+                "different likelihoods, or shapes of images, have no common scale, two data sets no image."
+            )
             messages.append(refusal(self.name, ",".join(models), must, ", ".join(same)))
         return same, messages
 
@@ -147,14 +160,16 @@ PAGE = Page(
         ASKED["norm"],
         _open("eps"),
         *(ASKED[name] for name in ("target", "attack", "steps", "restarts", "draws", "seed")),
+        WISH,
         Comparable(
             name="models",
             label=f"Models (up to {MOST_MODELS})",
             options=lambda seen: seen["models"],
             most=MOST_MODELS,
-            default=lambda seen: usual(seen["kinds"]),
+            default=lambda seen: usual(seen["kinds"], seen.get("dataset") or "mnist"),
             rule=f"it must be up to {MOST_MODELS} of the models, separated by commas.",
         ),
+        granted("models"),
         sourced("models"),
         index_setting(),
         ASKED["own"],
@@ -219,7 +234,7 @@ def address(state: State, kinds: Mapping[str, object]) -> dict[str, str]:
     first = tuple(dict.fromkeys(state.sides))
     same = alike(kinds, first)
     # Where the usual ones have another scale, any that have this one.
-    others = tuple(m for m in usual(kinds) if m in same) or same
+    others = tuple(m for m in usual(kinds, state.source.dataset) if m in same) or same
     models = tuple(m for m in dict.fromkeys((*first, *others)) if m in same)
     there = {"kinds": kinds, "models": tuple(kinds)}
     opened, shown = PAGE.parse({}, **there)[0], models[:MOST_MODELS]

@@ -14,8 +14,8 @@ import torch
 
 import core
 from core.data.image_sets import ImageSet
-from core.data.samples import CLASSES
 from core.errors import CoreError
+from core.vae.model_images import load_image_set
 from dashboard.addresses import models, session_models
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.models import stamped
@@ -55,8 +55,8 @@ class Digit:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def images(source: Source) -> ImageSet:
     """The images of a source; shared by all sessions, so nobody may change them. Raises CoreError."""
-    if source == SHIPPED_IMAGES:
-        return ImageSet(*core.load_samples("mnist"), CLASSES["mnist"])
+    if not source.model:
+        return load_image_set(source.dataset)
     return core.load_images(models.folder(source.model))
 
 

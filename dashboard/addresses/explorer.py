@@ -17,14 +17,23 @@ from core.vae.threat import SIDES, Draws, Threat
 from core.vae.validate import TARGETS
 from dashboard.addresses.costs import dear
 from dashboard.addresses.digit import Digit, fits, last_index
-from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, partners, source_of
+from dashboard.addresses.kinds import (
+    SHIPPED_IMAGES,
+    USUAL_DATASET,
+    Source,
+    dataset_of,
+    datasets,
+    partners,
+    source_of,
+)
 from dashboard.addresses.page import Page, Repair, flat
-from dashboard.addresses.reader import Message
+from dashboard.addresses.reader import Message, refusal
 from dashboard.addresses.scales import SCALES, Scale
-from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole, given
+from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole, Wish, given
 from dashboard.shared import text
 from dashboard.shared.text import (
     ATTACK_LABELS,
+    DATASET_LABELS,
     HELP,
     LIMITS_LABELS,
     METHOD_LABELS,
@@ -54,6 +63,11 @@ MOST_TIGHT_DRAWS = 16
 """The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0
 FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
+PAIRS = {
+    USUAL_DATASET: FIRST_CHOICE,
+    "fashion-mnist": {"left": "fashion-conv-standard", "right": "fashion-conv-robust-0.1"},
+}
+"""The models to open with, by data set."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ class Settings:
 class State:
     """Everything that the URL can say, and where the images come from.
 
-    right      "" where no other model has images of the left one's shape.
+    right      "" where no other model has images of the left one's shape and data set.
     own        pixels of a visitor's own image, shown in place of number `index`, see Digit.
     threshold  None: each model's own. upto: one of the scale's ranges.
     method     bounds are computed by this method and the faster ones before it.
@@ -152,21 +166,21 @@ class State:
         return next((float(r) for r in self.scale.ranges if float(r) >= least), self.eps)
 
 
-def models_of(name: str, label: str, first: str, else_: int) -> OneOf:
-    """A choice of a model that opens with the first choice, or with the one at a position."""
+def models_of(name: str, label: str, usual: Mapping[str, str]) -> OneOf:
+    """A choice of a model that opens with the usual one of the data set that is wished for."""
     return OneOf(
         name=name,
         label=label,
         options=lambda seen: seen["models"],
-        default=lambda seen: first if first in seen["models"] else seen["models"][else_],
+        default=lambda seen: usual_of(seen, usual),
         rule=lambda seen: f"the models are {', '.join(seen['models'])}.",
         help=HELP["model"],
     )
 
 
 class Partner(OneOf):
-    """A model with images of the left one's shape; none, whatever is asked for, where the left one stands
-    alone."""
+    """A model with images of the left one's shape and data set; none, whatever is asked for, where the left
+    one stands alone."""
 
     def take(self, text: str | None, seen: Seen) -> tuple[Any, list[Message]]:
         alone = given(self.options, seen) == [""]
@@ -174,24 +188,66 @@ class Partner(OneOf):
 
 
 def opposite(left: str, models: Sequence[str]) -> list[str]:
-    """What may stand beside a model, on the right; "" where no other has its shape."""
+    """What may stand beside a model, on the right; "" where no other has its shape and data set."""
     found = partners(left, models)
     return found if set(found) > {left} else [""]
 
 
 def first_left(seen: Seen) -> str:
-    """What stands on the left where nobody says so: the usual one, or one that goes with the right one."""
+    """What stands on the left where nobody says so: the usual one of the data set, or one that goes with
+    the right one."""
     models, asked = seen["models"], seen.get("asked", {}).get("right")
-    usual = FIRST_CHOICE["left"] if FIRST_CHOICE["left"] in models else models[0]
-    beside = partners(asked, models) if asked in models else [usual]
+    if asked not in models:
+        return usual_of(seen, {dataset: pair["left"] for dataset, pair in PAIRS.items()})
+    beside = partners(asked, models)
+    usual = PAIRS.get(dataset_of(asked), FIRST_CHOICE)["left"]
     return usual if usual in beside else next((m for m in beside if m != asked), asked)
 
 
 def first_right(seen: Seen) -> str:
     """What stands on the right where nobody says so: the usual one, or the last that goes with the left."""
-    options, usual = opposite(seen["left"], seen["models"]), FIRST_CHOICE["right"]
+    options = opposite(seen["left"], seen["models"])
+    usual = PAIRS.get(dataset_of(seen["left"]), FIRST_CHOICE)["right"]
     others = [m for m in options if m != seen["left"]]
     return usual if usual in options else (others or options)[-1]
+
+
+def usual_of(seen: Seen, usual: Mapping[str, str]) -> str:
+    """The usual model of the data set that is wished for, else the first of that data set, or of all."""
+    wished, names = seen.get("dataset") or USUAL_DATASET, seen["models"]
+    if usual.get(wished) in names:
+        return usual[wished]
+    return next((name for name in names if dataset_of(name) == wished), names[0])
+
+
+def _datasets(seen: Seen) -> tuple[str, ...]:
+    return datasets(seen["models"])
+
+
+WISH = Wish(
+    name="dataset",
+    label="Data set",
+    options=_datasets,
+    default=None,
+    used="that of the models",
+    names=DATASET_LABELS,
+    help=HELP["dataset"],
+)
+"""The data set that an address asks for, in place of models."""
+
+
+def granted(name: str) -> Repair:
+    """Says where the models are of another data set than is wished for; they stay. name: of the setting
+    that says which models."""
+
+    def check(values: dict[str, Any]) -> list[Message]:
+        wished, chosen = values["dataset"], values[name]
+        first = chosen if isinstance(chosen, str) else next(iter(chosen), "")
+        if not wished or not first or dataset_of(first) == wished:
+            return []
+        return [refusal("dataset", wished, f"{first} is of another data set.", WISH.used)]
+
+    return check
 
 
 def sourced(*names: str) -> Repair:
@@ -311,7 +367,8 @@ PAGE = Page(
         _whole("draws", "Draws", 1, MOST_DRAWS),
         _whole("seed", "Seed", 0, MOST_SEED),
         _one_of("side", "What the adversary does to the ELBO", SIDES, SIDE_LABELS),
-        replace(models_of("left", ":orange[●] Left model", FIRST_CHOICE["left"], 0), default=first_left),
+        WISH,
+        replace(models_of("left", ":orange[●] Left model", {}), default=first_left),
         Partner(
             name="right",
             label=":blue[●] Right model",
@@ -322,6 +379,7 @@ PAGE = Page(
             ),
             help=HELP["model"],
         ),
+        granted("left"),
         sourced("left", "right"),
         index_setting(),
         OwnImage(name="own"),

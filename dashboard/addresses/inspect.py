@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from core.inspection import METHODS
 from dashboard.addresses import explorer
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import fitted, index_setting, models_of, sourced
+from dashboard.addresses.explorer import WISH, fitted, granted, index_setting, models_of, sourced
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import OneOf, Seen, Whole
 from dashboard.shared.text import HELP, METHOD_NAMES
 
-FIRST_CHOICE = "mnist-conv-standard"
+FIRST_CHOICE = {"mnist": "mnist-conv-standard", "fashion-mnist": "fashion-conv-standard"}
+"""The model to open with, by data set."""
 EPS = {"linf": 0.01, "l2": 0.1}
 """What the page opens with: small enough that CROWN still says something of a standard model."""
 RADII = {
@@ -101,7 +102,9 @@ PAGE = Page(
     (
         # First: what makes sense for the others depends on these.
         ASKED["norm"],
-        models_of("model", "Model", FIRST_CHOICE, 0),
+        WISH,
+        models_of("model", "Model", FIRST_CHOICE),
+        granted("model"),
         replace(ASKED["eps"], default=lambda seen: EPS[seen["norm"]]),
         Whole(name="draws", label="Draws", low=1, high=MOST_DRAWS, default=1, help=HELP["draws"]),
         sourced("model"),

@@ -16,10 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-import core
 from core.errors import ModelNotFoundError
 from core.vae import checkpoint
 from core.vae.checkpoint import CONFIG, WEIGHTS, find_model, is_shipped
+from core.vae.model_images import models_by_dataset
 from dashboard.addresses import session_models
 
 ROOTS = "ELBO_MODEL_ROOTS"
@@ -51,7 +51,7 @@ def roots() -> dict[str, Path]:
 
 
 def available() -> list[str]:
-    """Names of all models: shipped ones first, then ROOT/FOLDER, both sorted; then this session's."""
+    """Names of all models: shipped ones, by data set, then ROOT/FOLDER, both sorted; then this session's."""
     return list(folders())
 
 
@@ -142,7 +142,7 @@ def _shipped() -> dict[str, Path]:
 @functools.lru_cache(8)
 def _shipped_in(root: Path, changed: int) -> dict[str, Path]:
     """The same, looked for again when the folder that holds them has changed: each run asks often."""
-    return {name: root / name for name in core.list_models()}
+    return {name: root / name for names in models_by_dataset().values() for name in names}
 
 
 def _own() -> dict[str, Path]:

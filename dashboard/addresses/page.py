@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from dashboard.addresses.reader import Message
-from dashboard.addresses.settings import Setting, as_text, given
+from dashboard.addresses.settings import Setting, Wish, as_text, given
 
 S = TypeVar("S")
 
@@ -35,6 +35,11 @@ class Page(Generic[S]):
         """The settings by name."""
         return {step.name: step for step in self.steps if isinstance(step, Setting)}
 
+    @property
+    def held(self) -> dict[str, Setting]:
+        """Those of them that a state holds: all but wishes."""
+        return {name: known for name, known in self.settings.items() if not isinstance(known, Wish)}
+
     def parse(self, params: Mapping[str, str], **there: Any) -> tuple[S, list[Message]]:
         """A valid state from text that anyone may have written, and what had to be refused.
 
@@ -55,18 +60,18 @@ class Page(Generic[S]):
     def texts(self, state: S) -> dict[str, str | None]:
         """All settings of a state as an address writes them; None for what it leaves out."""
         values = flat(state)
-        return {name: as_text(values[name]) for name in self.settings}
+        return {name: as_text(values[name]) for name in self.held}
 
     def address(self, state: S, **there: Any) -> dict[str, str]:
         """The URL of a state: only what differs from the default. `parse` reads it back exactly."""
         values, seen, said = flat(state), dict(there), dict[str, str]()
-        for name, setting in self.settings.items():
+        for name, setting in self.held.items():
             text = as_text(values[name])
             if text is not None and text != as_text(given(setting.default, seen)):
                 said[name] = text
             seen[name] = values[name]
         # The first setting first, for others depend on it, then as they stand in the state.
-        return {name: said[name] for name in (next(iter(self.settings)), *values) if name in said}
+        return {name: said[name] for name in (next(iter(self.held)), *values) if name in said}
 
 
 def flat(state: Any) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from typing import Any
 
 from core.evaluation.results import STANDARD, ModelRow, Results
 from core.vae.validate import TARGETS
-from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State, default_state, to_params
+from dashboard.addresses.explorer import PAIRS, Settings, State, default_state, to_params
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import Among, OneOf, Seen, Several
 from dashboard.shared.text import (
     ARCH_LABELS,
     ATTACK_LABELS,
     AXIS_LABELS,
+    DATASET_LABELS,
     HELP,
     LIKELIHOOD_LABELS,
     METHOD_NAMES,
@@ -35,6 +36,7 @@ USUAL_EPS = 0.1
 class Choice:
     """Everything that the URL can say.
 
+    dataset     whose evaluation it is.
     likelihood  one: ELBOs of different likelihoods have no common axis.
     arch        EVERY, or one. recipes: of the models on offer; none chosen means all.
     models      whose curves are drawn, in this order. sample: whose pictures are shown, "" for nobody's.
@@ -42,6 +44,7 @@ class Choice:
     axis        "near": down to somewhat below the constant decoder; "all": down to all that is attained.
     """
 
+    dataset: str
     likelihood: str
     target: str
     arch: str
@@ -93,40 +96,45 @@ def radii(results: Results) -> tuple[float, ...]:
     return tuple(eps for eps in results.radii if eps > 0) or results.radii
 
 
+def _results(seen: Seen) -> Results:
+    """The evaluation that is shown."""
+    return seen["every"][seen["dataset"]]
+
+
 def _targets(seen: Seen) -> tuple[str, ...]:
-    known = {mean.target for mean in seen["results"].means}
+    known = {mean.target for mean in _results(seen).means}
     return tuple(target for target in TARGETS if target in known)
 
 
 def _recipes(seen: Seen) -> tuple[str, ...]:
-    return kinds(seen["results"], seen["likelihood"], "kind")
+    return kinds(_results(seen), seen["likelihood"], "kind")
 
 
 def _passing(seen: Seen) -> tuple[str, ...]:
-    return offered(seen["results"], seen["likelihood"], seen["arch"], seen["recipes"])
+    return offered(_results(seen), seen["likelihood"], seen["arch"], seen["recipes"])
 
 
 def _usual(seen: Seen) -> tuple[str, ...]:
-    return usual(seen["results"], _passing(seen))
+    return usual(_results(seen), _passing(seen))
 
 
 def _first(seen: Seen) -> str:
     """The model whose pictures the page opens with: a robust one if it can be."""
     opens = _usual(seen)
-    robust = (name for name in opens if seen["results"].entry(name).robust)
+    robust = (name for name in opens if _results(seen).entry(name).robust)
     return next(robust, next(iter(opens), ""))
 
 
 def _tightest(seen: Seen) -> str:
     """The tightest certificate that was computed over all images, else the first there is."""
-    results: Results = seen["results"]
+    results: Results = _results(seen)
     everywhere = {mean.method for mean in results.means if mean.images == results.suite.images}
     methods = results.methods("certified")
     return next((m for m in reversed(methods) if m in everywhere), next(iter(methods), ""))
 
 
 def _best(seen: Seen) -> float:
-    grid = radii(seen["results"])
+    grid = radii(_results(seen))
     return USUAL_EPS if USUAL_EPS in grid else grid[-1]
 
 
@@ -137,24 +145,25 @@ def _one_of(name: str, label: str, options: Callable[[Seen], Sequence[str]], **m
 
 
 def _radius(name: str, label: str) -> Among:
-    grid = {"options": lambda seen: radii(seen["results"]), "default": _best}
+    grid = {"options": lambda seen: radii(_results(seen)), "default": _best}
     return Among(name=name, label=label, help=HELP[name], **grid)
 
 
 PAGE = Page(
     Choice,
-    # First the filters: which models there are depends on them.
+    # First the data set, then the filters: which models there are depends on them.
     (
+        _one_of("dataset", "Data set", lambda seen: tuple(seen["every"]), names=DATASET_LABELS),
         _one_of(
             "likelihood",
             "Likelihood",
-            lambda seen: tuple(dict.fromkeys(entry.likelihood for entry in seen["results"].entries)),
+            lambda seen: tuple(dict.fromkeys(entry.likelihood for entry in _results(seen).entries)),
             names=LIKELIHOOD_LABELS,
         ),
         _one_of(
             "arch",
             "Architecture",
-            lambda seen: (EVERY, *kinds(seen["results"], seen["likelihood"], "arch")),
+            lambda seen: (EVERY, *kinds(_results(seen), seen["likelihood"], "arch")),
             names=ARCH_LABELS,
         ),
         Several(
@@ -177,11 +186,11 @@ PAGE = Page(
             help=RESULTS_HELP["models"],
         ),
         _one_of("target", "Question", _targets, names=TARGET_LABELS, help=HELP["target"]),
-        _one_of("attack", "Attack", lambda seen: seen["results"].methods("attacked"), names=ATTACK_LABELS),
+        _one_of("attack", "Attack", lambda seen: _results(seen).methods("attacked"), names=ATTACK_LABELS),
         _one_of(
             "certificate",
             "Proof",
-            lambda seen: seen["results"].methods("certified"),
+            lambda seen: _results(seen).methods("certified"),
             default=_tightest,
             names=METHOD_NAMES,
         ),
@@ -208,8 +217,9 @@ def explorer_address(
         return None
     mine = results.entry(model)
     same = [e for e in results.entries if e.likelihood == mine.likelihood and e.model in shipped]
+    first = {model for pair in PAIRS.values() for model in pair.values()}
     # The explorer's own first choices first, then models of the same architecture.
-    same.sort(key=lambda e: (e.model not in FIRST_CHOICE.values(), e.arch != mine.arch))
+    same.sort(key=lambda e: (e.model not in first, e.arch != mine.arch))
     left = next((e.model for e in same if e.kind == STANDARD), model)
     right = model if model != left else next((e.model for e in same if e.robust), model)
     state = State(left, right, eps=eps, upto=default_state(shipped).upto, settings=Settings(target=target))

@@ -86,6 +86,12 @@ class OneOf(Setting):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wish(OneOf):
+    """What an address may ask for in place of other settings, which open with what goes with it: no part of
+    a state, nor of an address that a page writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Among(OneOf):
     """One of a few numbers in [0, 1], however it is written."""
 
@@ -143,12 +149,12 @@ class Several(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnImage(Setting):
-    """An image of a visitor's own, by its name; its pixels, none for a shipped digit.
+    """An image of a visitor's own, by its name; its pixels, none for a shipped image.
 
     `seen["images"]` are those there are."""
 
     default: bytes = b""
-    used: str = "a test image"
+    used: str = "a shipped image"
 
     def read(self, text: str, seen: Seen) -> bytes | None:
         return ({"": b""} | dict(seen["images"])).get(text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.data.samples import list_samples
 from core.training.recipes import RECIPES
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import Among, OneOf, Whole
-from dashboard.shared.text import EPS_LABELS, HELP, RECIPE_LABELS
+from dashboard.shared.text import DATASET_LABELS, EPS_LABELS, HELP, RECIPE_LABELS
 
 STANDARD = "standard"
 """The plain ELBO; all other recipes are of core."""
@@ -21,10 +22,12 @@ MOST_SEED = 9999
 class Lecture:
     """Everything that the URL can say.
 
-    recipe  STANDARD or one of core.training.recipes. eps: of the adversary, whatever the recipe.
-    width   units of the hidden layer of both networks.
+    dataset  whose shipped images are learned from.
+    recipe   STANDARD or one of core.training.recipes. eps: of the adversary, whatever the recipe.
+    width    units of the hidden layer of both networks.
     """
 
+    dataset: str = "mnist"
     recipe: str = "crown-ibp"
     eps: float = 0.05
     epochs: int = 20
@@ -36,6 +39,15 @@ _OPENS = Lecture()
 PAGE = Page(
     Lecture,
     (
+        OneOf(
+            name="dataset",
+            label="Data set",
+            options=lambda seen: list_samples() or (_OPENS.dataset,),
+            names=DATASET_LABELS,
+            default=_OPENS.dataset,
+            help="What is learned from: the shipped test images of MNIST, handwritten digits, or of "
+            "Fashion-MNIST, clothes.",
+        ),
         OneOf(
             name="recipe",
             label="Training",

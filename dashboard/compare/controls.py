@@ -9,10 +9,10 @@ import streamlit as st
 from core.data.image_sets import ImageSet
 from core.vae.model_images import SHIPPED
 from dashboard.addresses.compare import COUNTS, EVERY, PAGE, PARTS, Comparison, alike
-from dashboard.addresses.kinds import Kind
+from dashboard.addresses.kinds import Kind, datasets
 from dashboard.addresses.results import MOST_MODELS
 from dashboard.compare import text
-from dashboard.shared import compute, image_picker, own_images
+from dashboard.shared import compute, dataset_picker, image_picker, own_images
 from dashboard.shared.question_controls import QuestionControls
 from dashboard.shared.text import LIKELIHOOD_LABELS
 
@@ -42,6 +42,7 @@ class Panel(QuestionControls[Comparison]):
     def sidebar(self, comparison: Comparison, found: ImageSet | None) -> None:
         """Everything but eps and what only one part has. found: the images to choose from."""
         with st.sidebar:
+            dataset_picker.choose(self, comparison.asked.source.dataset, ("models",))
             if comparison.part == PARTS[0] and found is not None:
                 image_picker.choose(self, found, comparison.asked.source)
                 self._pins(comparison)
@@ -128,7 +129,14 @@ class Panel(QuestionControls[Comparison]):
             help=text.MODELS_HELP,
             on_change=self._change_models,
         )
-        others = {kind: model for model, kind in kinds.items() if model not in offered}
+        # To another data set leads a control of its own, where there is one.
+        sets, now = datasets(tuple(kinds)), comparison.asked.source.dataset
+        apart = {other for other in sets if other != now and len(sets) > 1}
+        others = {
+            kind: model
+            for model, kind in kinds.items()
+            if model not in offered and kind.dataset not in apart
+        }
         if others:
             st.caption(text.left_out(len(kinds) - len(offered)))
         for kind, model in others.items():

@@ -158,7 +158,7 @@ class _Gallery:
                 file_name(
                     "csv",
                     "gallery",
-                    c.asked.source.model or "mnist",
+                    c.asked.source.model or c.asked.source.dataset,
                     f"{len(items)}-images",
                     of_models(self.judged),
                     *of_question(c.asked.settings, c.asked.eps),

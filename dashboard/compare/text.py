@@ -15,7 +15,7 @@ PARTS_HELP = (
     "**attacked**, what is **proved** that none can go below, and what is **open** between."
 )
 MODELS_HELP = (
-    "Two to six models. Only models with the same likelihood, for images of one shape, can be compared: "
+    "Two to six models. Only models with the same likelihood, for images of one kind, can be compared: "
     "the nats of pixels as probabilities and of pixels as real numbers have no common scale."
 )
 PIN_HELP = (

@@ -52,6 +52,7 @@ class Panel(StageControls[State]):
     def sidebar(self, source: Source, found: ImageSet | None) -> None:
         """Everything but eps. found: the images to choose from, None where there are none."""
         with st.sidebar:
+            self.dataset(source)
             if found is not None:
                 image_picker.choose(self, found, source)
             self.pair()

@@ -13,7 +13,7 @@ from dashboard.addresses.inspect import PAGE, RADII, Look
 from dashboard.addresses.kinds import Source, source_of
 from dashboard.inspector import text
 from dashboard.inspector.compute import layout
-from dashboard.shared import compute, image_picker, own_images
+from dashboard.shared import compute, dataset_picker, image_picker, own_images
 from dashboard.shared.controls import Controls
 from dashboard.shared.text import EPS_LABELS
 
@@ -56,6 +56,7 @@ class Panel(Controls[Look]):
         names, norm = compute.labels(tuple(self.there["models"])), self.get("norm")
         radii = sorted({*RADII[norm], float(self.get("eps"))})
         with st.sidebar:
+            dataset_picker.choose(self, source.dataset, ("model",))
             self.select("model", format_func=names.__getitem__, help=text.HELP["model"])
             if found is not None:
                 image_picker.choose(self, found, source)

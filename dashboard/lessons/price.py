@@ -6,6 +6,7 @@ import math
 
 from core.errors import CoreError, DataError
 from core.evaluation.ceiling import share_of_way
+from core.evaluation.results_files import MNIST
 from core.vae.checkpoint import load_config
 from dashboard.addresses.lessons import ROBUST, SETTINGS, STANDARD, Place
 from dashboard.addresses.results import PAGE, radii
@@ -94,7 +95,7 @@ def _chart(eps: float) -> Chart:
     if eps not in radii(results):
         raise DataError(f"The evaluation of all models has no eps {eps:g}; look at another one.")
     asked = {"eps": f"{eps:g}", "target": SETTINGS.target, "models": f"{STANDARD},{ROBUST}"}
-    choice, _ = PAGE.parse(asked, results=results)
+    choice, _ = PAGE.parse(asked, every={MNIST: results})
     lines = result_rows.points(results, choice, pages.evaluated(results))
     attacked, certified = result_rows.sizes(results, choice)
     over = of_images(certified or attacked or 0, results.suite.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
@@ -14,17 +15,26 @@ from dashboard.shared.text import recipe_label
 
 
 class Filters(Controls[Choice]):
-    """The settings of the page, about results that can change while it is open."""
+    """The settings of the page, about results that can change while it is open: `every`, by data set."""
 
-    def __init__(self, results: Results) -> None:
-        super().__init__("results", PAGE, "results-", results=results)
-        self._results = results
-        self._names = compute.evaluated(results)
+    def __init__(self, every: Mapping[str, Results]) -> None:
+        super().__init__("results", PAGE, "results-", every=every)
+
+    @property
+    def _results(self) -> Results:
+        """Those that are shown."""
+        return self.there["every"][self.get("dataset")]
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return compute.evaluated(self._results)
 
     def sidebar(self) -> None:
         """Which models, which question, which methods."""
         short = {model: name.replace("reconstruction", "recon") for model, name in self._names.items()}
         with st.sidebar:
+            if len(self.there["every"]) > 1:
+                self.segments("dataset", on_change=self._other_models)
             self.radio("target")
             self.segments("likelihood", on_change=self._refilter)
             self.segments("arch", on_change=self._refilter)
@@ -50,6 +60,12 @@ class Filters(Controls[Choice]):
     def sample_choice(self) -> None:
         """Whose pictures are shown."""
         self.select("sample", format_func=self._names.__getitem__)
+
+    def _other_models(self) -> None:
+        """Those of another data set: the question stays."""
+        asked = ("dataset", "target", "attack", "certificate", "eps", "order", "upto", "axis")
+        said = {setting: text for setting, text in self.texts().items() if setting in asked}
+        self.go(self.page.parse(said, **self.there)[0])
 
     def _refilter(self) -> None:
         """Other models are on offer: those that are shown stay if they can, else the usual ones come."""

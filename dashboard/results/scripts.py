@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.evaluation.results import Results
+from core.evaluation.results_files import MNIST
 from dashboard.addresses.results import Choice
 from dashboard.shared.as_python import written
 
@@ -41,13 +42,15 @@ def of_table(results: Results, choice: Choice, shown: Mapping[str, str]) -> str:
 
     shown  the models and the limits, as the results call them, and what people call them.
     """
+    own = choice.dataset != MNIST
+    name, folder = ("folders", f"folders()[{choice.dataset!r}]") if own else ("RESULTS", "RESULTS")
     return written(
         [
             "from core.evaluation.ceiling import CEILING",
             "from core.evaluation.results import CLOSED_FORM",
-            "from core.evaluation.results_files import RESULTS, read_results",
+            f"from core.evaluation.results_files import {name}, read_results",
             "",
-            "results = read_results(RESULTS)",
+            f"results = read_results({folder})",
             "# They are computed again by",
             *(f"#     {line}" for line in results.suite.command.splitlines()),
             f"likelihood, target, eps = {choice.likelihood!r}, {choice.target!r}, {choice.eps!r}",

@@ -22,16 +22,19 @@ CLICKS = {"on_select": "rerun", "selection_mode": "points"}
 
 def show() -> None:
     try:
-        results, changed = compute.results(), compute.changed()
+        every, wrong = compute.evaluations()
     except CoreError as error:
         st.error(str(error))
         links.link(destinations.EXPLORER, text.TO_EXPLORER)
         return
-    filters = Filters(results)
+    filters = Filters(every)
     choice, messages = filters.open()
+    results = every[choice.dataset]
     filters.sidebar()
     warn(messages)
-    if changed:
+    for sentence in wrong:
+        st.warning(text.plain(sentence))
+    if changed := compute.changed(choice.dataset):
         st.warning(text.other_weights(changed))
     shipped, names = core.list_models(), compute.evaluated(results)
     points = result_rows.points(results, choice, names)
@@ -110,7 +113,7 @@ def _over(results: Results, choice: Choice) -> str:
 
 
 def _samples(filters: Filters, results: Results, choice: Choice) -> None:
-    """What a model makes up, and what it makes of digits."""
+    """What a model makes up, and what it makes of images."""
     if not choice.sample:
         return
     st.header("What the models draw", anchor=False)
@@ -119,7 +122,7 @@ def _samples(filters: Filters, results: Results, choice: Choice) -> None:
     for kind, place in zip(SAMPLES, st.columns((2, 3), gap="medium"), strict=True):
         with place:
             try:
-                png = compute.sample(choice.sample, kind)
+                png = compute.sample(choice.dataset, choice.sample, kind)
             except CoreError as error:
                 st.error(str(error))
                 continue

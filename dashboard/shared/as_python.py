@@ -37,8 +37,9 @@ def of_pair(cards: Sequence[Known], state: State) -> str:
 
 def images(source: Source) -> list[str]:
     """Where the images come from."""
-    found = f"core.load_images({source.model!r}).x" if source.model else 'core.load_samples("mnist")[0]'
-    return [f"images = {found}"]
+    if source.model:
+        return [f"images = core.load_images({source.model!r}).x"]
+    return [f'images = core.load_samples("{source.dataset}")[0]']
 
 
 def image(digit: Digit) -> str:

@@ -8,6 +8,7 @@ from dashboard.addresses.digit import Digit, images
 from dashboard.addresses.explorer import Settings
 from dashboard.shared.text import (
     ATTACK_LABELS,
+    DATASET_LABELS,
     EPS_AXIS,
     METHOD_NAMES,
     TARGET_LABELS,
@@ -42,7 +43,11 @@ def image(digit: Digit) -> str:
     if digit.pixels:
         return "an image of one's own"
     named, number = images(digit.source).name_of(digit.index), f"test image {digit.index}"
-    of = f"{number} of {digit.source.model}" if digit.source.model else f"MNIST {number}"
+    of = (
+        f"{number} of {digit.source.model}"
+        if digit.source.model
+        else f"{DATASET_LABELS[digit.source.dataset]} {number}"
+    )
     return f"{of}, {'a ' if named.isdigit() else ''}{named}" if named else of
 
 

@@ -20,7 +20,7 @@ import core
 from core.certificates.noise_certificate import Guarantee
 from core.claims.making import claim_of_proof
 from core.claims.opinion import Opinion, second_opinion
-from core.errors import CoreError
+from core.errors import CoreError, DataError
 from core.evaluation import results_files
 from core.evaluation.ceiling import CEILING
 from core.evaluation.curve import Proof
@@ -97,19 +97,34 @@ def comparable(names: Sequence[str]) -> bool:
     return len({kind.likelihood for kind in kinds(names).values()} - {""}) < 2
 
 
-def results() -> Results:
-    """The evaluation of all models; read again when its files change. Raises DataError."""
-    return _results(_stamp())[0]
+def evaluations() -> tuple[dict[str, Results], list[str]]:
+    """The evaluations that there are by data set, MNIST's first, and what is wrong with those of others.
+    Raises DataError where MNIST's cannot be read."""
+    found, wrong = {results_files.MNIST: results()}, list[str]()
+    for dataset, folder in results_files.folders().items():
+        if dataset not in found and folder.is_dir():
+            try:
+                found[dataset] = results(dataset)
+            except DataError as error:
+                wrong.append(str(error))
+    return found, wrong
 
 
-def changed() -> list[str]:
+def results(dataset: str = results_files.MNIST) -> Results:
+    """The evaluation of all models of a data set; read again when its files change. Raises DataError."""
+    return _results(dataset, _stamp(dataset))[0]
+
+
+def changed(dataset: str) -> list[str]:
     """Shipped models that are not those that were evaluated."""
-    return _results(_stamp())[1]
+    return _results(dataset, _stamp(dataset))[1]
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _results(stamp: Stamp) -> tuple[Results, list[str]]:
-    found = results_files.read_results(results_files.RESULTS)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _results(dataset: str, stamp: Stamp) -> tuple[Results, list[str]]:
+    found = results_files.read_results(results_files.folders()[dataset])
+    if found.suite.dataset != dataset:
+        raise DataError(f"The results in {found.folder} are of {found.suite.dataset}, not of {dataset}.")
     return found, results_files.changed(found)
 
 
@@ -119,21 +134,21 @@ def evaluated(found: Results) -> dict[str, str]:
     return labels(tuple(entry.model for entry in found.entries)) | limits
 
 
-def sample(name: str, kind: str) -> bytes:
-    """A picture of a model as PNG, its pixels crisp. Raises DataError."""
-    return _sample(name, kind, _stamp())
+def sample(dataset: str, name: str, kind: str) -> bytes:
+    """A picture of a model of a data set as PNG, its pixels crisp. Raises DataError."""
+    return _sample(dataset, name, kind, _stamp(dataset))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _sample(name: str, kind: str, stamp: Stamp) -> bytes:
-    pixels = results_files.read_sample(results(), name, kind)
+def _sample(dataset: str, name: str, kind: str, stamp: Stamp) -> bytes:
+    pixels = results_files.read_sample(results(dataset), name, kind)
     return grey(pixels / 255, scale=max(1, SAMPLE_PIXELS // pixels.shape[1]))
 
 
-def _stamp() -> Stamp:
-    """Changes when the files of the evaluation do. As a parameter it has no leading _, which would keep it
+def _stamp(dataset: str) -> Stamp:
+    """Changes when the files of an evaluation do. As a parameter it has no leading _, which would keep it
     out of a cache's key."""
-    folder = results_files.RESULTS
+    folder = results_files.folders()[dataset]
     try:
         files = (*sorted(folder.glob("*.*")), *sorted(folder.glob("samples/*.png")))
         return str(folder), *((file.name, file.stat().st_mtime_ns) for file in files)

@@ -69,7 +69,7 @@ class Controls(Generic[S]):
     def write(self, state: S) -> None:
         """Put a state where the controls find it."""
         values = flat(state)
-        for setting in self.page.settings:
+        for setting in self.page.held:
             self.put(setting, _as_held(values[setting]))
 
     def open(self) -> tuple[S, list[Message]]:
@@ -147,7 +147,7 @@ class Controls(Generic[S]):
 
     def _held(self) -> dict[str, Any]:
         """What the controls hold; None for one that has not been shown for a while."""
-        return {setting: st.session_state.get(self.key(setting)) for setting in self.page.settings}
+        return {setting: st.session_state.get(self.key(setting)) for setting in self.page.held}
 
 
 def _as_held(value: Any) -> Any:

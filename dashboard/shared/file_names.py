@@ -27,7 +27,7 @@ def file_name(ending: str, *parts: str) -> str:
 
 def of_image(digit: Digit) -> tuple[str, ...]:
     """Data set, or whose images they are, and which one."""
-    return digit.source.model or "mnist", f"image-{digit.name}"
+    return digit.source.model or digit.source.dataset, f"image-{digit.name}"
 
 
 def of_question(s: Settings | ProofSettings, eps: float | None = None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.data.image_sets import ImageSet
-from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
+from dashboard.addresses.kinds import SHIPPED_IMAGES, USUAL_DATASET, Source
 from dashboard.addresses.sync import touch
 from dashboard.shared import compute, destinations, own_images, own_text, upload
 from dashboard.shared.controls import Controls
@@ -56,7 +56,7 @@ def choose(controls: Controls[Any], found: ImageSet, source: Source) -> None:
         st.button(f"Next {name}", on_click=takes(lambda: after))
         st.button("Random", on_click=takes(lambda: other))
     controls.number("index", step=1, on_change=takes(lambda: controls.get("index")))
-    if source.shape == SHIPPED_IMAGES.shape:
+    if source.shape == SHIPPED_IMAGES.shape and source.dataset in ("", USUAL_DATASET):
         st.page_link(destinations.OWN, label=destinations.TO_OWN, icon=":material/draw:")
     else:
         upload.offer(controls, source.shape)

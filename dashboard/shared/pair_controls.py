@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.addresses.digit import last_index
 from dashboard.addresses.explorer import first_right, opposite
 from dashboard.addresses.kinds import Source, source_of
-from dashboard.shared import compute, own_images
+from dashboard.shared import compute, dataset_picker, own_images
 from dashboard.shared.question_controls import QuestionControls
 from dashboard.shared.text import ALONE
 
@@ -33,6 +33,10 @@ class PairControls(QuestionControls[S]):
         if self.get("own") not in own_images.images(source.shape):
             self.put("own", "")
         return source
+
+    def dataset(self, source: Source) -> None:
+        """Which data set, where there are models of several."""
+        dataset_picker.choose(self, source.dataset, ("left", "right"))
 
     def pair(self) -> None:
         """Which two models."""

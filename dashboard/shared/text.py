@@ -39,7 +39,7 @@ INCOMPARABLE = (
     "These two models have different likelihoods, pixels as probabilities and as real numbers: the "
     "nats of one cannot be compared with those of the other. Look at each against its own threshold."
 )
-ALONE = "No other model here takes images of this shape, so this one stands alone."
+ALONE = "No other model here takes images of this shape and data set, so this one stands alone."
 MODELS_MISSING = "There is no model in assets/models. Restore that folder, or train a model."
 FIRST = "First the attacks, then the proofs."
 MEANWHILE = "PGD's image until then, seldom beaten by more than a nat or two at small eps"
@@ -128,8 +128,10 @@ HELP = {
     "steps": "Gradient steps of one run of the attack. More steps: a stronger attack, more time.",
     "restarts": "How often the attack starts again, after the first time from random points. The best "
     "counts.",
-    "index": "Position in the MNIST test set, of which the first 500 images are shipped, or among the "
-    "images that were saved with the model.",
+    "index": "Position in the test set of the data set, of which the first 500 images are shipped, or among "
+    "the images that were saved with the model.",
+    "dataset": "Models of a data set are shown with its test images: MNIST, handwritten digits, or "
+    "Fashion-MNIST, clothes.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "
     "in their name, adversarial ones on attacked images, noise on random changes. Any two can be "
     "compared, but a Gaussian likelihood has another scale.",
@@ -212,6 +214,14 @@ RESULTS_HELP = {
     "own": "Proved at the eps that the model was trained for, for its own target, by the certificate that "
     "is chosen.",
 }
+DATASET_LABELS = {
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "cifar10": "CIFAR-10",
+}
+_OF = {"fashion-mnist": "Fashion: "}
+"""Before the name of a model of a data set that is not the usual one."""
 LIKELIHOOD_LABELS = {"bernoulli": "Bernoulli", "gaussian": "Gaussian"}
 ARCH_LABELS = {"all": "All", "mlp": "MLP", "conv": "CONV"}
 AXIS_LABELS = {"near": "Near the constant decoder", "all": "All attacked"}
@@ -320,15 +330,16 @@ RECIPES = {
 
 
 def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    """A model's name for people, from its configuration: "Robust MLP (eps 0.1)".
+    """A model's name for people, from its configuration: "Robust MLP (eps 0.1)", "Fashion: Standard CONV".
 
     Raises KeyError, TypeError or ValueError for a configuration that is not ours.
     """
     arch, eps, beta = str(model["arch"]).upper(), training["eps"], training.get("beta", 1)
+    of = _OF.get(training.get("dataset", ""), "")
     likelihood = ", Gaussian" if model.get("likelihood") == "gaussian" else ""
     if eps == 0:
         name = f"Standard {arch}" if beta == 1 else f"Beta-VAE {arch} ({beta:g})"
-        return name + likelihood
+        return of + name + likelihood
     recipe, notes = training.get("recipe", "ibp"), [f"eps {eps:g}"]
     if recipe != "ibp" and RECIPES[recipe] == RECIPES["ibp"]:
         notes.append(RECIPE_LABELS[recipe].removeprefix("Robust: "))
@@ -336,7 +347,7 @@ def model_label(model: Mapping[str, Any], training: Mapping[str, Any]) -> str:
         notes.append("reconstruction")
     if beta != 1:
         notes.append(f"beta {beta:g}")
-    return f"{RECIPES[recipe]} {arch} ({', '.join(notes)}){likelihood}"
+    return f"{of}{RECIPES[recipe]} {arch} ({', '.join(notes)}){likelihood}"
 
 
 def recipe_label(kind: str) -> str:

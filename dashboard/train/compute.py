@@ -1,4 +1,4 @@
-"""A thin adapter around core: one visitor's training, on the digits that are shipped."""
+"""A thin adapter around core: one visitor's training, on the images that are shipped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from core.vae.likelihood import Bernoulli
 from core.vae.model import VAE
 from core.vae.threat import Threat
 from dashboard.addresses.digit import images
-from dashboard.addresses.kinds import SHIPPED_IMAGES
+from dashboard.addresses.kinds import USUAL_DATASET, shipped
 from dashboard.addresses.train import STANDARD, Lecture
 from dashboard.server.background import Now, Tell
 from dashboard.server.long_runs import LongRun
@@ -65,7 +65,7 @@ class Training(LongRun[Snapshot]):
         super().__init__(self._epochs)
 
     def _epochs(self, tell: Tell) -> Iterator[Snapshot]:
-        x, held_out = split()
+        x, held_out = split(self.asked.dataset)
         watch = Watch(held_out, self.asked.eps, method=METHOD)
         for seen in watch_epochs(settings(self.asked), x, watch, lambda what: tell(Now(0.0, what))):
             self.vae = seen.vae
@@ -78,7 +78,7 @@ class Training(LongRun[Snapshot]):
         learned = settings(self.asked)
         known = record(learned, len(self.items) - 1)["training"]
         known["images"] = f"the shipped test images but every {HELD_OUT}th, from image 0 on"
-        metrics = model_metrics(self.vae, split()[1], learned.eps)
+        metrics = model_metrics(self.vae, split(learned.dataset)[1], learned.eps)
         core.save_model(self.vae, folder, {"training": known, "metrics": metrics})
 
     def archive(self) -> bytes:
@@ -95,7 +95,8 @@ class Training(LongRun[Snapshot]):
     def name(self) -> str:
         """Of its folder."""
         asked = self.asked
-        return f"lecture-{asked.recipe}-{asked.eps:g}-seed-{asked.seed}-epoch-{len(self.items) - 1}"
+        of = "" if asked.dataset == USUAL_DATASET else f"{asked.dataset}-"
+        return f"lecture-{of}{asked.recipe}-{asked.eps:g}-seed-{asked.seed}-epoch-{len(self.items) - 1}"
 
 
 def settings(asked: Lecture) -> TrainSettings:
@@ -103,6 +104,7 @@ def settings(asked: Lecture) -> TrainSettings:
     plain = asked.recipe == STANDARD
     return TrainSettings(
         model=VAEConfig(latent=LATENT, widths=(asked.width,)),
+        dataset=asked.dataset,
         eps=0.0 if plain else asked.eps,
         recipe=TrainSettings.recipe if plain else asked.recipe,
         epochs=asked.epochs,
@@ -114,9 +116,10 @@ def settings(asked: Lecture) -> TrainSettings:
     )
 
 
-def split() -> tuple[Tensor, Tensor]:
-    """The images to learn from, and those that judge; they have nothing in common. Raises CoreError."""
-    x = images(SHIPPED_IMAGES).x
+def split(dataset: str) -> tuple[Tensor, Tensor]:
+    """The images of a data set to learn from, and those that judge; they have nothing in common. Raises
+    CoreError."""
+    x = images(shipped(dataset)).x
     judges = torch.arange(len(x), dtype=torch.int64, device="cpu") % HELD_OUT == 0
     return x[~judges], x[judges]
 
@@ -137,23 +140,23 @@ class Limits:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def limits(eps: float) -> Limits:
-    """The limits for that eps. Raises CoreError."""
-    x, held_out = split()
+def limits(dataset: str, eps: float) -> Limits:
+    """The limits of a data set for that eps. Raises CoreError."""
+    x, held_out = split(dataset)
     decoder = fit_constant_decoder(levels(x), Bernoulli(), eps)
     worst = decoder.lower(held_out.double(), eps, "likelihood")
     highest = highest_worst(Bernoulli(), held_out, Threat(eps))
     return Limits(worst.mean().item(), highest.mean().item())
 
 
-def judges() -> np.ndarray:
+def judges(dataset: str) -> np.ndarray:
     """The held-out images that are shown, as a row of pictures, see `Snapshot.rows`."""
-    return _levels(split()[1][:SHOWN])
+    return _levels(split(dataset)[1][:SHOWN])
 
 
-def classes() -> tuple[str, ...]:
+def classes(dataset: str) -> tuple[str, ...]:
     """What they are."""
-    found = images(SHIPPED_IMAGES)
+    found = images(shipped(dataset))
     return tuple(found.name_of(index) for index in range(0, SHOWN * HELD_OUT, HELD_OUT))
 
 

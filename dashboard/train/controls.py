@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.data.samples import list_samples
 from dashboard.addresses.train import PAGE, Lecture
 from dashboard.shared.controls import Controls
 from dashboard.train import text
@@ -18,6 +19,8 @@ class Panel(Controls[Lecture]):
     def sidebar(self) -> None:
         """What is trained."""
         with st.sidebar:
+            if len(list_samples()) > 1:
+                self.segments("dataset")
             self.select("recipe")
             self.slide("eps", format_func=lambda eps: f"{eps:g}")
             self.number("epochs")

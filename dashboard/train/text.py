@@ -9,15 +9,15 @@ from dashboard.shared.text import CONSTANT, nats, proved_nats
 
 TITLE = "Train it in the lecture"
 SUBTITLE = (
-    "A small model learns from **400 of the 500 MNIST test digits** that come with this site; the other "
-    "100 judge it. They are few, and test images: this shows how training works, not how good it gets."
+    "A small model learns from **400 of the 500 test images** of a data set that come with this site; the "
+    "other 100 judge it. They are few, and test images: this shows how training works, not how good it gets."
 )
 TRAIN, CANCEL = "Train", "Cancel"
 READY = "Press Train: half a second an epoch on a free core."
 EPOCH = "Epoch shown"
 EPOCH_WORD = "Epoch 0: the model before its first step. Pictures and numbers are of the epoch shown."
 OTHER = "The settings have changed since: press Train for them."
-ROWS = ("Digits that judge", "Reconstructed", "Attacked", "Reconstructed when attacked")
+ROWS = ("Images that judge", "Reconstructed", "Attacked", "Reconstructed when attacked")
 EMPTY_ROW = "Pictures come with the training."
 FAILED = "The training broke off. Change a setting, or press Train again."
 OPEN, DOWNLOAD = "Open in the explorer", "Download the model"

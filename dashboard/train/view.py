@@ -34,7 +34,7 @@ def show() -> None:
     panel.sidebar()
     warn(messages)
     try:
-        compute.split()
+        compute.split(asked.dataset)
     except CoreError as error:
         st.error(plain(str(error)))
         return
@@ -61,7 +61,7 @@ def _board(asked: Lecture, every: float | None) -> None:
     if _every(training) != every:
         st.rerun()  # with another interval
     learned = training.asked if training else asked
-    limits = compute.limits(learned.eps)
+    limits = compute.limits(learned.dataset, learned.eps)
     shots = list(training.items) if training else []
     _commands(asked, training, shots)
     chosen = _chosen(shots, learned.epochs)
@@ -76,7 +76,7 @@ def _board(asked: Lecture, every: float | None) -> None:
         skeleton.chart(figure, "train-chart", figures.describe(shots, chosen, limits), place)
         legend.caption(text.LEGEND)
     with seen:
-        _pictures(chosen)
+        _pictures(chosen, learned.dataset)
     if training is not None and not training.going and training.vae is not None:
         _take(training)
     skeleton.glossary(HELP, text.GLOSSARY, [text.EPOCH_WORD, text.CONSTANT_WORD, text.CEILING_WORD])
@@ -156,14 +156,16 @@ def _values(chosen: Snapshot | None, limits: Limits) -> dict[str, str]:
     return dict(zip(text.NUMBERS, (*known, nats(limits.constant, 1)), strict=True))
 
 
-def _pictures(chosen: Snapshot | None) -> None:
-    """Rows of digits."""
+def _pictures(chosen: Snapshot | None, dataset: str) -> None:
+    """Rows of images."""
     epoch = 0 if chosen is None else chosen.epoch
-    rows = [compute.judges()] if chosen is None else list(chosen.rows)
+    rows = [compute.judges(dataset)] if chosen is None else list(chosen.rows)
+    classes = compute.classes(dataset)
     for name, row in zip(text.ROWS, rows, strict=False):
         with st.container(gap=None):
             st.caption(name)
-            st.image(_strip(row), width=_WIDTH, alt=text.row_alt(name, epoch, compute.classes()))
+            st.image(_strip(row), width=_WIDTH, alt=text.row_alt(name, epoch, classes))
+    st.caption(", ".join(classes))
     if chosen is None:
         st.caption(text.EMPTY_ROW)
 

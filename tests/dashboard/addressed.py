@@ -40,11 +40,11 @@ def inspect_url(
 
 
 def parse_results(params: Mapping[str, str], there: Results) -> tuple[results.Choice, list[Message]]:
-    return results.PAGE.parse(params, results=there)
+    return results.PAGE.parse(params, every={"mnist": there})
 
 
 def results_url(choice: results.Choice, there: Results) -> dict[str, str]:
-    return results.PAGE.address(choice, results=there)
+    return results.PAGE.address(choice, every={"mnist": there})
 
 
 def parse_lessons(params: Mapping[str, str]) -> tuple[lessons.Place, list[Message]]:

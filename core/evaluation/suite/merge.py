@@ -35,7 +35,7 @@ from core.evaluation.suite.plan import Data, Job, Plan, SuiteModel
 from core.evaluation.suite.tables import Table, ceiling_tables, constant_tables, model_table, own_constant
 from core.evaluation.suite.work import load_entry
 from core.training.metrics import CERTIFIED, active_units
-from core.vae.checkpoint import list_models
+from core.vae.model_images import models_by_dataset
 
 SUMMARY = (
     *("model", "target", "eps", "quantity", "method"),
@@ -77,7 +77,7 @@ def _record(plan: Plan, tables: Sequence[Table]) -> dict[str, Any]:
     names = list(plan.entries)
     command = f"python -m core evaluate --suite {plan.suite.name} --samples {plan.images}"
     command += f" --dataset {plan.dataset}" if plan.dataset != "mnist" else ""
-    command += f" --models {' '.join(names)}" if names != list_models() else ""
+    command += f" --models {' '.join(names)}" if names != models_by_dataset().get(plan.dataset) else ""
     command += f" --device {plan.device}" if plan.device != "cpu" else ""
     return {
         "format": plan.header["format"],

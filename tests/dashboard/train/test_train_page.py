@@ -99,7 +99,7 @@ def lecture(**asked: str) -> Training:
 
 
 def test_the_words_are_true() -> None:
-    x, held_out = compute.split()
+    x, held_out = compute.split("mnist")
     assert f"**{len(x)} of the {len(x) + len(held_out)} MNIST test digits**" in text.SUBTITLE
     assert f"{len(held_out)} judge" in text.SUBTITLE
     apart = {image.numpy().tobytes() for image in x} & {image.numpy().tobytes() for image in held_out}
@@ -254,7 +254,7 @@ def test_the_archive_is_a_folder_of_a_model(tmp_path: Path) -> None:
     assert folder.name == training.name
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "weights.safetensors"]
     vae = core.load_model(folder)
-    x = compute.split()[1]
+    x = compute.split("mnist")[1]
     clean = core.elbo(vae, x, core.sample_noise(vae, 4)).total.mean().item()
     assert clean == training.items[-1].clean
 
@@ -287,7 +287,7 @@ def test_how_much_of_the_way_is_proved_is_never_rounded_up(proved: float, said: 
 
 def test_the_ceiling_is_above_what_is_trained() -> None:
     training = once("adversarial")
-    limits = compute.limits(training.asked.eps)
+    limits = compute.limits("mnist", training.asked.eps)
     assert limits.constant < limits.ceiling
     for shot in training.items:
         assert shot.proved < limits.ceiling
