@@ -27,8 +27,8 @@ def images_seal(config: dict[str, object]) -> str:
 def dataset_of(config: dict[str, object], shape: tuple[int, int, int]) -> str:
     """The data set of which a model of a shape (C, H, W) is shown shipped images.
 
-    It is what a parsed config.json says of its training; USUAL_DATASET where that says nothing, or none of those
-    are shipped; "" where no shipped images have the shape.
+    It is what a parsed config.json says of its training; USUAL_DATASET where that says nothing, or none of
+    those are shipped; "" where no shipped images have the shape.
     """
     training = config.get("training")
     named = training.get("dataset") if isinstance(training, dict) else None
@@ -41,8 +41,8 @@ def dataset_of(config: dict[str, object], shape: tuple[int, int, int]) -> str:
 
 
 def models_by_dataset() -> dict[str, list[str]]:
-    """Names of the shipped models by their data set, as `dataset_of` says, USUAL_DATASET for one that cannot be
-    read; data sets as DATASETS has them, names sorted."""
+    """Names of the shipped models by data set, see `dataset_of`; USUAL_DATASET for one that cannot be read.
+    Data sets are ordered as DATASETS has them, names sorted."""
     found: dict[str, list[str]] = {}
     for name in list_models():
         try:

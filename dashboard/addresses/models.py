@@ -51,7 +51,7 @@ def roots() -> dict[str, Path]:
 
 
 def available() -> list[str]:
-    """Names of all models: shipped ones, by data set, then ROOT/FOLDER, both sorted; then this session's."""
+    """Names of all models: shipped ones, by data set, ROOT/FOLDER, both sorted; then this session's."""
     return list(folders())
 
 

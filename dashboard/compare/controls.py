@@ -42,7 +42,7 @@ class Panel(QuestionControls[Comparison]):
     def sidebar(self, comparison: Comparison, found: ImageSet | None) -> None:
         """Everything but eps and what only one part has. found: the images to choose from."""
         with st.sidebar:
-            dataset_picker.choose(self, comparison.asked.source.dataset, ("models",))
+            dataset_picker.choose(self, comparison.asked.source.dataset, ("models",), self._other_images)
             if comparison.part == PARTS[0] and found is not None:
                 image_picker.choose(self, found, comparison.asked.source)
                 self._pins(comparison)
@@ -155,6 +155,12 @@ class Panel(QuestionControls[Comparison]):
         if self.get("of") not in models:
             self.put("of", EVERY if len(models) != 1 else models[0])
         self.turn_back()
+
+    def _other_images(self) -> None:
+        """Classes and the image that is held beside are of those that were shown."""
+        self.put("classes", [])
+        self.put("against", None)
+        self._change_models()
 
     def _switch(self, models: Sequence[str]) -> None:
         self.put("models", list(models))

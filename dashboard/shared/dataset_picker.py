@@ -6,32 +6,32 @@ from collections.abc import Callable
 from typing import Any
 
 from dashboard.addresses.explorer import WISH
+from dashboard.addresses.kinds import datasets
 from dashboard.addresses.settings import given
 from dashboard.addresses.sync import touch
 from dashboard.shared.controls import Controls
 
 
-def choose(controls: Controls[Any], now: str, names: tuple[str, ...]) -> None:
+def choose(
+    controls: Controls[Any], now: str, names: tuple[str, ...], after: Callable[[], None] = touch
+) -> None:
     """The control, where there are models of several data sets; what is chosen opens with its usual models.
 
-    now    the data set of the models that are shown, "" for none. names: of the settings that say which.
+    now    the data set that is shown, "" for none. names: of the settings that say which models.
+    after  puts right what depends on the models.
     """
-    options = given(WISH.options, controls.there)
-    if len(options) < 2:
+    offered = datasets(controls.there["models"])
+    if len(offered) < 2:
         return
-    controls.put(WISH.name, now or None)
-    controls.segments(WISH.name, on_change=_switch(controls, names))
 
-
-def _switch(controls: Controls[Any], names: tuple[str, ...]) -> Callable[[], None]:
     def switch() -> None:
-        wished = controls.get(WISH.name)
-        seen = {**controls.there, WISH.name: wished, "asked": {}}
+        seen = {**controls.there, WISH.name: controls.get(WISH.name), "asked": {}}
         for name in names:
-            value = given(controls.page.settings[name].default, seen)
-            seen[name] = value
-            controls.put(name, list(value) if isinstance(value, tuple) else value)
+            seen[name] = given(controls.page.settings[name].default, seen)
+            controls.put(name, list(seen[name]) if isinstance(seen[name], tuple) else seen[name])
         controls.put("own", "")
         touch()
+        after()
 
-    return switch
+    controls.put(WISH.name, now or None)
+    controls.segments(WISH.name, options=offered, on_change=switch)

@@ -128,8 +128,8 @@ HELP = {
     "steps": "Gradient steps of one run of the attack. More steps: a stronger attack, more time.",
     "restarts": "How often the attack starts again, after the first time from random points. The best "
     "counts.",
-    "index": "Position in the test set of the data set, of which the first 500 images are shipped, or among "
-    "the images that were saved with the model.",
+    "index": "Position in the test set, of which the first 500 images are shipped, or among the images "
+    "that were saved with the model.",
     "dataset": "Models of a data set are shown with its test images: MNIST, handwritten digits, or "
     "Fashion-MNIST, clothes.",
     "model": "Standard models are trained on the plain ELBO; robust ones on the proved bound at the eps "

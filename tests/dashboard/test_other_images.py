@@ -78,7 +78,7 @@ def words(app: AppTest) -> str:
 
 def test_kinds_partners_and_sources_are_known_from_the_configuration(lab: Path) -> None:
     names = models.available()
-    assert kinds(names)["lab/colour"] == Kind("bernoulli", COLOUR)
+    assert kinds(names)["lab/colour"] == Kind("bernoulli", COLOUR, "")
     assert kinds(["nobody"]) == {"nobody": Kind()}
     assert partners("lab/plain", names) == ["lab/colour", "lab/plain"]
     assert partners("lab/grey", names) == ["lab/grey"]

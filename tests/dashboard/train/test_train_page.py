@@ -18,6 +18,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 import core
+from core.data.samples import list_samples
 from core.training.recipes import RECIPES
 from dashboard.addresses import models, session_models
 from dashboard.addresses.train import EPS, MOST_EPOCHS, MOST_SEED, PAGE, STANDARD, WIDTHS, Lecture
@@ -30,6 +31,8 @@ from dashboard.train.compute import Limits, Snapshot, Training
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = {"epochs": "2", "width": "32"}
 HOSTILE = [
+    ("dataset", "cifar10"),
+    ("dataset", "../mnist"),
     ("recipe", "../../etc"),
     ("recipe", "beta"),
     ("recipe", "<script>alert(1)</script>"),
@@ -46,6 +49,7 @@ HOSTILE = [
 ]
 LECTURES = some.builds(
     Lecture,
+    some.sampled_from(list_samples()),
     some.sampled_from((STANDARD, *RECIPES)),
     some.sampled_from(EPS),
     some.integers(1, MOST_EPOCHS),
@@ -98,13 +102,14 @@ def lecture(**asked: str) -> Training:
     return training
 
 
-def test_the_words_are_true() -> None:
-    x, held_out = compute.split("mnist")
-    assert f"**{len(x)} of the {len(x) + len(held_out)} MNIST test digits**" in text.SUBTITLE
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
+def test_the_words_are_true(dataset: str) -> None:
+    x, held_out = compute.split(dataset)
+    assert f"**{len(x)} of the {len(x) + len(held_out)} test images**" in text.SUBTITLE
     assert f"{len(held_out)} judge" in text.SUBTITLE
     apart = {image.numpy().tobytes() for image in x} & {image.numpy().tobytes() for image in held_out}
     assert not apart
-    assert torch.equal(held_out[1], core.load_samples("mnist")[0][5])
+    assert torch.equal(held_out[1], core.load_samples(dataset)[0][5])
     assert set(PAGE.settings["recipe"].options) <= set(RECIPE_LABELS)
 
 
@@ -123,7 +128,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(name: str, value: str) -
 
 
 def test_hostile_addresses_are_refused_on_the_page(page: AppTest) -> None:
-    page.query_params["recipe"], page.query_params["seed"] = HOSTILE[2][1], "-1"
+    page.query_params["recipe"], page.query_params["seed"] = HOSTILE[4][1], "-1"
     page.run()
     assert not page.exception
     assert [warning.value.split("`")[1] for warning in page.warning] == ["recipe", "seed"]
