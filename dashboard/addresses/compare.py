@@ -105,8 +105,10 @@ def usual(kinds: Mapping[str, object], dataset: str = "mnist") -> tuple[str, ...
     """The models to open with: the usual ones of a data set, or the first ones that have a common scale."""
     known = tuple(m for m in USUAL.get(dataset, ()) if m in kinds)
     known = tuple(m for m in known if m in alike(kinds, known))
-    first = next((m for m in kinds if dataset_of(m) == dataset), next(iter(kinds), ""))
-    return known if len(known) > 1 else alike(kinds, (first,) if first else ())[:MOST_MODELS]
+    if len(known) > 1:
+        return known
+    names = [m for m in kinds if dataset_of(m) == dataset] or list(kinds)
+    return alike(kinds, names[:1])[:MOST_MODELS]
 
 
 def _opens_with(models: Sequence[str]) -> str:

@@ -36,6 +36,8 @@ class StageControls(PairControls[S]):
         for name in ("eps", "index", "left", "right"):
             if (value := getattr(asked, name)) is not None:
                 self.set(name, value)
+        if asked.left is not None:
+            self.match()  # it may be of another data set
         if asked.index is not None:
             self.put("own", "")
         if asked.upto is not None:

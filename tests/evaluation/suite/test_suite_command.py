@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from core.command_line.cli import main
+from core.data.samples import DATASETS
 from core.evaluation.suite import SUITES
-from tests.data.mnist_files import TEST
+from core.vae import checkpoint
+from tests.conftest import make_vae
+from tests.data.mnist_files import TEST, write_mnist
+from tests.evaluation.suite.conftest import PLAIN
 from tests.evaluation.suite.small import SMALL
 
 Capture = pytest.CaptureFixture[str]
@@ -100,3 +104,24 @@ def test_an_unknown_suite(capsys: Capture) -> None:
         main(["evaluate", "--suite", "thesis"])
     assert stop.value.code == 2
     assert "invalid choice: 'thesis' (choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
+def test_without_models_all_of_the_data_set_are_evaluated(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SUITES, "tiny", TINY)
+    monkeypatch.setattr(checkpoint, "MODELS", tmp_path / "models")
+    for name, of in (("a", "fashion-mnist"), ("b", "mnist"), ("c", "mnist")):
+        checkpoint.save_model(
+            make_vae(widths=(8,)), tmp_path / "models" / name, {"training": PLAIN | {"dataset": of}}
+        )
+    data = write_mnist(tmp_path / "data", DATASETS[dataset])
+    asked = ["evaluate", "--suite", "tiny", "--data", str(data), "--samples", "2", "--jobs", "1"]
+    chosen = [] if dataset == "mnist" else ["--dataset", dataset]
+    assert main([*asked, *chosen, "--out", str(tmp_path / "out")]) == 0
+    suite = json.loads((tmp_path / "out" / "suite.json").read_text())
+    assert list(suite["weights"]) == (["b", "c"] if dataset == "mnist" else ["a"])
+    assert suite["dataset"] == dataset
+    last = "".join(f" {word}" for word in chosen)
+    assert suite["command"] == f"python -m core evaluate --suite tiny --samples 2{last}"
