@@ -12,6 +12,8 @@ import torch
 import core
 from core.data.samples import ASSETS, load_levels
 from core.vae.checkpoint import load_config
+from core.vae.model_images import models_by_dataset
+from dashboard.addresses.explorer import PAIRS
 
 RADII = ("0.01", "0.05", "0.1")
 EXPECTED = {
@@ -20,8 +22,13 @@ EXPECTED = {
     *(f"mnist-mlp-{kind}-0.1" for kind in ("robust", "robust-rec", "gaussian-mtl")),
     *(f"mnist-conv-{kind}" for kind in ("crown-0.1", "adversarial-0.1", "noise-0.1", "beta-4")),
 }
+FASHION = {
+    "fashion-conv-standard",
+    *(f"fashion-conv-robust-{radius}" for radius in RADII),
+    "fashion-conv-robust-rec-0.1",
+}
 NAME = re.compile(
-    r"mnist-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
+    r"(?P<data>mnist|fashion)-(?P<arch>mlp|conv)(?P<gaussian>-gaussian)?-"
     r"(standard|beta-(?P<beta>\d+)|(?P<recipe>robust|crown|mtl|adversarial|noise)-(?P<rec>rec-)?(?P<eps>0\.\d+))"
 )
 
@@ -34,19 +41,29 @@ def test_the_zoo_is_there() -> None:
     assert set(core.list_models()) >= EXPECTED
 
 
+def test_models_of_fashion_mnist_come_with_the_pair_that_pages_open_with() -> None:
+    shipped = {name for name in core.list_models() if name.startswith("fashion-")}
+    assert shipped <= FASHION
+    assert not shipped or set(PAIRS["fashion-mnist"].values()) <= shipped
+    assert models_by_dataset().get("fashion-mnist", []) == sorted(shipped)
+
+
 @models
 def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
     vae, config = core.load_model(name), load_config(name)
     training, metrics = config["training"], config["metrics"]
     assert training["epochs_done"] == training["epochs"]
     assert metrics["images"] == 10_000
-    assert -200 < metrics["elbo"] < (-50 if vae.config.likelihood == "bernoulli" else 784)
+    least = -200 if training["dataset"] == "mnist" else -450
+    assert least < metrics["elbo"] < (-50 if vae.config.likelihood == "bernoulli" else 784)
     words = shlex.split(config["command"])
     assert words[:4] == ["python", "-m", "core", "train"]
     assert words[words.index("--arch") + 1] == vae.config.to_dict()["arch"]
     assert float(words[words.index("--eps") + 1]) == training["eps"]
     said = NAME.fullmatch(name)
-    assert said, "names say architecture, likelihood, recipe, target and radius"
+    assert said, "names say data set, architecture, likelihood, recipe, target and radius"
+    assert training["dataset"] == {"mnist": "mnist", "fashion": "fashion-mnist"}[said["data"]]
+    assert words[words.index("--dataset") + 1] == training["dataset"]
     assert vae.config.to_dict()["arch"] == said["arch"]
     assert vae.config.likelihood == ("gaussian" if said["gaussian"] else "bernoulli")
     assert training["eps"] == float(said["eps"] or 0)
@@ -63,7 +80,7 @@ def test_model_is_trained_to_the_end_and_says_how(name: str) -> None:
 @models
 def test_recorded_metrics_are_what_the_weights_give(name: str) -> None:
     vae, metrics = core.load_model(name), load_config(name)["metrics"]
-    x, _ = core.load_samples("mnist")
+    x = core.load_images(name).x
     values = core.elbo(vae, x, core.sample_noise(vae, 1, 0)).total
     # The samples are among the 10,000 images that were measured: three standard errors.
     error = (values.std() / len(x) ** 0.5).item()
@@ -74,8 +91,8 @@ def test_recorded_metrics_are_what_the_weights_give(name: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("eps", [0.02, 0.1])
 def test_chain(name: str, target: str, eps: float) -> None:
-    vae, (x, _) = core.load_model(name), core.load_samples("mnist")
-    x, noise = x[:20], core.sample_noise(vae, 2)
+    vae, x = core.load_model(name), core.load_images(name).x[:20]
+    noise = core.sample_noise(vae, 2)
     clean = core.elbo(vae, x, noise).total
     found = core.attack(vae, x, noise, eps=eps, target=target, steps=5)
     proved = core.certify(vae, x, noise, eps=eps, target=target)
@@ -86,14 +103,15 @@ def test_chain(name: str, target: str, eps: float) -> None:
         assert not bool(proved.vacuous.any())
 
 
-def test_samples() -> None:
-    x, y = core.load_samples("mnist")
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
+def test_samples(dataset: str) -> None:
+    x, y = core.load_samples(dataset)
     assert set(y.tolist()) == set(range(10))
     assert bool((y.bincount() >= 20).all())
     assert torch.equal((x * 255).round() / 255, x)
     # The histogram is of the training part: its mean image is close to the one of the samples.
     grey = torch.arange(256) / 255
-    mean = (load_levels("mnist") * grey).sum(-1) / 60_000
+    mean = (load_levels(dataset) * grey).sum(-1) / 60_000
     assert (mean - x.mean(0)).abs().max() < 0.15
 
 
