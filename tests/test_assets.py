@@ -13,7 +13,7 @@ import core
 from core.data.samples import ASSETS, load_levels
 from core.vae.checkpoint import load_config
 from core.vae.model_images import models_by_dataset
-from dashboard.addresses.explorer import PAIRS
+from dashboard.addresses.datasets import PAIRS
 
 RADII = ("0.01", "0.05", "0.1")
 EXPECTED = {

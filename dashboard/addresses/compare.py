@@ -9,19 +9,9 @@ from dataclasses import dataclass, replace
 from core.errors import CoreError
 from core.evaluation.verdicts import BROKEN, CERTIFIED, OPEN
 from dashboard.addresses import explorer
+from dashboard.addresses.datasets import FIRST_CHOICE, PAIRS, WISH, granted
 from dashboard.addresses.digit import Digit, images, last_index
-from dashboard.addresses.explorer import (
-    FAST,
-    FIRST_CHOICE,
-    PAIRS,
-    WISH,
-    State,
-    default_state,
-    fitted,
-    granted,
-    index_setting,
-    sourced,
-)
+from dashboard.addresses.explorer import FAST, State, default_state, fitted, index_setting, sourced
 from dashboard.addresses.kinds import Source, dataset_of
 from dashboard.addresses.page import Page
 from dashboard.addresses.reader import Message, refusal, to_number

@@ -16,24 +16,22 @@ from core.vae.model import VAE
 from core.vae.threat import SIDES, Draws, Threat
 from core.vae.validate import TARGETS
 from dashboard.addresses.costs import dear
+from dashboard.addresses.datasets import FIRST_CHOICE, PAIRS, WISH, granted, usual_of
 from dashboard.addresses.digit import Digit, fits, last_index
 from dashboard.addresses.kinds import (
     SHIPPED_IMAGES,
-    USUAL_DATASET,
     Source,
     dataset_of,
-    datasets,
     partners,
     source_of,
 )
 from dashboard.addresses.page import Page, Repair, flat
-from dashboard.addresses.reader import Message, refusal
+from dashboard.addresses.reader import Message
 from dashboard.addresses.scales import SCALES, Scale
-from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole, Wish, given
+from dashboard.addresses.settings import Number, OneOf, OwnImage, Seen, Whole, given
 from dashboard.shared import text
 from dashboard.shared.text import (
     ATTACK_LABELS,
-    DATASET_LABELS,
     HELP,
     LIMITS_LABELS,
     METHOD_LABELS,
@@ -62,12 +60,6 @@ QUICK = "pgd"
 MOST_TIGHT_DRAWS = 16
 """The same for certificates: the methods after FAST take up to a second a draw."""
 MOST_NATS = 100_000.0
-FIRST_CHOICE = {"left": "mnist-mlp-standard", "right": "mnist-mlp-robust-0.1"}
-PAIRS = {
-    USUAL_DATASET: FIRST_CHOICE,
-    "fashion-mnist": {"left": "fashion-conv-standard", "right": "fashion-conv-robust-0.1"},
-}
-"""The models to open with, by data set."""
 
 
 @dataclass(frozen=True)
@@ -210,44 +202,6 @@ def first_right(seen: Seen) -> str:
     usual = PAIRS.get(dataset_of(seen["left"]), FIRST_CHOICE)["right"]
     others = [m for m in options if m != seen["left"]]
     return usual if usual in options else (others or options)[-1]
-
-
-def usual_of(seen: Seen, usual: Mapping[str, str]) -> str:
-    """The usual model of the data set that is wished for, else the first of that data set, or of all."""
-    wished, names = seen.get("dataset") or USUAL_DATASET, seen["models"]
-    if usual.get(wished) in names:
-        return usual[wished]
-    return next((name for name in names if dataset_of(name) == wished), names[0])
-
-
-def _datasets(seen: Seen) -> tuple[str, ...]:
-    return datasets(seen["models"])
-
-
-WISH = Wish(
-    name="dataset",
-    label="Data set",
-    options=_datasets,
-    default=None,
-    used="that of the models",
-    names=DATASET_LABELS,
-    help=HELP["dataset"],
-)
-"""The data set that an address asks for, in place of models."""
-
-
-def granted(name: str) -> Repair:
-    """Says where the models are of another data set than is wished for; they stay. name: of the setting
-    that says which models."""
-
-    def check(values: dict[str, Any]) -> list[Message]:
-        wished, chosen = values["dataset"], values[name]
-        first = chosen if isinstance(chosen, str) else next(iter(chosen), "")
-        if not wished or not first or dataset_of(first) == wished:
-            return []
-        return [refusal("dataset", wished, f"{first} is of another data set.", WISH.used)]
-
-    return check
 
 
 def sourced(*names: str) -> Repair:
@@ -415,9 +369,11 @@ def default_state(models: Sequence[str], norm: str = "linf") -> State:
 
 def facing(url: Mapping[str, str], name: str, models: Sequence[str]) -> dict[str, str]:
     """An URL of the explorer with a model on the right, or alone: what it says of the left one and of the
-    image is left out where these have another shape."""
-    fits_ = url.get("left", FIRST_CHOICE["left"]) in partners(name, models)
-    kept = {k: v for k, v in url.items() if fits_ or k not in ("left", "index", "own")}
+    image is left out where these have another shape or data set."""
+    usual = PAIRS.get(url.get(WISH.name, ""), FIRST_CHOICE)["left"]
+    fits_ = url.get("left", usual) in partners(name, models)
+    left_out = (WISH.name,) if fits_ else (WISH.name, "left", "index", "own")
+    kept = {k: v for k, v in url.items() if k not in left_out}
     return kept | {"right": name}
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from core.inspection import METHODS
 from dashboard.addresses import explorer
+from dashboard.addresses.datasets import WISH, granted
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import WISH, fitted, granted, index_setting, models_of, sourced
+from dashboard.addresses.explorer import fitted, index_setting, models_of, sourced
 from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import OneOf, Seen, Whole

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from core.inspection.lessons import MOVES
 from dashboard.addresses import explorer
+from dashboard.addresses.datasets import FIRST_CHOICE
 from dashboard.addresses.digit import Digit
-from dashboard.addresses.explorer import FIRST_CHOICE, Settings, State
+from dashboard.addresses.explorer import Settings, State
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import Among, OneOf, Whole
 from dashboard.shared.text import HELP

@@ -9,7 +9,8 @@ from typing import Any
 
 from core.evaluation.results import STANDARD, ModelRow, Results
 from core.vae.validate import TARGETS
-from dashboard.addresses.explorer import PAIRS, Settings, State, default_state, to_params
+from dashboard.addresses.datasets import PAIRS
+from dashboard.addresses.explorer import Settings, State, default_state, to_params
 from dashboard.addresses.page import Page
 from dashboard.addresses.settings import Among, OneOf, Seen, Several
 from dashboard.shared.text import (

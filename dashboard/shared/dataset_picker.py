@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dashboard.addresses.explorer import WISH
+from dashboard.addresses.datasets import WISH
 from dashboard.addresses.kinds import datasets
 from dashboard.addresses.settings import given
 from dashboard.addresses.sync import touch

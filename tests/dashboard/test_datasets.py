@@ -114,6 +114,9 @@ def test_the_usual_address_says_nothing_new(both: Path) -> None:
     assert to_params(parse_explorer({}, names)[0], names) == {}
     assert to_params(parse_explorer({"dataset": FASHION}, names)[0], names) == {"left": LEFT}
     assert facing({"left": NAMES[1], "eps": "0.1"}, RIGHT, names) == {"right": RIGHT, "eps": "0.1"}
+    wished = {"dataset": FASHION, "index": "3"}
+    assert facing(wished, RIGHT, names) == {"right": RIGHT, "index": "3"}
+    assert facing(wished, NAMES[2], names) == {"right": NAMES[2]}
 
 
 def test_compare_and_inspect_take_a_data_set_too(both: Path) -> None:
