@@ -27,6 +27,7 @@ from dashboard.addresses.inspect import PAGE as INSPECT
 from dashboard.addresses.inspect import Layout
 from dashboard.addresses.kinds import SHIPPED_IMAGES, datasets, kinds, partners, shipped, source_of
 from dashboard.addresses.train import PAGE as TRAIN
+from dashboard.explorer.presenter import Panel
 from dashboard.results.scripts import of_table
 from dashboard.shared import as_python, claim, compute
 from dashboard.shared.file_names import of_image
@@ -177,6 +178,17 @@ def test_a_left_model_of_another_data_set_brings_its_partner(both: Path) -> None
     assert app.session_state["right"] == RIGHT
     assert picker(app).value == FASHION
     assert not app.warning
+
+
+def test_a_key_that_brings_a_left_model_of_the_other_data_set_brings_its_partner(
+    both: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: dict[str, Any] = {"stage": {"ask": {"serial": 1, "left": LEFT}}, "present-norm": "linf"}
+    session |= {"present-left": NAMES[1], "present-right": NAMES[0], "present-index": 7, "present-own": ""}
+    monkeypatch.setattr(st, "session_state", session)
+    Panel(models.available()).answer()
+    assert (session["present-left"], session["present-right"]) == (LEFT, RIGHT)
+    assert session["present-index"] == 7
 
 
 @pytest.mark.parametrize("page", ["explorer", "attack", "inspect", "compare"])
