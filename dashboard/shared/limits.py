@@ -14,7 +14,7 @@ from core.evaluation.ceiling import CEILING, share_of_way
 from core.training.baseline import ConstantDecoder, fit_constant_decoder
 from dashboard.addresses.digit import Digit, cached
 from dashboard.addresses.explorer import ProofSettings
-from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
+from dashboard.addresses.kinds import Source
 from dashboard.addresses.models import stamped
 from dashboard.shared import compute, text
 from dashboard.shared.curves import CONSTANT as BASELINE
@@ -66,7 +66,8 @@ def _limits(name: str, digit: Digit, target: str, norm: str, radii: tuple[float,
     eps = torch.tensor(radii, dtype=torch.float64, device="cpu")
     highest = core.ceiling(vae, x.expand(len(radii), -1, -1, -1), eps, target, norm)
     known = BASELINE in drawn(digit.source, target, norm)
-    constant = (_constant(name, r, target).lower(x.double(), r, target).item() for r in radii if known)
+    fitted = {r: _constant(name, r, target, digit.source.dataset) for r in radii if known}
+    constant = (one.lower(x.double(), r, target).item() for r, one in fitted.items())
     return Limits(radii, tuple(highest.tolist()), tuple(constant))
 
 
@@ -77,12 +78,12 @@ def drawn(source: Source, target: str, norm: str) -> tuple[str, ...]:
     """Which limits there can be. The constant decoder is fitted to what models of the shipped images learn
     from, and its worst case has a closed form in l_inf, or where the clean image is scored."""
     closed = norm == "linf" or target == "reconstruction"
-    return (CEILING, BASELINE) if source == SHIPPED_IMAGES and closed else (CEILING,)
+    return (CEILING, BASELINE) if not source.model and source.dataset and closed else (CEILING,)
 
 
 @stamped(st.cache_resource(max_entries=512, show_spinner=False))
-def _constant(name: str, eps: float, target: str) -> ConstantDecoder:
-    return fit_constant_decoder(load_levels(), compute.model(name).likelihood, eps, target)
+def _constant(name: str, eps: float, target: str, dataset: str) -> ConstantDecoder:
+    return fit_constant_decoder(load_levels(dataset), compute.model(name).likelihood, eps, target)
 
 
 def shares(limits: Limits, eps: float, proved: float, attained: float) -> tuple[float, float]:
