@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from core.training.baseline import fit_constant_decoder
 from core.vae.learned_variance import LearnedVariance
 from dashboard.addresses.digit import Digit
 from dashboard.addresses.explorer import ProofSettings
-from dashboard.addresses.kinds import SHIPPED_IMAGES, Source
+from dashboard.addresses.kinds import SHIPPED_IMAGES, Source, shipped
 from dashboard.shared import compute, limits, text
 from dashboard.shared.curves import CONSTANT as BASELINE
 from dashboard.shared.limits import Limits
@@ -32,15 +33,19 @@ def find(**settings: str) -> Limits:
     return found
 
 
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
 @pytest.mark.parametrize("target", ["likelihood", "reconstruction"])
-def test_they_are_those_of_core(target: str):
-    found, vae, x = find(target=target), compute.model(NAMES[0]), Digit(0).image()
+def test_they_are_those_of_core(target: Any, dataset: str):
+    digit = Digit(0, source=shipped(dataset))
+    vae, x = compute.model(NAMES[0]), core.load_samples(dataset)[0][:1]
+    found = limits.of(NAMES[0], digit, ProofSettings(target), RADII)
+    assert found is not None
     for eps, top, floor in zip(RADII, found.ceiling, found.constant, strict=True):
         assert top == core.ceiling(vae, x, eps, target).item()
-        decoder = fit_constant_decoder(load_levels(), vae.likelihood, eps, target)
+        decoder = fit_constant_decoder(load_levels(dataset), vae.likelihood, eps, target)
         assert floor == decoder.lower(x.double(), eps, target).item()
         assert floor < top
-    assert limits.afresh(NAMES[0], Digit(0), ProofSettings(target), RADII) == found
+    assert limits.afresh(NAMES[0], digit, ProofSettings(target), RADII) == found
 
 
 def test_there_is_no_constant_decoder_where_none_is_fitted_or_its_worst_case_is_not_known():
