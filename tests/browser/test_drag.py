@@ -237,7 +237,7 @@ def test_keys_move_eps_digit_and_model(page: Page, server: str, hand: Hand):
     page.keyboard.press("m")
     expect(page).to_have_url(re.compile("right=mnist-mlp-robust-rec-0.1"))
     page.keyboard.press("Shift+M")
-    expect(page).to_have_url(re.compile("left=mnist-conv-adversarial-0.1"))
+    expect(page).to_have_url(re.compile("left=fashion-conv-robust-0.01"))
     settle(page)
     assert len(numbers(page)) == 8
 
