@@ -181,6 +181,18 @@ def test_so_does_one_of_operations_that_torch_took_apart(
     gives_the_same(name)
 
 
+def test_writes_whose_results_nobody_takes_are_seen() -> None:
+    def written(v: Tensor) -> Tensor:
+        h = v.clone()
+        h.relu_()
+        h.view(-1, 2).mul_(2.0)
+        return h
+
+    x, build = torch.randn(3, *ROW, generator=torch.Generator().manual_seed(5)), Builder(ROW)
+    (found,) = trace(Called(written).eval(), x, "part", build, build.start)
+    assert torch.equal(build.network(found)(x), written(x))
+
+
 def gives_the_same(name: str) -> None:
     module, build = MODULES[name], Builder(ROW)
     x = torch.randn(3, *ROW, generator=torch.Generator().manual_seed(5))
