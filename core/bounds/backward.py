@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from core.bounds.dead_units import compact, neighbour
+from core.bounds.intersect import open_units
 from core.bounds.interval import Interval, affine
 from core.bounds.linear import inner, prepare, pull, pull_units, roundoff, unit_rows
+from core.bounds.relaxations import relu_lower, relu_share
 from core.bounds.rounding import FLOAT64, Arithmetic
-from core.bounds.rule_table import is_reshape
+from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.substitution import Forms
 from core.network.graph import Network, sources_of
 
 Memory = dict[tuple[str, int], tuple[tuple[Any, ...], Any]]
@@ -93,29 +96,54 @@ class BackwardPass:
 
     def pull_units(self, units: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Pull back the rows that pick each of U units of the output, then minus each, (2U, N, ...)."""
+        rows, constant, lost, last = self._unit_rows(units)
+        rows, constant, lost = torch.cat([rows, -rows]), torch.cat([constant, -constant]), lost.repeat(2, 1)
+        return self._pull(rows, constant, lost, last, shares)
+
+    def unit_forms(self, units: Tensor) -> Forms:
+        """Forms (core.bounds.substitution) of U units of the output, in chains of affine layers, reshapes and
+        ReLUs with default slopes; the units of each ReLU layer are its open ones."""
+        rows, constant, lost, last = self._unit_rows(units)
+        kept = list[Tensor]()
+        back, constant, lost = self._pull(rows, constant, lost, last, {}, kept)
+        count = len(self._inputs[0].lower)
+        slopes = [v.flatten(2).expand(-1, count, -1).transpose(0, 1) for v in [back, *reversed(kept)]]
+        return Forms(slopes, constant.expand(-1, count).T, lost.expand(-1, count).T)
+
+    def _unit_rows(self, units: Tensor) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Rows that pick each of U units of the output, on value `last`, with what the affine layer between
+        has added: (U, N or 1, ...), constants, what rounding takes of them, last."""
         last = len(self._layers)
         while self._chain and last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1
         output = self._inputs[last]
         if last == 0 or affine(self._layers[last - 1]) is None:
             rows = unit_rows(units, output)
-            rows = torch.cat([rows, -rows])
-            return self._pull(rows, self._nothing(rows), self._nothing(rows), last, shares)
+            return rows, self._nothing(rows), self._nothing(rows), last
         last -= 1
         rows, constant = pull_units(self._layers[last], units, self._taken(last), output)
-        rows, constant = torch.cat([rows, -rows]), torch.cat([constant, -constant])
         lost = self._nothing(rows)
         if last in self._lost:
-            lost = self._lost[last].flatten(1)[:, units].T.repeat(2, 1)
-        return self._pull(rows, constant, lost, self._sources[last][0], shares)
+            lost = self._lost[last].flatten(1)[:, units].T
+        return rows, constant, lost, self._sources[last][0]
 
     def _nothing(self, rows: Tensor) -> Tensor:
         return rows.new_zeros(len(rows), len(self._inputs[0].lower))
 
     def _pull(
-        self, rows: Tensor, constant: Tensor, lost: Tensor, last: int, shares: dict[int, Tensor]
+        self,
+        rows: Tensor,
+        constant: Tensor,
+        lost: Tensor,
+        last: int,
+        shares: dict[int, Tensor],
+        kept: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Pull rows on value `last` back. Those on a value that several operations take are summed."""
+        """Pull rows on value `last` back. Those on a value that several operations take are summed.
+
+        kept  of a chain: ReLUs pass on their lower lines alone, and the rows on what their open units give
+              are put in here, (U, N or 1, open units).
+        """
         pending = {last: rows}
         for index in reversed(range(last)):
             if index + 1 not in pending:
@@ -124,6 +152,11 @@ class BackwardPass:
             if index in self._lost:
                 lost = lost + inner(rows.abs(), self._lost[index])
             layer, share = self._layers[index], shares.get(index)
+            if kept is not None and is_relu(layer):
+                x = self._inputs[index]
+                kept.append(rows.flatten(2)[..., open_units(x, True)])
+                pending[index] = rows * relu_lower(x, relu_share(x))
+                continue
             if share is not None and index in self._kept:
                 share = self._kept[index].take(share, 1 + share.ndim - self._inputs[index].lower.ndim)
             share = self._prepared[index] if share is None else share

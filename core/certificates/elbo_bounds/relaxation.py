@@ -33,6 +33,7 @@ from core.certificates.elbo_bounds.layer_bounds import (
     latent_bounds,
 )
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, for_rows
+from core.certificates.elbo_bounds.substituted import DecoderForms, EncoderForms, can_substitute
 from core.network.graph import Graph, Network
 from core.vae.elbo import in_dtype
 from core.vae.latent import kl_line
@@ -54,7 +55,7 @@ class Relaxation:
     noise  (S, 1, k), shared by all images.
     t      clean images (B, C, H, W) for target "reconstruction", None for t = x'.
     weight +1 or -1, see above. arithmetic  what the bounds have to cover.
-    passes  the last backward pass of each part, see `backward`.
+    passes  the last backward pass of each part, see `backward`. forms: the last ones of the encoder.
     """
 
     vae: VAE
@@ -64,6 +65,7 @@ class Relaxation:
     weight: int
     arithmetic: Arithmetic
     passes: dict[str, tuple[_Asked, BackwardPass]] = field(default_factory=dict, repr=False, compare=False)
+    forms: dict[str, EncoderForms] = field(default_factory=dict, repr=False, compare=False)
 
     def backward(self, half: Half, index: int) -> BackwardPass:
         """The backward pass from value `index` of a half to its input. The last one is kept: a bound on the
@@ -119,20 +121,43 @@ class Relaxation:
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Tighten the encoder's layers, mu and logvar, and z by what follows from them; as in `tighten`."""
         linear, known = LinearBounds(self, bounds), [bounds.encoder[0]]
+        forms = None if steps > 0 else self.encoder_forms(linear, known)
         for index in linear.encoder.walk(known, self.arithmetic):
             # One affine map of a box: interval propagation is exact.
             if self.ball.norm != "linf" or not _one_affine_map(self.vae.encoder, index):
-                known[-1] = linear.cut_last(EncoderUnits, linear.encoder, known, steps)
+                cut_by_forms = None if forms is None else forms.cut_last(linear.encoder)
+                forms = None if cut_by_forms is None else forms
+                known[-1] = cut_by_forms or linear.cut_last(EncoderUnits, linear.encoder, known, steps)
         z = cut(bounds.decoder[0], latent_bounds(known[-1], self.noise, self.arithmetic))
         return LayerBounds(known, [z, *bounds.decoder[1:]])
 
     def tighten_decoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Tighten the decoder's layers and the natural parameters; as in `tighten`."""
         linear, known = LinearBounds(self, bounds), [bounds.decoder[0]]
+        forms = None if steps > 0 else self.decoder_forms(linear)
         for index in linear.decoder.walk(known, self.arithmetic):
             hidden = index < len(self.vae.decoder)
-            known[-1] = linear.cut_last(DecoderUnits, linear.decoder, known, steps if hidden else 0)
+            cut_by_forms = None if forms is None else forms.cut_last(linear.decoder, known)
+            forms = None if cut_by_forms is None else forms
+            more = steps if hidden else 0
+            known[-1] = cut_by_forms or linear.cut_last(DecoderUnits, linear.decoder, known, more)
         return LayerBounds(bounds.encoder, known)
+
+    def encoder_forms(self, linear: LinearBounds, known: list[Interval]) -> EncoderForms | None:
+        """Forms of the encoder's units over these bounds; the last ones are kept. None: it has none."""
+        if not can_substitute(self.vae.encoder, known[0], self.arithmetic):
+            return None
+        kept = self.forms.get("encoder")
+        if kept is None or not _same_bounds(kept.known, known):
+            self.forms["encoder"] = kept = EncoderForms(linear, known)
+        return kept
+
+    def decoder_forms(self, linear: LinearBounds) -> DecoderForms | None:
+        """Forms of the decoder's units; None: it has none, or the encoder has not."""
+        if not can_substitute(self.vae.decoder, linear.bounds.decoder[0], self.arithmetic):
+            return None
+        encoder = self.encoder_forms(linear, linear.bounds.encoder)
+        return None if encoder is None else DecoderForms(linear, encoder)
 
     def noise_rows(self) -> Tensor:
         """The noise of each draw and image, (S * B, k)."""
@@ -347,7 +372,11 @@ def _optimised(exact: EncoderUnits | DecoderUnits, units: Tensor, steps: int) ->
 
 def _same(one: _Asked, other: _Asked) -> bool:
     """Whether two passes go from the same value, in the same arithmetic, over the very same bounds."""
-    return one[:2] == other[:2] and all(a is b for a, b in zip(one[2], other[2], strict=True))
+    return one[:2] == other[:2] and _same_bounds(one[2], other[2])
+
+
+def _same_bounds(one: list[Interval], other: list[Interval]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _one_affine_map(network: Network, count: int) -> bool:

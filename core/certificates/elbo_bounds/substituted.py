@@ -1,0 +1,199 @@
+"""CROWN bounds on the units of an encoder's and a decoder's layers by substitution at unstable ReLUs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from core.bounds.forward_forms import ForwardForms
+from core.bounds.intersect import cut_units, open_units
+from core.bounds.interval import Interval, affine
+from core.bounds.linear import highest
+from core.bounds.rounding import FLOAT64, Arithmetic
+from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.substitution import Forms, Substitution
+from core.certificates.elbo_bounds.layer_bounds import Half
+from core.network.graph import Network
+
+if TYPE_CHECKING:
+    from core.certificates.elbo_bounds.relaxation import LinearBounds
+
+# Values of one stack of rows: those that go through layers, and those that only meet matrices.
+_THROUGH, _VALUES = 500_000, 2_000_000
+
+
+def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
+    """Whether forms have a rule for a network: a chain of affine layers and ReLUs, in float64.
+
+    What float32 rounding can do is many times larger, and a backward pass, which sees each row at each layer,
+    gives up less for it.
+    """
+    if not isinstance(network, nn.Sequential) or x.lower.dtype != torch.float64:
+        return False
+    behind_affine = False
+    for layer in network:
+        if affine(layer) is not None:
+            behind_affine = True
+        elif is_relu(layer) and behind_affine:
+            behind_affine = False
+        elif not is_reshape(layer):
+            return False
+    return behind_affine and arithmetic.unit <= FLOAT64.unit
+
+
+class EncoderForms:
+    """Forms of the encoder's units in the image, and bounds on them over the balls.
+
+    known  bounds on the first values of the encoder, which may still grow: those of values that were passed
+           do not change any more.
+    """
+
+    def __init__(self, linear: LinearBounds, known: list[Interval]) -> None:
+        self.known = known
+        self._linear, self._rounds = linear, linear.relaxation.arithmetic.rounds
+        self._substitution = Substitution(known[0])
+        self._bent = 0
+        self._found = dict[int, tuple[Tensor, Forms]]()
+
+    def cut_last(self, half: Half) -> Interval | None:
+        """Cut the last of the known values; None where forms overflow."""
+        x = self.known[-1]
+        units = half.open_units(len(self.known) - 1, x)
+        if len(units) == 0:
+            return x
+        forms = self._forms(len(self.known) - 1, units)
+        if not forms.finite():
+            return None
+        size = self._substitution.size(forms)
+        parts = [
+            [self._over_ball(forms.take(part), size[:, part], sign, 0) for sign in (1, -1)]
+            for part in self._parts(len(units), units.device)
+        ]
+        lower = torch.cat([torch.cat(column, 1) for column in zip(*parts, strict=True)], 1)
+        return cut_units(x, units, _interval(lower))
+
+    def of_posterior(self, rows: Tensor) -> Tensor | None:
+        """Lower bounds on <rows, (mu, logvar)>, (R, S * B, 2k) -> (R, S * B); None where forms overflow."""
+        images = len(self.known[0].lower)
+        heads = self._forms(len(self.known) - 1, self._all_heads())
+        if not heads.finite():
+            return None
+        size = self._substitution.size(heads)
+        a = rows.unflatten(1, (-1, images)).permute(2, 0, 1, 3).flatten(1, 2)
+        found = torch.cat([self._of_heads(a[:, p], heads, size) for p in self._parts(a.shape[1], a.device)], 1)
+        return found.unflatten(1, (len(rows), -1)).permute(1, 2, 0).flatten(1)
+
+    def _of_heads(self, a: Tensor, heads: Forms, size: Tensor) -> Tensor:
+        slopes = [a @ slopes for slopes in heads.slopes]
+        constant, weight = _times(a, heads.constant), a.abs()
+        forms = Forms(slopes, constant, _times(weight, heads.error))
+        return self._over_ball(forms, _times(weight, size), 1, a.shape[-1])
+
+    def _all_heads(self) -> Tensor:
+        x = self.known[-1].lower
+        return torch.arange(x.shape[1], dtype=torch.int64, device=x.device)
+
+    def _over_ball(self, forms: Forms, size: Tensor, sign: int, terms: int) -> Tensor:
+        slope, constant, lost = self._substitution.lower(forms, size, sign, terms, self._rounds)
+        return self._linear.lowest(slope.transpose(0, 1)).T + (constant - lost)
+
+    def _parts(self, count: int, device: torch.device) -> Iterator[Tensor]:
+        width = self.known[0].lower.numel() + len(self.known[0].lower) * self._substitution.substituted
+        every = torch.arange(count, dtype=torch.int64, device=device)
+        return iter(every.split(max(1, _VALUES // width)))
+
+    def _forms(self, value: int, units: Tensor) -> Forms:
+        """Forms of units of a value."""
+        if value in self._found:
+            before, forms = self._found[value]
+            chosen = torch.isin(before, units).nonzero()[:, 0]
+            return forms if len(chosen) == len(before) else forms.take(chosen)
+        half = self._linear.encoder
+        while self._bent < value:
+            if is_relu(half.network[self._bent]):
+                x = self.known[self._bent]
+                opened = open_units(x, True)
+                forms = self._pulled(self._bent, opened)
+                self._substitution.bend(forms, x.map(lambda v: v.flatten(1)[:, opened]))
+            self._bent += 1
+        self._found[value] = units, self._pulled(value, units)
+        return self._found[value][1]
+
+    def _pulled(self, value: int, units: Tensor) -> Forms:
+        if value in self._found:
+            before, forms = self._found[value]
+            return forms.take(torch.isin(before, units).nonzero()[:, 0])
+        if len(units) == 0:
+            return self._pulled(value, units.new_zeros(1)).take(units)
+        half = self._linear.encoder
+        inputs = [*self.known, *half.inputs[len(self.known) :]]
+        backward = self._linear.relaxation.backward(replace(half, inputs=inputs), value)
+        widest = max(x.lower.numel() for x in inputs[: value + 1])
+        parts = [backward.unit_forms(part) for part in units.split(max(1, _THROUGH // widest))]
+        if len(parts) == 1:
+            return parts[0]
+        slopes = [torch.cat(block, 1) for block in zip(*(part.slopes for part in parts), strict=True)]
+        return Forms(
+            slopes, torch.cat([p.constant for p in parts], 1), torch.cat([p.error for p in parts], 1)
+        )
+
+
+class DecoderForms:
+    """Forms of the decoder's units in the latent code, and bounds on them over the balls."""
+
+    def __init__(self, linear: LinearBounds, encoder: EncoderForms) -> None:
+        self._linear, self._encoder = linear, encoder
+        self._z = linear.bounds.decoder[0]
+        network = cast(nn.Sequential, linear.decoder.network)
+        self._forward = ForwardForms(network, self._z, linear.relaxation.arithmetic)
+
+    def cut_last(self, half: Half, known: Sequence[Interval]) -> Interval | None:
+        """Cut the last of `known`; None where forms overflow.
+
+        What the box of latent codes shows to be stable is left at that: its ReLU is linear, and what
+        follows does not ask for more.
+        """
+        index, x = len(known) - 1, known[-1]
+        units = half.open_units(index, x)
+        if len(units) == 0:
+            return x
+        self._forward.advance(known)
+        forms = self._forward.units(units)
+        if not forms.finite():
+            return None
+        rows, constant = self._of_codes(forms)
+        lower = constant - highest(-rows, self._z.map(lambda v: v[:, None]), FLOAT64)
+        x = cut_units(x, units, _interval(lower))
+        if index < len(half.network):
+            left = half.open_units(index, x)
+            if len(left) == 0:
+                return x
+            chosen = torch.isin(units, left).nonzero()[:, 0]
+            both = torch.cat([chosen, chosen + len(units)])
+            units, rows, constant = left, rows[:, both], constant[:, both]
+        a, more = self._linear.pull_latent(rows.transpose(0, 1), None)
+        lowest = self._encoder.of_posterior(a)
+        return None if lowest is None else cut_units(x, units, _interval(lowest.T + more.T + constant))
+
+    def _of_codes(self, forms: Forms) -> tuple[Tensor, Tensor]:
+        """Rows on z, (N, 2U, k), and constants, (N, 2U), below the units and below minus each."""
+        substitution = self._forward.substitution
+        rounds, size = self._linear.relaxation.arithmetic.rounds, substitution.size(forms)
+        found = [substitution.lower(forms, size, sign, 0, rounds) for sign in (1, -1)]
+        rows = torch.cat([slope for slope, _, _ in found], 1)
+        return rows, torch.cat([constant - lost for _, constant, lost in found], 1)
+
+
+def _interval(lower: Tensor) -> Interval:
+    """(N, 2U) lower bounds on units and on minus each."""
+    below, minus_above = lower.chunk(2, 1)
+    return Interval(below, -minus_above).guarded()
+
+
+def _times(a: Tensor, values: Tensor) -> Tensor:
+    """<a, values>: (N, R, n), (N, n) -> (N, R)."""
+    return (a @ values[..., None])[..., 0]
