@@ -10,8 +10,9 @@ network with thousands of units meets a few hundred numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from core.bounds.interval import Interval
 from core.bounds.relaxations import relu_lower, relu_share, relu_upper
 from core.bounds.rounding import ELEMENTARY, FLOAT64
 
+# Side of the patches of an image whose coordinates are kept together, and the largest share of all unstable
+# units that may meet a patch for it to be worth a product of its own.
+_PATCH, _SPARSE = 8, 0.75
 # Sums of numbers that are not negative are rounded by less than this, relatively.
 ROOM = 1 + 1e-6
 
@@ -36,7 +40,7 @@ class Forms:
     constant: Tensor
     error: Tensor
 
-    def take(self, index: Tensor) -> Forms:
+    def take(self, index: Tensor | slice) -> Forms:
         """Some of the values."""
         return Forms([v[:, index] for v in self.slopes], self.constant[:, index], self.error[:, index])
 
@@ -72,10 +76,15 @@ class Substitution:
     put in. Lines at a ReLU are off by a few roundings of its input's magnitude.
     """
 
-    def __init__(self, x: Interval) -> None:
+    def __init__(self, x: Interval, patches: Sequence[int] = ()) -> None:
+        """x  bounds on y. patches: how many of its coordinates, one after the other, are near each other, as
+        `patches_of` orders them: few units of convolutions meet them."""
         self._magnitudes = [x.magnitude.flatten(1)]
+        self._patches = list(patches)
         self._bends: list[_Bend] = []
-        self._stacks: dict[int, Tensor] = {}
+        self._heads: Forms | None = None
+        self._stacks: dict[tuple[int, bool], Tensor] = {}
+        self._meeting: dict[bool, list[tuple[Tensor, Tensor]]] = {}
 
     @property
     def magnitudes(self) -> list[Tensor]:
@@ -102,44 +111,125 @@ class Substitution:
         self._bends.append(_Bend(forms, rise, on_constant, self.size(forms), x.magnitude))
         self._magnitudes.append(x.magnitude)
         self._stacks.clear()
+        self._meeting.clear()
 
-    def _stack(self, block: int) -> Tensor:
-        """The slopes in block `block` of all units of later layers, last layer first, (N, units, columns)."""
-        if block not in self._stacks:
+    def close(self, heads: Forms) -> None:
+        """Set what `lower_of_heads` asks for: forms of linear functions of the last values."""
+        self._heads, self._head_size = heads, self.size(heads)
+
+    def _stack(self, block: int, heads: bool) -> Tensor:
+        """The slopes in block `block` of the heads, where rows are functions of these, and of all units of
+        later layers, last layer first, (N, units, columns)."""
+        if (block, heads) not in self._stacks:
             later = [bend.forms.slopes[block] for bend in reversed(self._bends[block:])]
-            self._stacks[block] = torch.cat(later, 1) if len(later) != 1 else later[0]
-        return self._stacks[block]
+            if heads:
+                assert self._heads is not None
+                later.insert(0, self._heads.slopes[block])
+            self._stacks[block, heads] = torch.cat(later, 1)
+        return self._stacks[block, heads]
+
+    def _product(self, start: Tensor | None, weights: Tensor, block: int, sign: int) -> Tensor:
+        """sign * start + weights @ stack, (N, R, columns); patch by patch of y where few units meet each."""
+        heads = start is None
+        if block > 0 or len(self._patches) <= 1:
+            stack = self._stack(block, heads)
+            return weights @ stack if start is None else torch.baddbmm(start, weights, stack, beta=sign)
+        if heads not in self._meeting:
+            self._meeting[heads] = list(self._units_by_patch(self._stack(0, heads)))
+        if start is None:
+            found = weights.new_empty(*weights.shape[:2], sum(self._patches))
+        else:
+            found = sign * start
+        at = 0
+        for units, stack in self._meeting[heads]:
+            for n in range(len(found)):
+                part = weights[n] if len(units) == weights.shape[2] else weights[n].index_select(1, units)
+                torch.addmm(
+                    found[n, :, at : at + stack.shape[2]],
+                    part,
+                    stack[n],
+                    beta=int(start is not None),
+                    out=found[n, :, at : at + stack.shape[2]],
+                )
+            at += stack.shape[2]
+        return found
+
+    def _units_by_patch(self, stack: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The units that meet each patch, and their slopes in it: all of them where these are most."""
+        for part in stack.split(self._patches, 2):
+            units = (part != 0).any(2).any(0).nonzero()[:, 0]
+            if len(units) > _SPARSE * stack.shape[1]:
+                units = torch.arange(stack.shape[1], dtype=torch.int64, device=stack.device)
+            yield units, part[:, units].contiguous()
 
     def lower(
-        self, forms: Forms, size: Tensor, sign: int, terms: int, rounds: bool
+        self, forms: Forms, size: Tensor, sign: int, rounds: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """sign * value >= <slope, y> + constant - lost: (N, R, inputs), (N, R), (N, R).
+        """sign * value >= <slope, y> + constant - lost: (N, R, inputs), (N, R), (N, R). size: of the forms."""
+        count, rows = forms.constant.shape
+        weights = forms.constant.new_empty(count, rows, self.substituted)
+        start = sign * forms.constant, forms.error, size
+        return self._lower(forms.slopes, weights, 0, start, sign, rounds)
 
-        size, terms  of the forms: see `size`; of how many products a slope of theirs is a sum, if they were
-        not taken as they are.
+    def lower_of_heads(self, rows: Tensor, rounds: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for <rows, heads>, rows (N, R, heads)."""
+        heads, size, count = self._heads, self._head_size, rows.shape[2]
+        assert heads is not None
+        weights = rows.new_empty(*rows.shape[:2], count + self.substituted)
+        weights[..., :count] = rows
+        measures = torch.stack([heads.error, size], 2)
+        error, size = (rows.abs() @ measures).unbind(2)
+        start = (rows @ heads.constant[..., None])[..., 0], error, size
+        return self._lower(None, weights, count, start, 1, rounds)
+
+    def _lower(
+        self,
+        start: Sequence[Tensor] | None,
+        weights: Tensor,
+        done: int,
+        known: tuple[Tensor, Tensor, Tensor],
+        sign: int,
+        rounds: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Substitute, layer by layer.
+
+        start    slopes of the rows; None where they are functions of the heads.
+        weights  (N, R, so many): what stands before each of a stack, the first `done` filled.
+        known    constants, errors and sizes of the rows, (N, R).
         """
-        start = forms.slopes
-        constant, lost = sign * forms.constant, forms.error
-        gamma = FLOAT64.gamma(4 * (self.substituted + terms + 2 * ELEMENTARY)) if rounds else 0.0
-        weights, done = start[0].new_empty(*start[0].shape[:2], self.substituted), 0
+        constant, lost, size = known
+        gamma = FLOAT64.gamma(4 * (weights.shape[2] + 2 * ELEMENTARY)) if rounds else 0.0
         for block in range(len(self._bends), -1, -1):
-            slope = start[block]
-            if done > 0:
-                slope = torch.baddbmm(slope, weights[..., :done], self._stack(block), beta=sign)
-            elif sign < 0:
-                slope = -slope
+            mine = None if start is None else start[block]
+            if done > 0 or mine is None:
+                slope = self._product(mine, weights[..., :done], block, sign)
+            else:
+                slope = sign * mine
             if block == 0:
                 break
             bend = self._bends[block - 1]
             units = bend.rise.shape[1]
             if units == 0:
                 continue
-            negative = slope.clamp_(max=0) if slope is not start[block] else slope.clamp(max=0)
+            negative = slope.clamp_(max=0)
             torch.mul(negative, bend.rise[:, None], out=weights[..., done : done + units])
             done += units
-            constant = constant + (negative @ bend.on_constant[..., None])[..., 0]
             if rounds:
-                lost = lost - (negative @ bend.lost(gamma)[..., None])[..., 0]
+                adds = negative @ torch.stack([bend.on_constant, bend.lost(gamma)], 2)
+                constant, lost = constant + adds[..., 0], lost - adds[..., 1]
+            else:
+                constant = constant + (negative @ bend.on_constant[..., None])[..., 0]
         if rounds:
             lost = (lost + gamma * (size + constant.abs())) * ROOM
         return slope, constant, lost
+
+
+def patches_of(shape: Sequence[int], device: torch.device) -> tuple[Tensor, list[int]]:
+    """An order of the coordinates of images (C, H, W), or of what has another shape, in which those of one
+    patch come one after the other, and how many each patch has."""
+    order = torch.arange(prod(shape), dtype=torch.int64, device=device)
+    if len(shape) != 3 or max(shape[1:]) <= 2 * _PATCH:
+        return order, [len(order)]
+    bands = order.view(*shape).split(_PATCH, 1)
+    patches = [patch.flatten() for band in bands for patch in band.split(_PATCH, 2)]
+    return torch.cat(patches), [len(patch) for patch in patches]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from core.bounds.ball import Ball
 from core.bounds.forward_forms import ForwardForms
 from core.bounds.intersect import cut_units, open_units
 from core.bounds.interval import Interval, affine
 from core.bounds.linear import highest
 from core.bounds.rounding import FLOAT64, Arithmetic
 from core.bounds.rule_table import is_relu, is_reshape
-from core.bounds.substitution import Forms, Substitution
+from core.bounds.substitution import Forms, Substitution, patches_of
 from core.certificates.elbo_bounds.layer_bounds import Half
 from core.network.graph import Network
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from core.certificates.elbo_bounds.relaxation import LinearBounds
 
 # Values of one stack of rows: those that go through layers, and those that only meet matrices.
-_THROUGH, _VALUES = 500_000, 2_000_000
+_THROUGH, _VALUES = 500_000, 500_000
 
 
 def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
@@ -55,9 +56,13 @@ class EncoderForms:
     def __init__(self, linear: LinearBounds, known: list[Interval]) -> None:
         self.known = known
         self._linear, self._rounds = linear, linear.relaxation.arithmetic.rounds
-        self._substitution = Substitution(known[0])
+        ball, x = linear.relaxation.ball, known[0]
+        self._order, patches = patches_of(x.lower.shape[1:], x.lower.device)
+        self._ball = Ball(ball.center.flatten(1)[:, self._order], ball.eps, ball.norm)
+        self._substitution = Substitution(x.map(lambda v: v.flatten(1)[:, self._order]), patches)
         self._bent = 0
         self._found = dict[int, tuple[Tensor, Forms]]()
+        self._closed = False
 
     def cut_last(self, half: Half) -> Interval | None:
         """Cut the last of the known values; None where forms overflow."""
@@ -70,8 +75,11 @@ class EncoderForms:
             return None
         size = self._substitution.size(forms)
         parts = [
-            [self._over_ball(forms.take(part), size[:, part], sign, 0) for sign in (1, -1)]
-            for part in self._parts(len(units), units.device)
+            [
+                self._over_ball(self._substitution.lower(forms.take(part), size[:, part], sign, self._rounds))
+                for sign in (1, -1)
+            ]
+            for part in self._parts(len(units))
         ]
         lower = torch.cat([torch.cat(column, 1) for column in zip(*parts, strict=True)], 1)
         return cut_units(x, units, _interval(lower))
@@ -79,32 +87,29 @@ class EncoderForms:
     def of_posterior(self, rows: Tensor) -> Tensor | None:
         """Lower bounds on <rows, (mu, logvar)>, (R, S * B, 2k) -> (R, S * B); None where forms overflow."""
         images = len(self.known[0].lower)
-        heads = self._forms(len(self.known) - 1, self._all_heads())
-        if not heads.finite():
-            return None
-        size = self._substitution.size(heads)
+        if not self._closed:
+            x = self.known[-1].lower
+            every = torch.arange(x.shape[1], dtype=torch.int64, device=x.device)
+            heads = self._forms(len(self.known) - 1, every)
+            if not heads.finite():
+                return None
+            self._substitution.close(heads)
+            self._closed = True
         a = rows.unflatten(1, (-1, images)).permute(2, 0, 1, 3).flatten(1, 2)
-        found = torch.cat([self._of_heads(a[:, p], heads, size) for p in self._parts(a.shape[1], a.device)], 1)
-        return found.unflatten(1, (len(rows), -1)).permute(1, 2, 0).flatten(1)
+        found = [
+            self._over_ball(self._substitution.lower_of_heads(a[:, part], self._rounds))
+            for part in self._parts(a.shape[1])
+        ]
+        return torch.cat(found, 1).unflatten(1, (len(rows), -1)).permute(1, 2, 0).flatten(1)
 
-    def _of_heads(self, a: Tensor, heads: Forms, size: Tensor) -> Tensor:
-        slopes = [a @ slopes for slopes in heads.slopes]
-        constant, weight = _times(a, heads.constant), a.abs()
-        forms = Forms(slopes, constant, _times(weight, heads.error))
-        return self._over_ball(forms, _times(weight, size), 1, a.shape[-1])
+    def _over_ball(self, lines: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        slope, constant, lost = lines
+        return self._ball.lowest(slope.transpose(0, 1), self._rounds).T + (constant - lost)
 
-    def _all_heads(self) -> Tensor:
-        x = self.known[-1].lower
-        return torch.arange(x.shape[1], dtype=torch.int64, device=x.device)
-
-    def _over_ball(self, forms: Forms, size: Tensor, sign: int, terms: int) -> Tensor:
-        slope, constant, lost = self._substitution.lower(forms, size, sign, terms, self._rounds)
-        return self._linear.lowest(slope.transpose(0, 1)).T + (constant - lost)
-
-    def _parts(self, count: int, device: torch.device) -> Iterator[Tensor]:
+    def _parts(self, count: int) -> list[slice]:
         width = self.known[0].lower.numel() + len(self.known[0].lower) * self._substitution.substituted
-        every = torch.arange(count, dtype=torch.int64, device=device)
-        return iter(every.split(max(1, _VALUES // width)))
+        size = max(1, _VALUES // width)
+        return [slice(start, start + size) for start in range(0, count, size)]
 
     def _forms(self, value: int, units: Tensor) -> Forms:
         """Forms of units of a value."""
@@ -134,12 +139,9 @@ class EncoderForms:
         backward = self._linear.relaxation.backward(replace(half, inputs=inputs), value)
         widest = max(x.lower.numel() for x in inputs[: value + 1])
         parts = [backward.unit_forms(part) for part in units.split(max(1, _THROUGH // widest))]
-        if len(parts) == 1:
-            return parts[0]
-        slopes = [torch.cat(block, 1) for block in zip(*(part.slopes for part in parts), strict=True)]
-        return Forms(
-            slopes, torch.cat([p.constant for p in parts], 1), torch.cat([p.error for p in parts], 1)
-        )
+        first, *later = (torch.cat(block, 1) for block in zip(*(part.slopes for part in parts), strict=True))
+        constant, error = (torch.cat(v, 1) for v in zip(*((p.constant, p.error) for p in parts), strict=True))
+        return Forms([first[..., self._order], *later], constant, error)
 
 
 class DecoderForms:
@@ -183,7 +185,7 @@ class DecoderForms:
         """Rows on z, (N, 2U, k), and constants, (N, 2U), below the units and below minus each."""
         substitution = self._forward.substitution
         rounds, size = self._linear.relaxation.arithmetic.rounds, substitution.size(forms)
-        found = [substitution.lower(forms, size, sign, 0, rounds) for sign in (1, -1)]
+        found = [substitution.lower(forms, size, sign, rounds) for sign in (1, -1)]
         rows = torch.cat([slope for slope, _, _ in found], 1)
         return rows, torch.cat([constant - lost for _, constant, lost in found], 1)
 
@@ -192,8 +194,3 @@ def _interval(lower: Tensor) -> Interval:
     """(N, 2U) lower bounds on units and on minus each."""
     below, minus_above = lower.chunk(2, 1)
     return Interval(below, -minus_above).guarded()
-
-
-def _times(a: Tensor, values: Tensor) -> Tensor:
-    """<a, values>: (N, R, n), (N, n) -> (N, R)."""
-    return (a @ values[..., None])[..., 0]
