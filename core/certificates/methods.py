@@ -11,7 +11,7 @@ import torch
 
 from core.bounds.rounding import ARITHMETICS, proved
 from core.certificates.elbo_bounds.alpha import default_slopes, optimise
-from core.certificates.elbo_bounds.branching import Branching
+from core.certificates.elbo_bounds.branching import Branching, take_images
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes, used
@@ -101,7 +101,12 @@ def _take_planes(work: _Work) -> Iterator[None]:
 
 def _tighten_layers(work: _Work) -> Iterator[None]:
     """Intervals by linear bounds of their own, layer by layer."""
-    work.bounds = work.relaxation.tighten(work.bounds)
+    relaxation, tight = work.relaxation, list[LayerBounds]()
+    for images in relaxation.together(work.bounds):
+        if tight:
+            yield
+        tight.append(relaxation.take(images).tighten(work.bounds.take(images)))
+    work.bounds = LayerBounds.joined(tight)
     work.stage = plane_stage(work.stage, work.relaxation, work.bounds, "crown")
     yield
 
@@ -117,13 +122,22 @@ def _optimise_slopes(work: _Work, name: str = "alpha-crown") -> Iterator[None]:
             held = work.slopes.to(torch.float32).to(work.stage.value.dtype)
             assert held.mix is not None
             found = better_stage(work.stage, linear, held, held.mix[None], name)
-            better = bool((found.value > work.stage.value).all())
-            work.stage = replace(
-                found, slopes=used(held, bounds, relaxation.vae) if better else work.stage.slopes
-            )
+            work.stage = replace(found, slopes=_better_slopes(work, found, held))
             yield
         if late:
             return
+
+
+def _better_slopes(work: _Work, found: Stage, held: Slopes) -> tuple[Slopes | None, ...]:
+    """The slopes of the images whose bounds they have raised; for the others those of before."""
+    before = work.stage.slopes or (None,) * len(found.value)
+    better = (found.value > work.stage.value).nonzero()[:, 0]
+    if len(better) == 0:
+        return before
+    exact, after = used(held, work.bounds, work.relaxation.vae), list(before)
+    for index in better.split(1):
+        after[int(index)] = take_images(exact, index, work.bounds.draws)
+    return tuple(after)
 
 
 def _quadratic_step(work: _Work) -> Iterator[None]:

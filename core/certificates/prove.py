@@ -28,6 +28,8 @@ from core.vae.threat import Threat
 
 # Images x draws that are relaxed together: several times as fast as one by one.
 _TOGETHER = 64
+# Images whose linear bounds are tightened and optimised together.
+_OPTIMISED = 16
 # Methods whose intervals are those of interval propagation, which can be computed again.
 _INTERVALS = METHODS[:2]
 
@@ -179,8 +181,10 @@ class _Run:
     def __init__(self, question: Question) -> None:
         self._question = question
         count, draws = len(question.asked.eps), len(question.noise)
-        # From crown on, images together would take more memory than they save time.
-        together = {"ibp": ROWS, "crown-ibp": max(1, _TOGETHER // draws)}
+        some = max(1, _TOGETHER // draws)
+        # Beyond alpha-crown what is computed is of one image each.
+        together = {"ibp": ROWS, "crown-ibp": some, "crown": min(some, _OPTIMISED)}
+        together["alpha-crown"] = together["crown"]
         size = together.get(question.effort.method, 1)
         self._parts = [slice(start, start + size) for start in range(0, count, size)]
         self.done, self.total = 0, reports(question.effort, draws) * len(self._parts)
@@ -247,7 +251,7 @@ class _Run:
             arithmetic=question.effort.arithmetic,
             intervals=LateIntervals(lambda: self._named(found)),
             minimiser=None if minimiser is None else question.asked.project(minimiser),
-            witness=tuple(stage.slopes for stage in found for _ in stage.value),
+            witness=tuple(s for stage in found for s in stage.slopes or (None,) * len(stage.value)),
         )
 
     def _terms(self, part: slice, stage: Stage) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,8 @@ class Stage:
     bounds     of every layer; None for "ibp" alone, where they would be many and nothing rests on them.
     minimiser  (B, C, H, W): where the linear bound is attained; None for interval propagation.
     margin     (B,) what the last step gave up for rounding.
-    slopes     those that were optimised, if the value is from them, as float32 can hold them.
+    slopes     for each image those that were optimised, if its value is from them, as float32 can hold them;
+               empty before.
     """
 
     value: Tensor
@@ -33,7 +34,7 @@ class Stage:
     bounds: LayerBounds | None
     minimiser: Tensor | None
     margin: Tensor
-    slopes: Slopes | None = None
+    slopes: tuple[Slopes | None, ...] = ()
 
 
 def interval_worst(relaxation: Relaxation) -> RobustELBO:

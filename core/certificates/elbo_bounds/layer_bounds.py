@@ -128,6 +128,17 @@ class Half:
         readers = self._readers.get(value, [])
         return open_units(x, value < len(self.network) and all(is_relu(layer) for layer in readers))
 
+    def open_of(self, value: int, x: Interval, draws: int) -> Tensor:
+        """Which of those units are open for each image, in one of its draws at least: (draws * B, units)."""
+        chosen = torch.zeros_like(x.lower[0].flatten(), dtype=torch.bool)
+        chosen[self.open_units(value, x)] = True
+        lower, upper = x.lower.flatten(1), x.upper.flatten(1)
+        stable = (lower >= 0) | (upper <= 0)
+        if value == len(self.network):
+            stable = torch.zeros_like(stable)
+        mine = (chosen & ~stable).unflatten(0, (draws, -1)).any(0)
+        return mine.repeat(draws, 1)
+
     def walk(self, known: list[Interval], arithmetic: Arithmetic) -> Iterator[int]:
         """Extend `known`, bounds on the input of layer 0, by interval propagation, each cut with `inputs`.
 
@@ -170,6 +181,31 @@ class LayerBounds:
         """Encoder and decoder of the VAE that these are bounds of."""
         return Half("encoder", vae.encoder, self.encoder), Half("decoder", vae.decoder, self.decoder)
 
+    def take(self, images: slice) -> LayerBounds:
+        """The bounds for some of the balls."""
+
+        def by_draw(v: Tensor) -> Tensor:
+            return v.unflatten(0, (self.draws, -1))[:, images].flatten(0, 1)
+
+        encoder = [x.map(lambda v: v[images]) for x in self.encoder]
+        return LayerBounds(encoder, [x.map(by_draw) for x in self.decoder])
+
+    @staticmethod
+    def joined(parts: Sequence[LayerBounds]) -> LayerBounds:
+        """The bounds for the balls of several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        draws = parts[0].draws
+
+        def by_draw(ends: Sequence[Tensor]) -> Tensor:
+            return torch.cat([v.unflatten(0, (draws, -1)) for v in ends], 1).flatten(0, 1)
+
+        encoder = zip(*(part.encoder for part in parts), strict=True)
+        decoder = zip(*(part.decoder for part in parts), strict=True)
+        return LayerBounds(
+            [_joined(xs, torch.cat) for xs in encoder], [_joined(xs, by_draw) for xs in decoder]
+        )
+
     @property
     def posterior(self) -> tuple[Interval, Interval]:
         """mu and logvar, (B, k)."""
@@ -197,6 +233,10 @@ class LayerBounds:
             LayerInterval(name, self._per_draw(x) if name.per_draw else x)
             for name, x in zip([*names, *decoder.names], values, strict=True)
         ]
+
+
+def _joined(xs: Sequence[Interval], join: Callable[[Sequence[Tensor]], Tensor]) -> Interval:
+    return Interval(join([x.lower for x in xs]), join([x.upper for x in xs]))
 
 
 def interval_bounds(vae: VAE, box: Interval, noise: Tensor, arithmetic: Arithmetic = EXACT) -> LayerBounds:

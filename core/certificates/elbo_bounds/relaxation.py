@@ -43,6 +43,8 @@ from core.vae.model import VAE
 _Asked = tuple[int, Arithmetic, list[Interval]]
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
+# Images that are tightened together at most, and values of their widest layer.
+_IMAGES, _SMALL = 4, 16_000
 # First step of the ascent for a layer's slopes, and what is left of it at the last one.
 _STEP, _LAST = 0.3, 0.5
 
@@ -106,6 +108,12 @@ class Relaxation:
         ball = Ball(copy(self.ball.center), copy(self.ball.eps), self.ball.norm)
         return replace(self, ball=ball, t=None if self.t is None else copy(self.t))
 
+    def take(self, images: slice) -> Relaxation:
+        """The same for some of the balls."""
+        ball = Ball(self.ball.center[images], self.ball.eps[images], self.ball.norm)
+        t = None if self.t is None else self.t[images]
+        return replace(self, ball=ball, t=t, passes={}, forms={})
+
     def interval_bounds(self) -> LayerBounds:
         return interval_bounds(self.vae, self.ball.box, self.noise, self.arithmetic)
 
@@ -117,6 +125,13 @@ class Relaxation:
                and what they gain is less than what the layers before them do.
         """
         return self.tighten_decoder(self.tighten_encoder(bounds, steps), steps)
+
+    def together(self, bounds: LayerBounds) -> list[slice]:
+        """Which images to tighten at once: a few, where the network is so small that calls cost more than
+        what they compute."""
+        widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
+        count = max(1, min(_IMAGES, _SMALL // (widest * bounds.draws)))
+        return [slice(start, start + count) for start in range(0, len(self.ball.eps), count)]
 
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:
         """Tighten the encoder's layers, mu and logvar, and z by what follows from them; as in `tighten`."""

@@ -82,7 +82,7 @@ class EncoderForms:
             for part in self._parts(len(units))
         ]
         lower = torch.cat([torch.cat(column, 1) for column in zip(*parts, strict=True)], 1)
-        return cut_units(x, units, _interval(lower))
+        return _cut_open(x, units, lower, half.open_of(len(self.known) - 1, x, 1))
 
     def of_posterior(self, rows: Tensor) -> Tensor | None:
         """Lower bounds on <rows, (mu, logvar)>, (R, S * B, 2k) -> (R, S * B); None where forms overflow."""
@@ -169,7 +169,8 @@ class DecoderForms:
             return None
         rows, constant = self._of_codes(forms)
         lower = constant - highest(-rows, self._z.map(lambda v: v[:, None]), FLOAT64)
-        x = cut_units(x, units, _interval(lower))
+        draws = self._linear.bounds.draws
+        x = _cut_open(x, units, lower, half.open_of(index, x, draws))
         if index < len(half.network):
             left = half.open_units(index, x)
             if len(left) == 0:
@@ -179,7 +180,9 @@ class DecoderForms:
             units, rows, constant = left, rows[:, both], constant[:, both]
         a, more = self._linear.pull_latent(rows.transpose(0, 1), None)
         lowest = self._encoder.of_posterior(a)
-        return None if lowest is None else cut_units(x, units, _interval(lowest.T + more.T + constant))
+        if lowest is None:
+            return None
+        return _cut_open(x, units, lowest.T + more.T + constant, half.open_of(index, x, draws))
 
     def _of_codes(self, forms: Forms) -> tuple[Tensor, Tensor]:
         """Rows on z, (N, 2U, k), and constants, (N, 2U), below the units and below minus each."""
@@ -190,7 +193,10 @@ class DecoderForms:
         return rows, torch.cat([constant - lost for _, constant, lost in found], 1)
 
 
-def _interval(lower: Tensor) -> Interval:
-    """(N, 2U) lower bounds on units and on minus each."""
+def _cut_open(x: Interval, units: Tensor, lower: Tensor, opened: Tensor) -> Interval:
+    """Cut units of x with lower bounds on them and on minus each, (N, 2U), where they are `opened`, (N, all):
+    what an image gets does not depend on which others are there."""
     below, minus_above = lower.chunk(2, 1)
-    return Interval(below, -minus_above).guarded()
+    here = opened[:, units]
+    below, above = below.masked_fill(~here, -torch.inf), -minus_above.masked_fill(~here, -torch.inf)
+    return cut_units(x, units, Interval(below, above).guarded())
