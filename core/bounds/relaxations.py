@@ -18,6 +18,9 @@ from core.bounds.interval import Interval
 # Below this width a chord's slope is mostly rounding; the derivative takes its place.
 _NARROW = 1e-6
 
+# Differences that are rounding, relatively.
+_TIE = 1e-9
+
 
 def unit(share: Tensor) -> Tensor:
     """share clamped to [0, 1], with the gradient of the identity.
@@ -27,6 +30,20 @@ def unit(share: Tensor) -> Tensor:
     """
     fixed = share.detach()
     return fixed.clamp(0, 1) + (share - fixed)
+
+
+def lower_of(a: Tensor, b: Tensor) -> Tensor:
+    """The smaller one; where both are the same but for rounding, with half of the gradient of each.
+
+    Chords, from which optimisers start, are such ties: else rounding alone would say where they go first.
+    """
+    least = torch.minimum(a, b)
+    if not least.requires_grad:
+        return least
+    gap = (b - a).detach()
+    tie = gap.abs() <= _TIE * (a.abs() + b.abs()).detach()
+    share = torch.where(tie, 0.5, (gap > 0).to(gap))
+    return torch.lerp(b, a, share) + (least - torch.lerp(b, a, share)).detach()
 
 
 def chord_slope(f: Callable[[Tensor], Tensor], derivative: Tensor, x: Interval) -> Tensor:
@@ -108,7 +125,7 @@ def square_intercept(x: Interval, slope: Tensor, weight: int) -> Tensor:
         return -weight * v * v / 2 - slope * v
 
     if weight > 0:
-        return torch.minimum(g(x.lower), g(x.upper))
+        return lower_of(g(x.lower), g(x.upper))
     return g(torch.minimum(torch.maximum(slope, x.lower), x.upper))
 
 
@@ -143,7 +160,8 @@ def logvar_intercept(x: Interval, scale: Tensor, slope: Tensor, weight: int) -> 
     inner = 2 * torch.where(usable, s, 1).log()
     inner = torch.where(usable, torch.minimum(torch.maximum(inner, x.lower), x.upper), x.lower)
     values = [logvar_term(v, scale, weight) - slope * v for v in (x.lower, x.upper, inner)]
-    return torch.minimum(torch.minimum(values[0], values[1]), values[2])
+    ends = lower_of(values[0], values[1])
+    return torch.where(values[2] >= ends, ends, values[2])  # what is not a number stays none
 
 
 def corner_plane(
@@ -155,8 +173,8 @@ def corner_plane(
     the four corners. On each face t = t.lower, t = t.upper the two corners give the exact intercept;
     the plane joins the two.
     """
-    low = torch.minimum(f(t.lower, a.lower) - slope * a.lower, f(t.lower, a.upper) - slope * a.upper)
-    high = torch.minimum(f(t.upper, a.lower) - slope * a.lower, f(t.upper, a.upper) - slope * a.upper)
+    low = lower_of(f(t.lower, a.lower) - slope * a.lower, f(t.lower, a.upper) - slope * a.upper)
+    high = lower_of(f(t.upper, a.lower) - slope * a.lower, f(t.upper, a.upper) - slope * a.upper)
     return join_faces(t, low, high)
 
 

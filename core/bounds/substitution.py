@@ -53,8 +53,8 @@ class Forms:
 class _Bend:
     """The unstable units of one ReLU layer, (N, n).
 
-    forms  of what goes in. rise: slope of the line above d in v. on_constant, on_lost: what a coefficient
-    below 0 adds to a row's constant, and takes from it for rounding.
+    forms  of what goes in, with their size. rise: slope of the line above d in v; on_constant: its intercept
+    and what the slope makes of the form's constant. magnitude: of what goes in.
     """
 
     forms: Forms
@@ -64,6 +64,7 @@ class _Bend:
     magnitude: Tensor
 
     def lost(self, gamma: float) -> Tensor:
+        """What a coefficient of -1 takes for rounding."""
         return self.rise.abs() * (self.forms.error + gamma * self.size) + gamma * self.magnitude
 
 
@@ -95,6 +96,15 @@ class Substitution:
     def substituted(self) -> int:
         """How many unstable units there are."""
         return sum(bend.rise.shape[1] for bend in self._bends)
+
+    @property
+    def products(self) -> int:
+        """How many products the substitution in one row takes."""
+        before, found = self._magnitudes[0].shape[1], 0
+        for bend in self._bends:
+            found += bend.rise.shape[1] * before
+            before += bend.rise.shape[1]
+        return found
 
     def size(self, forms: Forms) -> Tensor:
         """No value of these forms, nor a partial sum of one, is larger in size, (N, R)."""

@@ -163,7 +163,7 @@ class Relaxation:
         if not can_substitute(self.vae.encoder, known[0], self.arithmetic):
             return None
         kept = self.forms.get("encoder")
-        if kept is None or not _same_bounds(kept.known, known):
+        if kept is None or kept.arithmetic != self.arithmetic or not _same_bounds(kept.known, known):
             self.forms["encoder"] = kept = EncoderForms(linear, known)
         return kept
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Values of one stack of rows: those that go through layers, and those that only meet matrices.
 _THROUGH, _VALUES = 500_000, 500_000
 
+# How many times the products of a backward pass substitution may take, in matrices instead of convolutions.
+_DEARER = 8
+
 
 def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
     """Whether forms have a rule for a network: a chain of affine layers and ReLUs, in float64.
@@ -46,16 +49,23 @@ def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> boo
     return behind_affine and arithmetic.unit <= FLOAT64.unit
 
 
+def products(network: Network, known: Sequence[Interval]) -> int:
+    """How many products a row of a backward pass from the last of the known values takes."""
+    maps = (affine(layer) for layer in [*network][: len(known) - 1])
+    sizes = (x.lower[0].numel() for x in known[1:])
+    return sum(known.terms * size for known, size in zip(maps, sizes, strict=True) if known is not None)
+
+
 class EncoderForms:
     """Forms of the encoder's units in the image, and bounds on them over the balls.
 
     known  bounds on the first values of the encoder, which may still grow: those of values that were passed
-           do not change any more.
+           do not change any more. arithmetic: what the forms cover.
     """
 
     def __init__(self, linear: LinearBounds, known: list[Interval]) -> None:
-        self.known = known
-        self._linear, self._rounds = linear, linear.relaxation.arithmetic.rounds
+        self.known, self.arithmetic = known, linear.relaxation.arithmetic
+        self._linear, self._rounds = linear, self.arithmetic.rounds
         ball, x = linear.relaxation.ball, known[0]
         self._order, patches = patches_of(x.lower.shape[1:], x.lower.device)
         self._ball = Ball(ball.center.flatten(1)[:, self._order], ball.eps, ball.norm)
@@ -71,7 +81,7 @@ class EncoderForms:
         if len(units) == 0:
             return x
         forms = self._forms(len(self.known) - 1, units)
-        if not forms.finite():
+        if not forms.finite() or self._substitution.products > _DEARER * products(half.network, self.known):
             return None
         size = self._substitution.size(forms)
         parts = [
@@ -132,8 +142,6 @@ class EncoderForms:
         if value in self._found:
             before, forms = self._found[value]
             return forms.take(torch.isin(before, units).nonzero()[:, 0])
-        if len(units) == 0:
-            return self._pulled(value, units.new_zeros(1)).take(units)
         half = self._linear.encoder
         inputs = [*self.known, *half.inputs[len(self.known) :]]
         backward = self._linear.relaxation.backward(replace(half, inputs=inputs), value)
@@ -164,8 +172,8 @@ class DecoderForms:
         if len(units) == 0:
             return x
         self._forward.advance(known)
-        forms = self._forward.units(units)
-        if not forms.finite():
+        forms, dense = self._forward.units(units), products(half.network, known)
+        if not forms.finite() or self._forward.substitution.products > _DEARER * dense:
             return None
         rows, constant = self._of_codes(forms)
         lower = constant - highest(-rows, self._z.map(lambda v: v[:, None]), FLOAT64)

@@ -1,0 +1,214 @@
+"""Substitution at unstable ReLUs gives the bounds of a backward pass, and its margins cover what is rounded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.bounds import substitution
+from core.bounds.backward import BackwardPass
+from core.bounds.forward_forms import ForwardForms
+from core.bounds.intersect import open_units
+from core.bounds.interval import Interval, propagate_through
+from core.bounds.linear import highest
+from core.bounds.rounding import EXACT, FLOAT64, Arithmetic
+from core.bounds.rule_table import is_relu
+from core.bounds.substitution import Forms, Substitution, patches_of
+
+CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
+    "mlp": ([nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 4)], (5,)),
+    "convolutions": (
+        [
+            nn.Conv2d(2, 4, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(4, 6, (2, 3), stride=(1, 2), padding=(1, 0), groups=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(36, 6),
+            nn.ReLU(),
+            nn.Linear(6, 3),
+        ],
+        (2, 9, 8),
+    ),
+    "transposed": (
+        [
+            nn.Linear(3, 12),
+            nn.ReLU(),
+            nn.Unflatten(1, (4, 3, 1)),
+            nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1, output_padding=1, groups=2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4, 2, 2, stride=3, dilation=2, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(2, 2, 3, dilation=2),
+        ],
+        (3,),
+    ),
+    "linear maps alone": ([nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 5)], (6,)),
+    "one pixel": (
+        [nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)],
+        (1, 1, 1),
+    ),
+    "in patches": (
+        [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 1, 3, padding=1), nn.ReLU()]
+        + [nn.Flatten(), nn.Linear(400, 3)],
+        (1, 20, 20),
+    ),
+}
+chains = pytest.mark.parametrize("name", CHAINS)
+
+
+def made(name: str, width: float, boxes: int = 2) -> tuple[nn.Sequential, list[Interval]]:
+    """A chain with random weights, and intervals of all its values over some boxes."""
+    layers, shape = CHAINS[name]
+    network = nn.Sequential(*layers).double().requires_grad_(False)
+    generator = torch.Generator().manual_seed(len(name))
+    for weight in network.parameters():
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    center = torch.randn(boxes, *shape, generator=generator, dtype=torch.float64)
+    radius = width * torch.rand(boxes, *shape, generator=generator, dtype=torch.float64)
+    x = Interval(center - radius, center + radius)
+    return network, [x, *propagate_through(network, x, FLOAT64)]
+
+
+def lowest(slope: Tensor, constant: Tensor, lost: Tensor, x: Interval) -> Tensor:
+    """Lower bounds of rows (N, R, inputs) over N boxes, (N, R)."""
+    box = x.map(lambda v: v.flatten(1)[:, None])
+    return constant - lost - highest(-slope, box, FLOAT64)
+
+
+def backward_forms(
+    network: nn.Sequential, known: list[Interval], value: int, arithmetic: Arithmetic, patches: bool
+) -> tuple[Substitution, Forms]:
+    """Forms of all units of a value, by skeleton passes from each value that bends."""
+    x = known[0]
+    order, sizes = patches_of(x.lower.shape[1:], x.lower.device)
+    if not patches:
+        order, sizes = order.sort().values, [len(order)]
+    found = Substitution(x.map(lambda v: v.flatten(1)[:, order]), sizes)
+
+    def forms(index: int, units: Tensor) -> Forms:
+        given = BackwardPass(network, known[: index + 1], index, arithmetic).unit_forms(units)
+        return Forms([given.slopes[0][..., order], *given.slopes[1:]], given.constant, given.error)
+
+    for index, layer in enumerate([*network][:value]):
+        if is_relu(layer):
+            units = open_units(known[index], True)
+            found.bend(forms(index, units), known[index].map(lambda v, u=units: v.flatten(1)[:, u]))
+    return found, forms(value, torch.arange(known[value].lower[0].numel()))
+
+
+def both_ways(found: Substitution, forms: Forms, rounds: bool, x: Interval, order: Tensor) -> Tensor:
+    box, size = x.map(lambda v: v.flatten(1)[:, order]), found.size(forms)
+    return torch.cat([lowest(*found.lower(forms, size, sign, rounds), box) for sign in (1, -1)], 1)
+
+
+def dense(network: nn.Sequential, known: list[Interval], value: int, arithmetic: Arithmetic) -> Tensor:
+    units = torch.arange(known[value].lower[0].numel())
+    a, constant, lost = BackwardPass(network, known[: value + 1], value, arithmetic).pull_units(units, {})
+    return lowest(a.flatten(2).transpose(0, 1), constant.T, lost.T, known[0])
+
+
+@chains
+@pytest.mark.parametrize("width", [0.0, 1e-3, 0.2, 3.0])
+@pytest.mark.parametrize("arithmetic", [EXACT, FLOAT64], ids=["exact", "float64"])
+def test_the_bounds_are_those_of_a_backward_pass(name: str, width: float, arithmetic: Arithmetic) -> None:
+    network, known = made(name, width)
+    forward = ForwardForms(network, known[0], arithmetic)
+    for value in range(1, len(network) + 1):
+        if is_relu(network[value - 1]) or isinstance(network[value - 1], (nn.Flatten, nn.Unflatten)):
+            continue
+        wanted = dense(network, known, value, arithmetic)
+        units = torch.arange(known[value].lower[0].numel())
+        forward.advance(known[: value + 1])
+        plain = torch.arange(known[0].lower[0].numel())
+        order = patches_of(known[0].lower.shape[1:], plain.device)[0]
+        ways = [(forward.substitution, forward.units(units), plain)]
+        ways += [(*backward_forms(network, known, value, arithmetic, p), o) for p, o in ((0, plain), (1, order))]
+        for found, forms, order in ways:
+            bound = both_ways(found, forms, arithmetic.rounds, known[0], order)
+            torch.testing.assert_close(bound, wanted, rtol=1e-8, atol=1e-8)
+    if width > 1 and any(map(is_relu, network)):
+        assert forward.substitution.substituted > 1
+
+
+def exact_value(network: nn.Sequential, x: Tensor) -> list[Fraction]:
+    """The output for one input, in rational numbers: affine layers by the columns of their matrices."""
+    values, shape = [Fraction(v) for v in x.flatten().tolist()], x.shape[1:]
+    for layer in network:
+        zero = torch.zeros(1, *shape, dtype=torch.float64)
+        if is_relu(layer):
+            values = [max(v, Fraction(0)) for v in values]
+            continue
+        bias = layer(zero)
+        shape = bias.shape[1:]
+        if not isinstance(layer, (nn.Flatten, nn.Unflatten)):
+            units = torch.eye(len(values), dtype=torch.float64).view(-1, *zero.shape[1:])
+            free = [p for n, p in layer.named_parameters() if n == "bias"]
+            kept = [p.clone() for p in free]
+            for parameter in free:
+                parameter.zero_()
+            columns = layer(units).flatten(1).T.tolist()
+            for parameter, old in zip(free, kept, strict=True):
+                parameter.copy_(old)
+            values = [
+                sum((Fraction(w) * v for w, v in zip(row, values, strict=True)), Fraction(b))
+                for row, b in zip(columns, bias.flatten().tolist(), strict=True)
+            ]
+    return values
+
+
+def exactly(slope: Tensor, x: Tensor) -> Fraction:
+    pairs = zip(slope.flatten().tolist(), x.flatten().tolist(), strict=True)
+    return sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
+
+
+def points_above(name: str, seed: int) -> tuple[int, int]:
+    """At points: of how many outputs, and their negatives, a lower bound is above the exact value, by forms
+    from behind and from the front."""
+    network, _ = made(name, 0.0)
+    generator = torch.Generator().manual_seed(seed)
+    for weight in network.parameters():
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    x = torch.randn(1, *CHAINS[name][1], generator=generator, dtype=torch.float64)
+    # Intervals that know no sign: every ReLU is substituted, although the input is a point.
+    wide = [Interval(v.lower - 9, v.upper + 9) for v in propagate_through(network, Interval(x, x), FLOAT64)]
+    known = [Interval(x, x), *wide]
+    exact = exact_value(network, x)
+    wanted = [*exact, *(-v for v in exact)]
+    forward = ForwardForms(network, known[0], FLOAT64)
+    forward.advance(known)
+    ways = [(forward.substitution, forward.units(torch.arange(len(exact))))]
+    ways.append(backward_forms(network, known, len(network), FLOAT64, False))
+    above = [0, 0]
+    for way, (found, forms) in enumerate(ways):
+        lines = [found.lower(forms, found.size(forms), sign, True) for sign in (1, -1)]
+        slope, constant, lost = (torch.cat(parts, 1)[0] for parts in zip(*lines, strict=True))
+        bound = [sum(map(Fraction, (c, -e)), exactly(row, x)) for row, c, e in zip(slope, *map(Tensor.tolist, (constant, lost)), strict=True)]
+        above[way] = sum(b > w for b, w in zip(bound, wanted, strict=True))
+    return above[0], above[1]
+
+
+@chains
+def test_no_bound_is_above_the_exact_value_at_a_point(name: str) -> None:
+    assert [points_above(name, seed) for seed in range(3)] == [(0, 0)] * 3
+
+
+def test_the_margin_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At points, of linear maps alone, nothing but rounding is between a bound and the value."""
+    monkeypatch.setattr(substitution, "ROOM", 0.0)
+    above = [points_above("linear maps alone", seed) for seed in range(10)]
+    assert all(sum(way) > 3 for way in zip(*above, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 1, 1), (3, 17, 20), (2, 5, 33), (1, 16, 16)])
+def test_patches_hold_every_coordinate_once(shape: tuple[int, ...]) -> None:
+    order, sizes = patches_of(shape, torch.device("cpu"))
+    assert torch.equal(order.sort().values, torch.arange(order.numel()))
+    assert sum(sizes) == len(order)
+    if len(sizes) > 1:
+        places = torch.stack(torch.meshgrid(*map(torch.arange, shape), indexing="ij"))[1:].flatten(1)[:, order]
+        for part in places.split(sizes, 1):
+            assert int((part.amax(1) - part.amin(1)).max()) < 8
