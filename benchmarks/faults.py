@@ -29,6 +29,7 @@ TESTS = [
     *("tests/soundness/test_margins.py", "tests/soundness/test_layer_kinds.py"),
     *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/bounds/test_ball.py"),
     *("tests/vae/test_likelihood.py", "tests/bounds/test_relaxations.py"),
+    "tests/bounds/test_substitution.py",
     *(
         "tests/attacks/test_attacks_upper.py",
         "tests/soundness/test_fooling.py",
@@ -76,6 +77,19 @@ FAULTS = {
         "bounds/ball.py",
         "radius + FLOAT64.gamma(2 * x.shape[1] + ELEMENTARY) * (middle.abs() + radius)",
         "radius",
+    ),
+    "margin: substitution": Fault(
+        "bounds/substitution.py",
+        "lost = (lost + gamma * (size + constant.abs())) * ROOM",
+        "lost = 0 * lost",
+    ),
+    "margin: forms that are carried forward": Fault(
+        "bounds/forward_forms.py", "off if moved is None else off + moved", "0 * off"
+    ),
+    "substitution: the intercept of the line above": Fault(
+        "bounds/substitution.py",
+        "on_constant = intercept + rise * forms.constant",
+        "on_constant = rise * forms.constant",
     ),
     "margin: dual of the l_2 ball": Fault(
         "bounds/ball.py", "slack - self._dual_roundoff(slope, step, move)", "slack"

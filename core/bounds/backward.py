@@ -101,8 +101,8 @@ class BackwardPass:
         return self._pull(rows, constant, lost, last, shares)
 
     def unit_forms(self, units: Tensor) -> Forms:
-        """Forms (core.bounds.substitution) of U units of the output, in chains of affine layers, reshapes and
-        ReLUs with default slopes; the units of each ReLU layer are its open ones."""
+        """Forms (core.bounds.substitution) of U units of the output, in chains of affine layers,
+        reshapes and ReLUs with default slopes; the units of each ReLU layer are its open ones."""
         if len(units) == 0:
             return self.unit_forms(units.new_zeros(1)).take(units)
         rows, constant, lost, last = self._unit_rows(units)

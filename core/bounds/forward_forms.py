@@ -22,9 +22,9 @@ _VALUES = 1_000_000
 class ForwardForms:
     """Forms (core.bounds.substitution) of the units of a chain's values in its input, over N boxes of it.
 
-    For each of the input's coordinates, and each unstable ReLU that was passed, it holds what all units make
-    of it, (N or 1, columns, ...). `advance` takes them on to where better bounds are wanted; what it has
-    passed does not change any more.
+    For each of the input's coordinates, and each unstable ReLU that was passed, it holds what all units
+    make of it, (N or 1, columns, ...). `advance` takes them on to where better bounds are wanted; what
+    it has passed does not change any more.
     """
 
     def __init__(self, network: nn.Sequential, x: Interval, arithmetic: Arithmetic) -> None:
@@ -67,8 +67,8 @@ class ForwardForms:
         self._fresh = units
 
     def _multiply(self, layer: nn.Module, x: Interval) -> None:
-        """Through an affine layer. Errors grow as intervals do: |W| error, and what W times each column is off
-        by, for which the column counts with its largest share in a value."""
+        """Through an affine layer. Errors grow as intervals do: |W| error, and what W times each column
+        is off by, for which the column counts with its largest share in a value."""
         known = affine(layer)
         assert known is not None
         if self._arithmetic.rounds:
@@ -76,7 +76,7 @@ class ForwardForms:
             bias = None if known.bias is None else gamma * known.bias.abs()
             spread = self._error + gamma * self._size() + FLUSHED
             off = known.op(spread, known.weight.abs() + FLUSHED / gamma, bias)
-            most = 1 + sum(m.sum(1) for m in self.substitution.magnitudes)
+            most = 1 + torch.cat(self.substitution.magnitudes, 1).sum(1)
             off = (off + UNDERFLOW * most.view(-1, *[1] * (off.ndim - 1))) * ROOM
             moved = roundoff(layer, x, self._arithmetic)
             self._error = off if moved is None else off + moved
@@ -106,7 +106,7 @@ def _through(known: Affine, columns: Tensor) -> Tensor:
 
 
 def _unit_columns(known: Affine, layer: nn.Module, units: Tensor, like: Tensor) -> Tensor:
-    """What an affine layer makes of the unit vectors of its input (1, ...) at these places, (1, units, ...)."""
+    """What an affine layer makes of unit vectors of its input, one for each place, (1, units, ...)."""
     if type(layer) is nn.Linear and like.ndim == 2:
         return known.weight[:, units].T[None]
     parts = [known.op(part, known.weight, None) for part in _unit_vectors(units, like)]

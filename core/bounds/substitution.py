@@ -1,11 +1,11 @@
 """Linear bounds by substitution at unstable ReLUs alone: CROWN with what is linear multiplied out once.
 
-At a ReLU that is stable over the box a backward pass of linear bounds (core.bounds.linear) does the same for
-every row. So each value is written once as an affine function of the input y and of what the unstable ReLUs
-add to their lower lines, d_j = relu(v_j) - s_j v_j with 0 <= d_j <= (u_j - s_j) v_j + t_j, u_j v + t_j being
-the chord above. A row then meets those d_j alone, from the last layer to the first: where its coefficient of
-one is negative, the line above takes its place, else 0. The bounds are those of the backward pass; a row of a
-network with thousands of units meets a few hundred numbers.
+At a ReLU that is stable over the box a backward pass of linear bounds (core.bounds.linear) does the same
+for every row. So each value is written once as an affine function of the input y and of what the
+unstable ReLUs add to their lower lines, d_j = relu(v_j) - s_j v_j with 0 <= d_j <= (u_j - s_j) v_j +
+t_j, u_j v + t_j being the chord above. A row then meets those d_j alone, from the last layer to the
+first: where its coefficient of one is negative, the line above takes its place, else 0. The bounds are
+those of the backward pass; a row of a network with thousands of units meets a few hundred numbers.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Forms:
 class _Bend:
     """The unstable units of one ReLU layer, (N, n).
 
-    forms  of what goes in, with their size. rise: slope of the line above d in v; on_constant: its intercept
-    and what the slope makes of the form's constant. magnitude: of what goes in.
+    forms  of what goes in, with their size. rise: slope of the line above d in v; on_constant: its
+    intercept and what the slope makes of the form's constant. magnitude: of what goes in.
     """
 
     forms: Forms
@@ -72,14 +72,14 @@ class Substitution:
     """Lower bounds on affine functions of y and d by functions of y alone, over N boxes of y.
 
     Rounding: let m bound |y| and |d|, so that |value| <= size = <|slopes|, m> + |constant| + error. Each
-    coefficient of a row is one sum of products, of the row's own and of those that took the place of d's: all
-    together they are off, measured on values, by gamma(terms) times the row's size and the sizes of what was
-    put in. Lines at a ReLU are off by a few roundings of its input's magnitude.
+    coefficient of a row is one sum of products, of the row's own and of those that took the place of
+    d's: all together they are off, measured on values, by gamma(terms) times the row's size and the
+    sizes of what was put in. Lines at a ReLU are off by a few roundings of its input's magnitude.
     """
 
     def __init__(self, x: Interval, patches: Sequence[int] = ()) -> None:
-        """x  bounds on y. patches: how many of its coordinates, one after the other, are near each other, as
-        `patches_of` orders them: few units of convolutions meet them."""
+        """x  bounds on y. patches: how many of its coordinates, one after the other, are near each
+        other, as `patches_of` orders them: few units of convolutions meet them."""
         self._magnitudes = [x.magnitude.flatten(1)]
         self._patches = list(patches)
         self._bends: list[_Bend] = []
@@ -139,17 +139,15 @@ class Substitution:
         return self._stacks[block, heads]
 
     def _product(self, start: Tensor | None, weights: Tensor, block: int, sign: int) -> Tensor:
-        """sign * start + weights @ stack, (N, R, columns); patch by patch of y where few units meet each."""
+        """sign * start + weights @ stack, (N, R, columns); patch by patch where few units meet each."""
         heads = start is None
         if block > 0 or len(self._patches) <= 1:
             stack = self._stack(block, heads)
             return weights @ stack if start is None else torch.baddbmm(start, weights, stack, beta=sign)
         if heads not in self._meeting:
             self._meeting[heads] = list(self._units_by_patch(self._stack(0, heads)))
-        if start is None:
-            found = weights.new_empty(*weights.shape[:2], sum(self._patches))
-        else:
-            found = sign * start
+        shape = *weights.shape[:2], sum(self._patches)
+        found = weights.new_empty(shape) if start is None else sign * start
         at = 0
         for units, stack in self._meeting[heads]:
             for n in range(len(found)):
@@ -172,10 +170,9 @@ class Substitution:
                 units = torch.arange(stack.shape[1], dtype=torch.int64, device=stack.device)
             yield units, part[:, units].contiguous()
 
-    def lower(
-        self, forms: Forms, size: Tensor, sign: int, rounds: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """sign * value >= <slope, y> + constant - lost: (N, R, inputs), (N, R), (N, R). size: of the forms."""
+    def lower(self, forms: Forms, size: Tensor, sign: int, rounds: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """sign * value >= <slope, y> + constant - lost: (N, R, inputs), (N, R) twice. size: of the
+        forms."""
         count, rows = forms.constant.shape
         weights = forms.constant.new_empty(count, rows, self.substituted)
         start = sign * forms.constant, forms.error, size
@@ -208,6 +205,7 @@ class Substitution:
         known    constants, errors and sizes of the rows, (N, R).
         """
         constant, lost, size = known
+        slope = weights
         gamma = FLOAT64.gamma(4 * (weights.shape[2] + 2 * ELEMENTARY)) if rounds else 0.0
         for block in range(len(self._bends), -1, -1):
             mine = None if start is None else start[block]

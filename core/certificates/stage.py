@@ -25,8 +25,8 @@ class Stage:
     bounds     of every layer; None for "ibp" alone, where they would be many and nothing rests on them.
     minimiser  (B, C, H, W): where the linear bound is attained; None for interval propagation.
     margin     (B,) what the last step gave up for rounding.
-    slopes     for each image those that were optimised, if its value is from them, as float32 can hold them;
-               empty before.
+    slopes     for each image those that were optimised, if its value is from them, as float32 can hold
+               them; empty before.
     """
 
     value: Tensor

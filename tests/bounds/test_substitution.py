@@ -1,4 +1,4 @@
-"""Substitution at unstable ReLUs gives the bounds of a backward pass, and its margins cover what is rounded."""
+"""Substitution at unstable ReLUs gives a backward pass's bounds, and its margins cover what is rounded."""
 
 from __future__ import annotations
 
@@ -52,8 +52,14 @@ CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
         (1, 1, 1),
     ),
     "in patches": (
-        [nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 1, 3, padding=1), nn.ReLU()]
-        + [nn.Flatten(), nn.Linear(400, 3)],
+        [
+            nn.Conv2d(1, 2, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2, 1, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(400, 3),
+        ],
         (1, 20, 20),
     ),
 }
@@ -126,7 +132,10 @@ def test_the_bounds_are_those_of_a_backward_pass(name: str, width: float, arithm
         plain = torch.arange(known[0].lower[0].numel())
         order = patches_of(known[0].lower.shape[1:], plain.device)[0]
         ways = [(forward.substitution, forward.units(units), plain)]
-        ways += [(*backward_forms(network, known, value, arithmetic, p), o) for p, o in ((0, plain), (1, order))]
+        ways += [
+            (*backward_forms(network, known, value, arithmetic, p), o)
+            for p, o in ((False, plain), (True, order))
+        ]
         for found, forms, order in ways:
             bound = both_ways(found, forms, arithmetic.rounds, known[0], order)
             torch.testing.assert_close(bound, wanted, rtol=1e-8, atol=1e-8)
@@ -186,7 +195,10 @@ def points_above(name: str, seed: int) -> tuple[int, int]:
     for way, (found, forms) in enumerate(ways):
         lines = [found.lower(forms, found.size(forms), sign, True) for sign in (1, -1)]
         slope, constant, lost = (torch.cat(parts, 1)[0] for parts in zip(*lines, strict=True))
-        bound = [sum(map(Fraction, (c, -e)), exactly(row, x)) for row, c, e in zip(slope, *map(Tensor.tolist, (constant, lost)), strict=True)]
+        bound = [
+            sum(map(Fraction, (c, -e)), exactly(row, x))
+            for row, c, e in zip(slope, *map(Tensor.tolist, (constant, lost)), strict=True)
+        ]
         above[way] = sum(b > w for b, w in zip(bound, wanted, strict=True))
     return above[0], above[1]
 
@@ -203,12 +215,36 @@ def test_the_margin_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(sum(way) > 3 for way in zip(*above, strict=True))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_forms_are_off_by_no_more_than_they_say(seed: int) -> None:
+    """At points, of linear maps alone, in rational numbers; from behind and from the front."""
+    network, _ = made("linear maps alone", 0.0)
+    generator = torch.Generator().manual_seed(seed)
+    x = 1e3 * torch.randn(1, 6, generator=generator, dtype=torch.float64)
+    known = [
+        Interval(v, v) for v in (x, *(p.lower for p in propagate_through(network, Interval(x, x), EXACT)))
+    ]
+    forward = ForwardForms(network, known[0], FLOAT64)
+    forward.advance(known)
+    exact = exact_value(network, x)
+    for forms in (
+        forward.units(torch.arange(len(exact))),
+        backward_forms(network, known, len(network), FLOAT64, False)[1],
+    ):
+        lines = zip(forms.slopes[0][0], forms.constant[0].tolist(), strict=True)
+        off = [abs(Fraction(c) + exactly(row, x) - v) for (row, c), v in zip(lines, exact, strict=True)]
+        assert all(far <= Fraction(said) for far, said in zip(off, forms.error[0].tolist(), strict=True))
+        assert max(off) > 0
+
+
 @pytest.mark.parametrize("shape", [(3,), (1, 1, 1), (3, 17, 20), (2, 5, 33), (1, 16, 16)])
 def test_patches_hold_every_coordinate_once(shape: tuple[int, ...]) -> None:
     order, sizes = patches_of(shape, torch.device("cpu"))
     assert torch.equal(order.sort().values, torch.arange(order.numel()))
     assert sum(sizes) == len(order)
     if len(sizes) > 1:
-        places = torch.stack(torch.meshgrid(*map(torch.arange, shape), indexing="ij"))[1:].flatten(1)[:, order]
+        places = torch.stack(torch.meshgrid(*map(torch.arange, shape), indexing="ij"))[1:].flatten(1)[
+            :, order
+        ]
         for part in places.split(sizes, 1):
             assert int((part.amax(1) - part.amin(1)).max()) < 8

@@ -1,5 +1,5 @@
-"""Certificates of random convolutional VAEs, by substitution: never beaten, those of a backward pass, and the
-same for images together as for each alone."""
+"""Certificates of random convolutional VAEs, by substitution: never beaten, those of a backward pass,
+and the same for images together as for each alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from core.errors import Cancelled
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
+
 def convolutional(seed: int) -> VAE:
-    """A VAE of one to three convolutions with strides, groups, dilation and output padding, down to images of
-    one pixel."""
+    """A VAE of one to three convolutions with strides, groups, dilation and output padding, down to
+    images of one pixel."""
     dice = random.Random(seed)
     size, channels = dice.choice([(1, 1), (5, 1), (8, 3), (20, 1)]), dice.choice([1, 3])
     vae = make_vae(latent=dice.choice([1, 3]), size=size[0], channels=channels, widths=(2,), seed=seed)
@@ -37,12 +38,20 @@ def convolutional(seed: int) -> VAE:
     upward = nn.ConvTranspose2d(4, 4, 3, stride, 1, extra, groups=dice.choice([1, 2]))
     side = upward(torch.zeros(1, 4, 3, 3)).shape[-1]
     decoder = [nn.Linear(vae.config.latent, 36), nn.ReLU(), nn.Unflatten(1, (4, 3, 3)), upward, nn.ReLU()]
-    decoder += [nn.Flatten(), nn.Linear(4 * side * side, vae.config.pixels), nn.Unflatten(1, vae.config.shape)]
+    decoder += [
+        nn.Flatten(),
+        nn.Linear(4 * side * side, vae.config.pixels),
+        nn.Unflatten(1, vae.config.shape),
+    ]
     vae.encoder, vae.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
     vae.eval().requires_grad_(False)
     generator = torch.Generator("cpu").manual_seed(seed)
     for weight in vae.parameters():
-        weight.copy_(torch.randn(weight.shape, generator=generator) * dice.choice([0.5, 1.0]) / weight[0].numel() ** 0.5)
+        weight.copy_(
+            torch.randn(weight.shape, generator=generator)
+            * dice.choice([0.5, 1.0])
+            / weight[0].numel() ** 0.5
+        )
     return vae
 
 
@@ -108,7 +117,9 @@ def test_every_unit_is_inside_its_interval(seed: int) -> None:
             for layer in exact.decoder:
                 after.append(layer(after[-1]))
             told = [*values, mu, logvar, *after]
-            for name, found, v in zip([i.name for i in proved.intervals], proved.intervals, told, strict=True):
+            for name, found, v in zip(
+                [i.name for i in proved.intervals], proved.intervals, told, strict=True
+            ):
                 low, high = found.interval.lower, found.interval.upper
                 if name.per_draw:
                     low, high = low[draw], high[draw]
@@ -131,10 +142,7 @@ def test_substitution_loses_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("draws", [1, 3])
 @pytest.mark.parametrize("seed", [1, 2, "mlp", "dead"])
 def test_images_together_get_what_each_gets_alone(seed: int | str, draws: int, method: str) -> None:
-    if isinstance(seed, int):
-        vae = convolutional(seed)
-    else:
-        vae = make_vae(size=16, widths=(12, 8))
+    vae = convolutional(seed) if isinstance(seed, int) else make_vae(size=16, widths=(12, 8))
     if seed == "dead":
         vae.encoder[1].get_parameter("bias")[::2] = -100.0
     x = torch.cat([make_images(vae, 3, seed=s) for s in range(2)])

@@ -129,7 +129,7 @@ class Half:
         return open_units(x, value < len(self.network) and all(is_relu(layer) for layer in readers))
 
     def open_of(self, value: int, x: Interval, draws: int) -> Tensor:
-        """Which of those units are open for each image, in one of its draws at least: (draws * B, units)."""
+        """Which of those are open for each image, in one of its draws at least: (draws * B, units)."""
         chosen = torch.zeros_like(x.lower[0].flatten(), dtype=torch.bool)
         chosen[self.open_units(value, x)] = True
         lower, upper = x.lower.flatten(1), x.upper.flatten(1)
@@ -203,7 +203,8 @@ class LayerBounds:
         encoder = zip(*(part.encoder for part in parts), strict=True)
         decoder = zip(*(part.decoder for part in parts), strict=True)
         return LayerBounds(
-            [_joined(xs, torch.cat) for xs in encoder], [_joined(xs, by_draw) for xs in decoder]
+            [_joined(xs, lambda ends: torch.cat([*ends])) for xs in encoder],
+            [_joined(xs, by_draw) for xs in decoder],
         )
 
     @property

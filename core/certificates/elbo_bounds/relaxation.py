@@ -43,8 +43,8 @@ from core.vae.model import VAE
 _Asked = tuple[int, Arithmetic, list[Interval]]
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
-# Images that are tightened together at most, and values of their widest layer.
-_IMAGES, _SMALL = 4, 16_000
+# Images that are tightened together at most, values of their widest layer, and open units of each image.
+_IMAGES, _SMALL, _OPEN = 4, 16_000, 2_000
 # First step of the ascent for a layer's slopes, and what is left of it at the last one.
 _STEP, _LAST = 0.3, 0.5
 
@@ -127,10 +127,12 @@ class Relaxation:
         return self.tighten_decoder(self.tighten_encoder(bounds, steps), steps)
 
     def together(self, bounds: LayerBounds) -> list[slice]:
-        """Which images to tighten at once: a few, where the network is so small that calls cost more than
-        what they compute."""
+        """Which images to tighten at once: a few, where the network is so small, and so few of its units are
+        open, that calls cost more than what they compute."""
         widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
-        count = max(1, min(_IMAGES, _SMALL // (widest * bounds.draws)))
+        relus = [half.input_of(index) for half in bounds.halves(self.vae) for index in half.relus]
+        opened = sum(((x.lower < 0) & (x.upper > 0)).sum().item() / len(x.lower) for x in relus)
+        count = max(1, min(_IMAGES, _SMALL // (widest * bounds.draws))) if opened < _OPEN else 1
         return [slice(start, start + count) for start in range(0, len(self.ball.eps), count)]
 
     def tighten_encoder(self, bounds: LayerBounds, steps: int = 0) -> LayerBounds:

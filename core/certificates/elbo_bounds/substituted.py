@@ -1,4 +1,4 @@
-"""CROWN bounds on the units of an encoder's and a decoder's layers by substitution at unstable ReLUs alone."""
+"""CROWN bounds on the layers of an encoder and a decoder by substitution at unstable ReLUs alone."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _DEARER = 8
 def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
     """Whether forms have a rule for a network: a chain of affine layers and ReLUs, in float64.
 
-    What float32 rounding can do is many times larger, and a backward pass, which sees each row at each layer,
-    gives up less for it.
+    What float32 rounding can do is many times larger, and a backward pass, which sees each row at each
+    layer, gives up less for it.
     """
     if not isinstance(network, nn.Sequential) or x.lower.dtype != torch.float64:
         return False
@@ -86,7 +86,9 @@ class EncoderForms:
         size = self._substitution.size(forms)
         parts = [
             [
-                self._over_ball(self._substitution.lower(forms.take(part), size[:, part], sign, self._rounds))
+                self._over_ball(
+                    self._substitution.lower(forms.take(part), size[:, part], sign, self._rounds)
+                )
                 for sign in (1, -1)
             ]
             for part in self._parts(len(units))
@@ -133,7 +135,7 @@ class EncoderForms:
                 x = self.known[self._bent]
                 opened = open_units(x, True)
                 forms = self._pulled(self._bent, opened)
-                self._substitution.bend(forms, x.map(lambda v: v.flatten(1)[:, opened]))
+                self._substitution.bend(forms, _units_of(x, opened))
             self._bent += 1
         self._found[value] = units, self._pulled(value, units)
         return self._found[value][1]
@@ -147,8 +149,12 @@ class EncoderForms:
         backward = self._linear.relaxation.backward(replace(half, inputs=inputs), value)
         widest = max(x.lower.numel() for x in inputs[: value + 1])
         parts = [backward.unit_forms(part) for part in units.split(max(1, _THROUGH // widest))]
-        first, *later = (torch.cat(block, 1) for block in zip(*(part.slopes for part in parts), strict=True))
-        constant, error = (torch.cat(v, 1) for v in zip(*((p.constant, p.error) for p in parts), strict=True))
+        first, *later = (
+            torch.cat(block, 1) for block in zip(*(part.slopes for part in parts), strict=True)
+        )
+        constant, error = (
+            torch.cat(v, 1) for v in zip(*((p.constant, p.error) for p in parts), strict=True)
+        )
         return Forms([first[..., self._order], *later], constant, error)
 
 
@@ -201,9 +207,13 @@ class DecoderForms:
         return rows, torch.cat([constant - lost for _, constant, lost in found], 1)
 
 
+def _units_of(x: Interval, units: Tensor) -> Interval:
+    return x.map(lambda v: v.flatten(1)[:, units])
+
+
 def _cut_open(x: Interval, units: Tensor, lower: Tensor, opened: Tensor) -> Interval:
-    """Cut units of x with lower bounds on them and on minus each, (N, 2U), where they are `opened`, (N, all):
-    what an image gets does not depend on which others are there."""
+    """Cut units of x with lower bounds on them and on minus each, (N, 2U), where they are `opened`, (N,
+    all): what an image gets does not depend on which others are there."""
     below, minus_above = lower.chunk(2, 1)
     here = opened[:, units]
     below, above = below.masked_fill(~here, -torch.inf), -minus_above.masked_fill(~here, -torch.inf)
