@@ -127,8 +127,8 @@ class Relaxation:
         return self.tighten_decoder(self.tighten_encoder(bounds, steps), steps)
 
     def together(self, bounds: LayerBounds) -> list[slice]:
-        """Which images to tighten at once: a few, where the network is so small, and so few of its units are
-        open, that calls cost more than what they compute."""
+        """Which images to tighten at once: a few, where the network is so small, and so few of its units
+        are open, that calls cost more than what they compute."""
         widest = max(x.lower[0].numel() for x in [*bounds.encoder, *bounds.decoder])
         relus = [half.input_of(index) for half in bounds.halves(self.vae) for index in half.relus]
         opened = sum(((x.lower < 0) & (x.upper > 0)).sum().item() / len(x.lower) for x in relus)
