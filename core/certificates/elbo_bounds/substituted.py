@@ -165,13 +165,17 @@ class DecoderForms:
         self._linear, self._encoder = linear, encoder
         self._z = linear.bounds.decoder[0]
         network = cast(nn.Sequential, linear.decoder.network)
+        layers = (*linear.encoder.network, *network)
+        self._dear = any(affine(v) is not None and type(v) is not nn.Linear for v in layers)
         self._forward = ForwardForms(network, self._z, linear.relaxation.arithmetic)
 
     def cut_last(self, half: Half, known: Sequence[Interval]) -> Interval | None:
         """Cut the last of `known`; None where forms overflow.
 
-        What the box of latent codes shows to be stable is left at that: its ReLU is linear, and what
-        follows does not ask for more.
+        The outputs are cut with what the box of latent codes shows, too, for bounds from below. Hidden
+        units of convolutions that it shows to be stable are left at that: rows through the encoder are
+        dear there, and their ReLU is linear. Elsewhere it is left out: with other intervals default slopes
+        and planes are others, for a few images worse ones.
         """
         index, x = len(known) - 1, known[-1]
         units = half.open_units(index, x)
@@ -182,10 +186,11 @@ class DecoderForms:
         if not forms.finite() or self._forward.substitution.products > _DEARER * dense:
             return None
         rows, constant = self._of_codes(forms)
-        lower = constant - highest(-rows, self._z.map(lambda v: v[:, None]), FLOAT64)
-        draws = self._linear.bounds.draws
-        x = _cut_open(x, units, lower, half.open_of(index, x, draws))
-        if index < len(half.network):
+        draws, hidden = self._linear.bounds.draws, index < len(half.network)
+        if self._dear if hidden else self._linear.relaxation.weight > 0:
+            lower = constant - highest(-rows, self._z.map(lambda v: v[:, None]), FLOAT64)
+            x = _cut_open(x, units, lower, half.open_of(index, x, draws))
+        if self._dear and hidden:
             left = half.open_units(index, x)
             if len(left) == 0:
                 return x
