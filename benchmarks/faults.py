@@ -29,7 +29,7 @@ TESTS = [
     *("tests/soundness/test_margins.py", "tests/soundness/test_layer_kinds.py"),
     *("tests/soundness/test_guard.py", "tests/soundness/test_same_network.py", "tests/bounds/test_ball.py"),
     *("tests/vae/test_likelihood.py", "tests/bounds/test_relaxations.py"),
-    "tests/bounds/test_substitution.py",
+    *("tests/bounds/test_substitution.py", "tests/soundness/test_convolutions.py"),
     *(
         "tests/attacks/test_attacks_upper.py",
         "tests/soundness/test_fooling.py",

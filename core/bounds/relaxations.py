@@ -40,10 +40,10 @@ def lower_of(a: Tensor, b: Tensor) -> Tensor:
     least = torch.minimum(a, b)
     if not least.requires_grad:
         return least
-    gap = (b - a).detach()
-    tie = gap.abs() <= _TIE * (a.abs() + b.abs()).detach()
-    share = torch.where(tie, 0.5, (gap > 0).to(gap))
-    return torch.lerp(b, a, share) + (least - torch.lerp(b, a, share)).detach()
+    gap = (b - a).detach().abs()
+    tie = (gap <= _TIE * (a.abs() + b.abs()).detach()) & gap.isfinite()
+    mean = (a + b) / 2
+    return torch.where(tie, mean + (least - mean).detach(), least)
 
 
 def chord_slope(f: Callable[[Tensor], Tensor], derivative: Tensor, x: Interval) -> Tensor:
@@ -161,7 +161,8 @@ def logvar_intercept(x: Interval, scale: Tensor, slope: Tensor, weight: int) -> 
     inner = torch.where(usable, torch.minimum(torch.maximum(inner, x.lower), x.upper), x.lower)
     values = [logvar_term(v, scale, weight) - slope * v for v in (x.lower, x.upper, inner)]
     ends = lower_of(values[0], values[1])
-    return torch.where(values[2] >= ends, ends, values[2])  # what is not a number stays none
+    # What is not a number stays none.
+    return torch.where(values[2] >= ends, ends, torch.minimum(ends, values[2]))
 
 
 def corner_plane(

@@ -20,6 +20,7 @@ from core.bounds.relaxations import (
     logvar_intercept,
     logvar_slope,
     logvar_term,
+    lower_of,
     relu_form,
     relu_lower,
     relu_share,
@@ -265,3 +266,19 @@ def test_a_point_is_its_own_bound(rule: Callable[[Interval], tuple[Tensor, Tenso
         slope, intercept = rule(x)
         f = torch.relu if rule is relu_upper else lambda v: (v / 2).exp()
         torch.testing.assert_close(slope * x.lower + intercept, f(x.lower), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("slope", [0.0, -1e3])
+def test_where_the_variance_overflows_there_is_no_line(slope: float) -> None:
+    assert logvar_intercept(interval(-1.0, 2000.0), number(1.0), number(slope), 1).isnan()
+
+
+@pytest.mark.parametrize("other", [torch.inf, 5.0, 2.0 + 1e-12, -torch.inf])
+def test_the_smaller_one_has_the_gradient_and_ties_share_it(other: float) -> None:
+    a, b = number(2.0).requires_grad_(True), number(other).requires_grad_(True)
+    least = lower_of(a, b)
+    assert least.item() == min(2.0, other)
+    given = torch.autograd.grad(least, (a, b))
+    wanted = (0.5, 0.5) if abs(other - 2) < 1 else (float(other > 2), float(other < 2))
+    assert tuple(v.item() for v in given) == wanted
+    assert lower_of(b, number(torch.nan)).isnan()

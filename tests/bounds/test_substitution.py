@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -14,6 +15,7 @@ from core.bounds.forward_forms import ForwardForms
 from core.bounds.intersect import open_units
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.linear import highest
+from core.bounds.relaxations import relu_lower, relu_share
 from core.bounds.rounding import EXACT, FLOAT64, Arithmetic
 from core.bounds.rule_table import is_relu
 from core.bounds.substitution import Forms, Substitution, patches_of
@@ -174,38 +176,51 @@ def exactly(slope: Tensor, x: Tensor) -> Fraction:
     return sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
 
 
-def points_above(name: str, seed: int) -> tuple[int, int]:
-    """At points: of how many outputs, and their negatives, a lower bound is above the exact value, by forms
-    from behind and from the front."""
+def at_a_point(name: str, seed: int) -> tuple[nn.Sequential, Tensor, list[Interval]]:
+    """A chain, a point, and intervals of all values that know no sign: every ReLU is substituted."""
     network, _ = made(name, 0.0)
     generator = torch.Generator().manual_seed(seed)
     for weight in network.parameters():
         weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
     x = torch.randn(1, *CHAINS[name][1], generator=generator, dtype=torch.float64)
-    # Intervals that know no sign: every ReLU is substituted, although the input is a point.
     wide = [Interval(v.lower - 9, v.upper + 9) for v in propagate_through(network, Interval(x, x), FLOAT64)]
-    known = [Interval(x, x), *wide]
+    return network, x, [Interval(x, x), *wide]
+
+
+def exact_bounds(lines: tuple[Tensor, Tensor, Tensor], x: Tensor) -> list[Fraction]:
+    """Of R rows at one point, in rational numbers."""
+    slope, constant, lost = (v[0] for v in lines)
+    rest = zip(slope, constant.tolist(), lost.tolist(), strict=True)
+    return [exactly(row, x) + Fraction(c) - Fraction(e) for row, c, e in rest]
+
+
+def points_above(name: str, seed: int) -> tuple[int, int, int]:
+    """At points: of how many outputs, and their negatives, a lower bound is above the exact value, by forms
+    from behind and from the front; and of how many functions of all outputs together."""
+    network, x, known = at_a_point(name, seed)
     exact = exact_value(network, x)
-    wanted = [*exact, *(-v for v in exact)]
     forward = ForwardForms(network, known[0], FLOAT64)
     forward.advance(known)
     ways = [(forward.substitution, forward.units(torch.arange(len(exact))))]
     ways.append(backward_forms(network, known, len(network), FLOAT64, False))
-    above = [0, 0]
-    for way, (found, forms) in enumerate(ways):
-        lines = [found.lower(forms, found.size(forms), sign, True) for sign in (1, -1)]
-        slope, constant, lost = (torch.cat(parts, 1)[0] for parts in zip(*lines, strict=True))
-        bound = [
-            sum(map(Fraction, (c, -e)), exactly(row, x))
-            for row, c, e in zip(slope, *map(Tensor.tolist, (constant, lost)), strict=True)
-        ]
-        above[way] = sum(b > w for b, w in zip(bound, wanted, strict=True))
-    return above[0], above[1]
+    above = list[int]()
+    for found, forms in ways:
+        size = found.size(forms)
+        bound = [b for sign in (1, -1) for b in exact_bounds(found.lower(forms, size, sign, True), x)]
+        above.append(sum(b > w for b, w in zip(bound, [*exact, *(-v for v in exact)], strict=True)))
+    found, forms = ways[1]
+    found.close(forms)
+    generator = torch.Generator().manual_seed(seed)
+    rows = 1e3 * torch.randn(1, 8, len(exact), generator=generator, dtype=torch.float64)
+    wanted = [sum(Fraction(r) * v for r, v in zip(row, exact, strict=True)) for row in rows[0].tolist()]
+    bound = exact_bounds(found.lower_of_heads(rows, True), x)
+    above.append(sum(b > w for b, w in zip(bound, wanted, strict=True)))
+    return above[0], above[1], above[2]
 
 
 @chains
 def test_no_bound_is_above_the_exact_value_at_a_point(name: str) -> None:
-    assert [points_above(name, seed) for seed in range(3)] == [(0, 0)] * 3
+    assert [points_above(name, seed) for seed in range(3)] == [(0, 0, 0)] * 3
 
 
 def test_the_margin_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,6 +250,91 @@ def test_forms_are_off_by_no_more_than_they_say(seed: int) -> None:
         off = [abs(Fraction(c) + exactly(row, x) - v) for (row, c), v in zip(lines, exact, strict=True)]
         assert all(far <= Fraction(said) for far, said in zip(off, forms.error[0].tolist(), strict=True))
         assert max(off) > 0
+
+
+def forms_of(count: int, before: list[int], scale: float, generator: torch.Generator) -> Forms:
+    """Some forms that are exact as they stand, all of one size."""
+
+    def some(*shape: int) -> Tensor:
+        return scale * torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    return Forms([some(1, count, n) for n in before], some(1, count), torch.zeros(1, count))
+
+
+def exact_forms(forms: Forms, values: list[Tensor | list[Fraction]]) -> list[Fraction]:
+    found = [Fraction(c) for c in forms.constant[0].tolist()]
+    for slopes, given in zip(forms.slopes, values, strict=True):
+        for index, row in enumerate(slopes[0].tolist()):
+            pairs = zip(row, given.tolist() if isinstance(given, Tensor) else given, strict=True)
+            found[index] += sum(Fraction(a) * Fraction(b) for a, b in pairs)
+    return found
+
+
+def ends(v: Fraction) -> tuple[float, float]:
+    """An interval from v to the other side of 0 at both of whose ReLU's lines v lies."""
+    near = float(v)
+    if v > 0:
+        near = near if near >= v else math.nextafter(near, math.inf)
+        return -near / 2, near
+    near = near if near <= v else math.nextafter(near, -math.inf)
+    return near, -near / 2
+
+
+def exact_and_bound(seed: int, own: float, error: float = 0.0) -> tuple[list[Fraction], ...]:
+    """Exact values of rows, and of rows on heads, at a point at which every line touches its ReLU; bounds
+    on them by substitution; and what these gave up.
+
+    own    how large the rows are beside the units that are substituted. error: how far off the forms are.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randn(4, generator=generator, dtype=torch.float64)
+    found, values = Substitution(Interval(y[None], y[None])), list[Tensor | list[Fraction]]([y])
+
+    def off(forms: Forms) -> Forms:
+        far = error * torch.randn(forms.error.shape, generator=generator, dtype=torch.float64)
+        # The sum is rounded, which its share of the error covers.
+        return Forms(forms.slopes, forms.constant + far, far.abs() * (1 + 1e-9))
+
+    for units in (3, 5):
+        forms = forms_of(units, [4, 3][: len(values)], 1 / own, generator)
+        exact = exact_forms(forms, values)
+        x = Interval(
+            *(torch.tensor(v, dtype=torch.float64)[None] for v in zip(*map(ends, exact), strict=True))
+        )
+        found.bend(off(forms), x)
+        below = relu_lower(x, relu_share(x))[0].tolist()
+        values.append([max(v, Fraction(0)) - Fraction(s) * v for v, s in zip(exact, below, strict=True)])
+    forms = forms_of(6, [4, 3, 5], own, generator)
+    exact, forms = exact_forms(forms, values), off(forms)
+    found.close(forms)
+    rows = torch.randn(1, 7, 6, generator=generator, dtype=torch.float64)
+    wanted, lines = list(exact), [found.lower(forms, found.size(forms), 1, True)]
+    wanted += [-v for v in exact]
+    lines.append(found.lower(forms, found.size(forms), -1, True))
+    wanted += [
+        sum((Fraction(r) * v for r, v in zip(row, exact, strict=True)), Fraction(0))
+        for row in rows[0].tolist()
+    ]
+    lines.append(found.lower_of_heads(rows, True))
+    bounds = [b for line in lines for b in exact_bounds(line, y)]
+    return wanted, bounds, [Fraction(v) for line in lines for v in line[2][0].tolist()]
+
+
+@pytest.mark.parametrize("own", [1e-9, 1.0, 1e9], ids=["units", "both", "rows"])
+def test_substitution_covers_its_own_rounding(own: float) -> None:
+    above = 0
+    for seed in range(30):
+        wanted, bounds, lost = exact_and_bound(seed, own)
+        assert all(b <= w for b, w in zip(bounds, wanted, strict=True))
+        above += sum(b + e > w for b, e, w in zip(bounds, lost, wanted, strict=True))
+    assert above > 100, "what it gives up is needed"
+
+
+@pytest.mark.parametrize("own", [1e-3, 1.0, 1e3], ids=["units", "both", "rows"])
+def test_substitution_covers_what_its_forms_are_off_by(own: float) -> None:
+    for seed in range(30):
+        wanted, bounds, _ = exact_and_bound(seed, own, error=1e-3)
+        assert all(b <= w for b, w in zip(bounds, wanted, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 1, 1), (3, 17, 20), (2, 5, 33), (1, 16, 16)])
