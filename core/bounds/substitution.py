@@ -146,6 +146,9 @@ class Substitution:
             return weights @ stack if start is None else torch.baddbmm(start, weights, stack, beta=sign)
         if heads not in self._meeting:
             self._meeting[heads] = list(self._units_by_patch(self._stack(0, heads)))
+        if all(len(units) == weights.shape[2] for units, _ in self._meeting[heads]):
+            stack = self._stack(0, heads)
+            return weights @ stack if start is None else torch.baddbmm(start, weights, stack, beta=sign)
         shape = *weights.shape[:2], sum(self._patches)
         found = weights.new_empty(shape) if start is None else sign * start
         at = 0

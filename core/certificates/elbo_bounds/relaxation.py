@@ -44,7 +44,7 @@ _Asked = tuple[int, Arithmetic, list[Interval]]
 # Values that one stack of pulled-back rows may hold: bounds the memory.
 _VALUES = 500_000
 # Images that are tightened together at most, values of their widest layer, and open units of each image.
-_IMAGES, _SMALL, _OPEN = 4, 16_000, 2_000
+_IMAGES, _SMALL, _OPEN = 4, 16_000, 1_200
 # First step of the ascent for a layer's slopes, and what is left of it at the last one.
 _STEP, _LAST = 0.3, 0.5
 
