@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -116,3 +117,17 @@ def _shown(app: AppTest, label: str, side: int) -> list[str]:
 def _sent(app: AppTest, name: str) -> list[dict[str, Any]]:
     elements = [element.proto for element in app.get("bidi_component")]
     return [json.loads(proto.json) for proto in elements if proto.component_name == name and proto.json]
+
+
+def opened(page: str, **params: str) -> AppTest:
+    """A page of the app at an address, not yet run."""
+    app = AppTest.from_file(str(Path(__file__).parents[2] / "dashboard" / "pages.py"), default_timeout=120)
+    app.query_params |= params
+    return app.switch_page(f"entries/{page}.py") if page != "explorer" else app
+
+
+def words(app: AppTest) -> str:
+    """Everything that a page says in its own words."""
+    found = (app.markdown, app.caption, app.info, app.warning, app.error, app.header, app.button, app.pills)
+    elements = [element for kind in found for element in kind]
+    return "\n".join(f"{getattr(e, 'value', '')} {getattr(e, 'label', '')}" for e in elements)

@@ -33,7 +33,7 @@ from dashboard.shared import as_python, claim, compute
 from dashboard.shared.file_names import of_image
 from dashboard.train import compute as training
 from tests.dashboard.addressed import parse_compare, parse_explorer
-from tests.dashboard.page_parts import NAMES, address, feeds, stage
+from tests.dashboard.page_parts import NAMES, address, feeds, opened, stage, words
 from tests.evaluation.results_files import Made, write_results
 
 FASHION = "fashion-mnist"
@@ -52,19 +52,6 @@ def both(models: Path) -> Path:
         vae = VAE(VAEConfig(latent=4, widths=(12,)))
         checkpoint.save_model(vae, models / name, {"training": known, "metrics": metrics})
     return models
-
-
-def opened(page: str, **params: str) -> AppTest:
-    app = AppTest.from_file(str(Path(__file__).parents[2] / "dashboard" / "pages.py"), default_timeout=120)
-    app.query_params |= params
-    return app.switch_page(f"entries/{page}.py") if page != "explorer" else app
-
-
-def words(app: AppTest) -> str:
-    """Everything that a page says in its own words."""
-    found = (app.markdown, app.caption, app.info, app.warning, app.error, app.header, app.button, app.pills)
-    elements = [element for kind in found for element in kind]
-    return "\n".join(f"{getattr(e, 'value', '')} {getattr(e, 'label', '')}" for e in elements)
 
 
 def picker(app: AppTest, key: str = "dataset") -> Any:

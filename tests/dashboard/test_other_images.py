@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import streamlit as st
 import torch
-from streamlit.testing.v1 import AppTest
 from torch import nn
 
 import core
@@ -26,7 +25,7 @@ from dashboard.explorer.stage.picture_strip import film
 from dashboard.shared import compute, own_images, text
 from dashboard.shared import images as drawn
 from tests.dashboard.addressed import parse_compare, parse_explorer, parse_inspect
-from tests.dashboard.page_parts import NAMES, feeds, stage
+from tests.dashboard.page_parts import NAMES, feeds, opened, stage, words
 
 COLOUR, GREY = (3, 12, 10), (1, 6, 9)
 CHEAP = {"method": "ibp", "steps": "2", "draws": "1", "eps": "0.01"}
@@ -61,19 +60,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(models.ROOTS, str(made))
     return made
-
-
-def opened(page: str, **params: str) -> AppTest:
-    app = AppTest.from_file(str(Path(__file__).parents[2] / "dashboard" / "pages.py"), default_timeout=120)
-    app.query_params |= params
-    return app.switch_page(f"entries/{page}.py") if page != "explorer" else app
-
-
-def words(app: AppTest) -> str:
-    """Everything that a page says in its own words."""
-    found = (app.markdown, app.caption, app.info, app.warning, app.error, app.header, app.button, app.pills)
-    elements = [element for kind in found for element in kind]
-    return "\n".join(f"{getattr(e, 'value', '')} {getattr(e, 'label', '')}" for e in elements)
 
 
 def test_kinds_partners_and_sources_are_known_from_the_configuration(lab: Path) -> None:
