@@ -121,6 +121,12 @@ class LearnedVariance:
         on_t = self._stretch * on_d
         return torch.cat([-on_t, 0.5 - rest], -3), on_t, lowest + _CONSTANT
 
+    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+        """A parabola in t, most bent and with the steepest slope at the smallest variance."""
+        g, s = _parts(a)
+        precision = self._stretch**2 * (-s.lower).exp()
+        return precision * _farthest(Interval(t, t), g), precision.amax((-3, -2, -1)) / 2
+
     def highest(self, t: Tensor) -> Tensor:
         """None: the smaller the variance around t, the higher the density."""
         return torch.full_like(t, math.inf).sum((-3, -2, -1))

@@ -63,6 +63,15 @@ class Likelihood(Protocol):
         """
         ...
 
+    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+        """How fast log p falls when the image moves from t by d, for every a of the interval:
+
+            log p(t + d | a) >= log p(t | a) - <slope, |d|> - bend |d|^2
+
+        slope >= 0 (..., C, H, W), one for each pixel; bend >= 0 (...).
+        """
+        ...
+
     def highest(self, t: Tensor) -> Tensor:
         """Upper bound on log p(t | a) over all a, whatever decodes to it, t (..., C, H, W) -> (...) nats:
         +inf where there is none."""
@@ -215,6 +224,10 @@ class Bernoulli:
         mean = torch.sigmoid(a.center)
         return mean * (1 - mean)
 
+    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+        """Linear in t, with slope a."""
+        return a.magnitude, torch.zeros_like(a.lower[..., 0, 0, 0])
+
     def highest(self, t: Tensor) -> Tensor:
         """At the logit whose mean is t: minus the entropy of a coin of bias t_j, in each pixel."""
         return -(torch.special.entr(t) + torch.special.entr(1 - t)).sum(_IMAGE)
@@ -288,6 +301,11 @@ class Gaussian:
 
     def curvature(self, a: Interval) -> Tensor:
         return torch.full_like(a.lower, 2 * self._scale)
+
+    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+        """A parabola in t, with slope -2 scale (t - g)."""
+        farthest = torch.maximum(t - a.lower, a.upper - t)
+        return 2 * self._scale * farthest, torch.full_like(farthest[..., 0, 0, 0], self._scale)
 
     def highest(self, t: Tensor) -> Tensor:
         """At a mean of t: the density at the mode, the same for every image."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from core.bounds.interval import Interval
 from core.vae.continuous_bernoulli import ContinuousBernoulli, log_partition, mean
-from core.vae.likelihood import Bernoulli, Gaussian, OneParameter, make_likelihood, softplus
+from core.vae.learned_variance import LearnedVariance
+from core.vae.likelihood import Bernoulli, Gaussian, Likelihood, OneParameter, make_likelihood, softplus
 
 KINDS: dict[str, OneParameter] = {
     "bernoulli": Bernoulli(),
@@ -177,3 +178,45 @@ def test_floor_is_what_it_says() -> None:
     )
     perfect = KINDS["gaussian"].log_prob(pixel(0.0), pixel(0.0))
     assert KINDS["gaussian"].floor(10) == pytest.approx((10 * (10 * wrong + perfect)).item())
+
+
+@pytest.mark.parametrize("name", [*KINDS, "learned"])
+@pytest.mark.parametrize("seed", range(5))
+def test_log_prob_falls_no_faster_than_it_says(name: str, seed: int) -> None:
+    """Any way of any image, any natural parameters of the box; one pixel too, at the steepest corner."""
+    kind: Likelihood = LearnedVariance(2.0) if name == "learned" else KINDS[name]
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    shape = (3, 4, 5, 5) if name == "learned" else (3, 2, 5, 5)
+    middle, width = 6 * (random(*shape) - 0.5), 3 * random(1, 1, 1, 1) * random(*shape)
+    box, t = Interval(middle - width, middle + width), random(3, 2, 5, 5)
+    slope, bend = kind.fall(t, box)
+    assert slope.shape == t.shape
+    assert bool((slope >= 0).all() and (bend >= 0).all())
+    sharpest = torch.zeros_like(bend)
+    for _ in range(200):
+        share = random(*shape)
+        a = box.lower + (share.round() if seed % 2 else share) * box.width
+        d = (random(3, 2, 5, 5) - 0.5) * random(1)
+        d = torch.where(random(3, 2, 5, 5) < random(1), d, 0)
+        allowed = (slope * d.abs()).flatten(1).sum(1) + bend * d.flatten(1).square().sum(1)
+        fell = kind.log_prob(t, a) - kind.log_prob(t + d, a)
+        assert bool((fell <= allowed + 1e-12 * (1 + allowed)).all())
+    # A step of one pixel from the corner where it is steepest meets it.
+    at = t[:, :1, :1, :1]
+    one = Interval(
+        *(v[:, :: shape[1] // (2 if name == "learned" else 1), :1, :1] for v in (box.lower, box.upper))
+    )
+    steep, bent = kind.fall(at, one)
+    corners = [one.lower, one.upper]
+    if name == "learned":
+        corners = [torch.cat([g[:, :1], one.lower[:, 1:]], 1) for g in (one.lower, one.upper)]
+    step = 1e-3
+    for a in corners:
+        for way in (step, -step):
+            fell = kind.log_prob(at, a) - kind.log_prob(at + way, a)
+            sharpest = torch.maximum(sharpest, fell / (steep[:, 0, 0, 0] * step + bent * step**2))
+    torch.testing.assert_close(sharpest, torch.ones_like(sharpest))

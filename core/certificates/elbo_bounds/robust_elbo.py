@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate_through
-from core.bounds.rounding import EXACT, Arithmetic
+from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, Arithmetic
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, interval_bounds, latent_bounds
 from core.vae.latent import kl_lower, kl_upper
 from core.vae.likelihood import score_roundoff
@@ -16,6 +17,8 @@ from core.vae.model import VAE
 
 ROWS = 1024
 """Images x draws whose intervals are computed together; more would take memory only."""
+# Its square does not underflow.
+_TINY = 1e-150
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,31 @@ def recon_of_codes(
 ) -> Tensor:
     """The worst reconstruction term of latent codes z (S * B, k) by interval propagation, (S, B), in a mean
     over so many draws."""
+    return _recon(vae, _natural(vae, z, t, arithmetic), t, draws, weight, arithmetic)
+
+
+def recon_in_ball(vae: VAE, z: Interval, ball: Ball, arithmetic: Arithmetic) -> Tensor:
+    """The same from below, of single draws, where the scored image is in an l_2 ball, not only in its box.
+
+    log p falls by at most <slope, |d|> + bend |d|^2 when the image moves by d from the centre, |d| <= eps:
+    by Cauchy-Schwarz that is eps |slope| + bend eps^2. The box serves where it is better.
+    """
+    a = _natural(vae, z, ball.box, arithmetic)
+    lost = score_roundoff(vae.likelihood, ball.box, a, 1, arithmetic)
+    by_box = vae.likelihood.lower(ball.box, a)
+    slope, bend = vae.likelihood.fall(ball.center, a)
+    moved = ball.eps * (slope + _TINY).flatten(-3).norm(dim=-1) + bend * ball.eps**2
+    by_norm = vae.likelihood.lower(Interval(ball.center, ball.center), a) - moved
+    if arithmetic.rounds:
+        own = FLOAT64.gamma(2 * a.lower[0, 0].numel() + 2 * ELEMENTARY)
+        by_norm = by_norm - own * (vae.likelihood.magnitude(ball.box, a) + moved)
+    return torch.fmax(by_box, by_norm) - lost
+
+
+def _natural(vae: VAE, z: Interval, t: Interval, arithmetic: Arithmetic) -> Interval:
+    """Natural parameters of latent codes z (S * B, k) by interval propagation, (S, B, ...)."""
     natural = propagate_through(vae.decoder, z, arithmetic)[-1]
-    a = natural.map(lambda v: v.unflatten(0, (-1, len(t.lower))))
-    return _recon(vae, a, t, draws, weight, arithmetic)
+    return natural.map(lambda v: v.unflatten(0, (-1, len(t.lower))))
 
 
 def _recon(vae: VAE, a: Interval, t: Interval, draws: int, weight: int, arithmetic: Arithmetic) -> Tensor:

@@ -49,18 +49,25 @@ def recon_draws(
     vae: VAE,
     posterior: Interval,
     noise: Tensor,
-    t: Interval,
+    scored: Interval | Ball,
     arithmetic: Arithmetic,
     progress: Callable[[int], None],
 ) -> Tensor:
-    """g for each draw, (S, B), a chunk of draws at a time; noise (S, k)."""
+    """g for each draw, (S, B), a chunk of draws at a time; noise (S, k), scored as in `recon_lower`."""
     parts, done = [], 0
     for chunk in noise.split(max(1, _ROWS // len(posterior.lower))):
         z = latent_bounds(posterior, chunk[:, None], arithmetic)
-        parts.append(recon_lower(vae, z, t, arithmetic))
+        parts.append(recon_lower(vae, z, scored, arithmetic))
         done += len(chunk)
         progress(done)
     return torch.cat(parts)
+
+
+def _scored(ball: Ball, t: Interval) -> Interval | Ball:
+    """Where the scored image is: within l_2 the ball itself, whose box is many times as large."""
+    box = ball.box
+    same = torch.equal(t.lower, box.lower) and torch.equal(t.upper, box.upper)
+    return ball if same and ball.norm == "l2" else t
 
 
 def _encode(
@@ -134,7 +141,8 @@ def expectation_lower(
     extra = 0 if refine is None else check_count("refine_draws", refine_draws)
     share = alpha if refine is None else alpha / 2
     posterior, kl = _encode(vae, ball, posterior, kl, arithmetic)
-    boxes = nested_boxes(vae, posterior, t, arithmetic)
+    scored = _scored(ball, t)
+    boxes = nested_boxes(vae, posterior, scored, arithmetic)
     tau = boxes.floor(draws, share)
 
     def report(done: int) -> None:
@@ -142,11 +150,11 @@ def expectation_lower(
             progress(done, draws + extra)
 
     noise = _normal(draws + extra, vae.config.latent, seed, tau.device)
-    recon = recon_draws(vae, posterior, noise[:draws], t, arithmetic, report).maximum(tau)
+    recon = recon_draws(vae, posterior, noise[:draws], scored, arithmetic, report).maximum(tau)
     parts = [mean_lower(recon, tau, share), -boxes.truncation(tau), -kl]
     if refine is not None:
         rest = noise[draws:]
-        base = recon_draws(vae, posterior, rest, t, arithmetic, lambda done: None).maximum(tau) - kl
+        base = recon_draws(vae, posterior, rest, scored, arithmetic, lambda done: None).maximum(tau) - kl
         parts.append(mean_lower(_gain(refine(rest), base), torch.zeros_like(kl), share))
         report(draws + extra)
     terms = torch.stack(parts)
@@ -189,6 +197,6 @@ def coverage_lower(
             progress(done, draws)
 
     noise = _normal(draws, vae.config.latent, seed, kl.device)
-    recon = recon_draws(vae, posterior, noise, t, arithmetic, report)
+    recon = recon_draws(vae, posterior, noise, _scored(ball, t), arithmetic, report)
     values = recon - kl - 1e-13 * (recon.abs() + kl)
     return quantile_lower(proved(values), delta, alpha)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.bounds.ball import Ball
 from core.bounds.interval import Interval
 from core.bounds.rounding import Arithmetic, proved
 from core.certificates.elbo_bounds.layer_bounds import latent_bounds
-from core.certificates.elbo_bounds.robust_elbo import recon_of_codes
+from core.certificates.elbo_bounds.robust_elbo import recon_in_ball, recon_of_codes
 from core.certificates.noise.growth import check_growth, reach_of
 from core.certificates.noise.statistics import floor_price
 from core.vae.model import VAE
@@ -70,8 +71,11 @@ class NestedBoxes:
         return self.lowest.gather(0, best[None])[0]
 
 
-def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithmetic) -> NestedBoxes:
-    """Nested noise boxes and what interval propagation proves on each; posterior (B, 2k).
+def nested_boxes(
+    vae: VAE, posterior: Interval, scored: Interval | Ball, arithmetic: Arithmetic
+) -> NestedBoxes:
+    """Nested noise boxes and what interval propagation proves on each; posterior (B, 2k), scored as in
+    `recon_lower`.
 
     A dimension that the decoder hardly uses gets a wider interval: it costs little in the bound, and
     less in probability. Minimising sum_i s_i c_i for a given sum_i P(|noise_i| > c_i) asks for a normal
@@ -87,8 +91,9 @@ def nested_boxes(vae: VAE, posterior: Interval, t: Interval, arithmetic: Arithme
     base = torch.tensor(_WIDTHS, dtype=sigma.dtype, device=sigma.device)[:, None, None]
     widths = (base**2 - 2 * share.log()).sqrt()
     low, high = (latent_bounds(posterior, end, arithmetic) for end in (-widths, widths))
-    lowest = recon_lower(vae, Interval(low.lower, high.upper), t, arithmetic).cummin(0).values
+    lowest = recon_lower(vae, Interval(low.lower, high.upper), scored, arithmetic).cummin(0).values
     size = mu.magnitude + sigma * widths[-1]
+    t = scored.box if isinstance(scored, Ball) else scored
     return NestedBoxes(widths, lowest, _growth(vae, size, t))
 
 
@@ -104,6 +109,11 @@ def _growth(vae: VAE, size: Tensor, t: Interval) -> Tensor:
     return 4 * vae.likelihood.magnitude(t, Interval(-reach, reach))
 
 
-def recon_lower(vae: VAE, z: Interval, t: Interval, arithmetic: Arithmetic) -> Tensor:
-    """Lower bounds on the reconstruction term, (S, B), for z (S * B, k); -inf where nothing is proved."""
-    return proved(recon_of_codes(vae, z, t, 1, 1, arithmetic))
+def recon_lower(vae: VAE, z: Interval, scored: Interval | Ball, arithmetic: Arithmetic) -> Tensor:
+    """Lower bounds on the reconstruction term, (S, B), for z (S * B, k); -inf where nothing is proved.
+
+    scored  the image that is scored: its box, or the l_2 ball that it is in.
+    """
+    if isinstance(scored, Ball):
+        return proved(recon_in_ball(vae, z, scored, arithmetic))
+    return proved(recon_of_codes(vae, z, scored, 1, 1, arithmetic))

@@ -12,7 +12,10 @@ import core
 from core.bounds.ball import Ball
 from core.bounds.interval import Interval, propagate_through
 from core.bounds.rounding import ARITHMETICS, FLOAT64
-from core.certificates.noise.truncation import NestedBoxes
+from core.certificates import noise_certificate
+from core.certificates.elbo_bounds.layer_bounds import latent_bounds
+from core.certificates.noise import expectation
+from core.certificates.noise.truncation import NestedBoxes, recon_lower
 from core.vae.elbo import as_double
 from tests.certificates.noise.noise_bounds import KINDS, balls, bound, coverage, exact, fresh, per_draw
 from tests.conftest import make_images, make_vae
@@ -92,6 +95,59 @@ def test_the_l2_ball_is_within_the_box_of_its_radius() -> None:
     x = make_images(vae)
     box, round_ball = (Ball(x, torch.full((2,), 0.1), norm).cover() for norm in ("linf", "l2"))
     assert (bound(vae, round_ball, round_ball.box) >= bound(vae, box, box.box) - 1e-2).all()
+
+
+@pytest.mark.parametrize(("arch", "likelihood"), KINDS)
+@pytest.mark.parametrize("eps", [0.0, 0.05, 0.8])
+def test_within_l2_the_scored_image_moves_by_its_norm(arch: str, likelihood: str, eps: float) -> None:
+    """No image of the ball beats it, random or attacked, for any draw; the box alone proves less."""
+    vae = make_vae(arch, likelihood, size=8, scale=1.5)
+    x, model = make_images(vae, 3), as_double(vae)
+    ball = Ball(x, torch.full((3,), eps), "l2").cover()
+    posterior, noise = propagate_through(model.encoder, ball.box, FLOAT64)[-1], fresh(vae, 8)
+    z = latent_bounds(posterior, noise[:, None], FLOAT64)
+    lower, by_box = (recon_lower(model, z, scored, FLOAT64) for scored in (ball, ball.box))
+    assert bool((lower >= by_box - 1e-12 * by_box.abs()).all())
+    assert eps == 0 or bool((lower > by_box + 1e-3 * by_box.abs()).all())
+    found = core.attack(vae, x, noise, eps=eps, norm="l2", steps=10).x_adv.double()
+    generator = torch.Generator().manual_seed(0)
+    for point in (ball.center, found, *(ball.random(generator) for _ in range(20))):
+        assert bool((lower <= per_draw(model, point, noise)[0] + 1e-9).all())
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("eps", [0.01, 0.2])
+def test_the_worst_way_of_the_scored_image_meets_it(likelihood: str, eps: float) -> None:
+    """Of a code that does not move, and grey images, which no edge of the pixels' range stops."""
+    model = as_double(make_vae(likelihood=likelihood, size=8, scale=1.5))
+    ball = Ball(torch.full((1, 1, 8, 8), 0.5).double(), torch.tensor([eps], dtype=torch.float64), "l2")
+    z = fresh(model, 1)
+    lower = recon_lower(model, Interval(z, z), ball, FLOAT64)
+    t = ball.center.clone().requires_grad_()
+    (way,) = torch.autograd.grad(model.likelihood.log_prob(t, model.decode(z)).sum(), t)
+    found = model.likelihood.log_prob(ball.center - eps * way / way.norm(), model.decode(z))
+    torch.testing.assert_close(lower[0], found, rtol=1e-9, atol=1e-9)
+    assert bool((lower[0] <= found).all())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("states", ["expectation", "coverage"])
+def test_within_l2_it_is_not_that_of_the_box(states: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below fresh draws at attacked images, and far above what the box of the scored image allows."""
+    monkeypatch.setattr(noise_certificate, "_REFINED", 4)
+    vae, x = core.load_model("mnist-mlp-robust-0.1"), core.load_samples("mnist")[0][:2]
+    asked = {"eps": 0.3, "norm": "l2"}
+    found = core.attack(vae, x, core.sample_noise(vae, 16), **asked).x_adv  # pyright: ignore[reportArgumentType]
+
+    def proved() -> Tensor:
+        return core.certify(
+            vae, x, core.sample_noise(vae, 1), **asked, method="crown", states=states, draws=512
+        ).lower  # pyright: ignore[reportArgumentType]
+
+    lower = proved()
+    assert bool((lower <= core.elbo(vae, found, core.sample_noise(vae, 4_000, 6)).total).all())
+    monkeypatch.setattr(expectation, "_scored", lambda ball, t: t)
+    assert bool((lower >= proved() + 100).all())
 
 
 def test_the_same_seed_gives_the_same_bound_in_any_batch() -> None:
