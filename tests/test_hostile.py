@@ -20,7 +20,8 @@ from core.errors import InputError
 pytestmark = pytest.mark.slow
 
 KINDS = (
-    *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "train", "results")),
+    *(f"address of {page}" for page in ("explorer", "inspect", "compare", "lessons", "train")),
+    *(f"address of {page}" for page in ("attack", "present", "results")),
     *("model name", "model folder"),
     *("upload", "drawing", "certificate", "dropped model"),
 )

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import functools
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 import core
 from benchmarks.hostile.cases import Case
 from core.errors import InputError
 from core.evaluation.results_files import RESULTS, read_results
-from dashboard.addresses import compare, explorer, inspect, lessons, models, results, train
+from dashboard.addresses import (
+    attack,
+    compare,
+    explorer,
+    inspect,
+    lessons,
+    models,
+    present,
+    results,
+    train,
+)
 from dashboard.addresses.page import Page
+from dashboard.addresses.paint import MOST_TEXT, UNITS
 
 PLACES = (
     "../../../../etc/passwd",
@@ -46,7 +61,45 @@ def addresses() -> Iterator[Case]:
     yield from _page("lessons", lessons.PAGE)
     yield from _page("train", train.PAGE)
     yield from _page("explorer", explorer.PAGE, models=names, images={})
+    yield from _page("present", present.PAGE, models=names, images={})
+    yield from _page("attack", attack.PAGE, models=names, images={}, more={"paint": _paintings()})
     yield from _page("results", results.PAGE, every={"mnist": read_results(RESULTS)})
+
+
+def _paintings() -> Iterator[str]:
+    """Paintings of 28 x 28 that this page would not write: of other sizes and numbers, too far, packed in
+    other ways, cut off, followed by more, and those that grow a thousandfold when they are unpacked."""
+    one = np.zeros((28, 28), "<i2")
+    one[3, 4] = UNITS
+    fine = zlib.compress(one.tobytes(), 9)
+    arrays = [np.full((28, 28), v, "<i2") for v in (UNITS + 1, -UNITS - 1, 32_767, -32_768)]
+    arrays += [
+        one[:, :27],
+        one[:1, :1],
+        np.zeros(0, "<i2"),
+        np.zeros((3, 32, 32), "<i2"),
+        one.astype(">i4"),
+    ]
+    arrays += [np.full((28, 28), v, np.float16) for v in (np.nan, np.inf, -np.inf)]
+    packed = [zlib.compress(array.tobytes(), 9) for array in arrays]
+    packed += [
+        fine[:-1],
+        fine[: len(fine) // 2],
+        fine[1:],
+        fine + b"x",
+        fine + fine,
+        b"",
+        one.tobytes(),
+        b"PK\x05\x06",
+    ]
+    packed += [zlib.compress(bytes(10**n), 9) for n in (5, 6)]
+    raw = zlib.compressobj(9, wbits=-15)
+    packed += [raw.compress(one.tobytes()) + raw.flush(), zlib.compress(b"\x80\x04K\x01." * 300)]
+    for part in packed:
+        text = base64.urlsafe_b64encode(part).decode()
+        yield from dict.fromkeys((text.rstrip("="), text, f"{text}==", text[:MOST_TEXT], text.swapcase()))
+    yield base64.b64encode(np.arange(9_000, dtype="<i2").tobytes()).decode()
+    yield "A" * 10_000_000
 
 
 @functools.cache
@@ -55,7 +108,10 @@ def _layout(name: str) -> inspect.Layout:
     return inspect.Layout(core.load_model(models.folder(name)).config.latent, ("mu", "logvar"))
 
 
-def _page(name: str, page: Page[Any], **there: Any) -> Iterator[Case]:
+def _page(
+    name: str, page: Page[Any], more: Mapping[str, Iterable[str]] | None = None, **there: Any
+) -> Iterator[Case]:
+    """Cases of one page; more: values for single fields beside those that all get."""
     default = page.parse({}, **there)[0]
 
     def run(params: Mapping[str, str]) -> str:
@@ -68,7 +124,7 @@ def _page(name: str, page: Page[Any], **there: Any) -> Iterator[Case]:
         return "what it says" if found != default else "the usual"
 
     for field in page.settings:
-        for value in VALUES:
+        for value in (*VALUES, *(more or {}).get(field, ())):
             yield Case(f"address of {name}", f"{field}={_short(value)}", lambda p={field: value}: run(p))
     for value in VALUES:
         everything = dict.fromkeys((*page.settings, "<b>", "__class__", "\x00"), value)
