@@ -36,7 +36,9 @@ def tables(page: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["--picture"]], ids=["models", "picture"])
+@pytest.mark.parametrize(
+    "options", [[], ["--tightest"], ["--picture"]], ids=["models", "tightest", "picture"]
+)
 @pytest.mark.parametrize("folder", ["paper", "fashion"])
 def test_tables_are_what_their_command_prints(folder: str, options: list[str]) -> None:
     if folder != "paper":
