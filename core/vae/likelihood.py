@@ -68,7 +68,7 @@ class Likelihood(Protocol):
 
             log p(t + d | a) >= log p(t | a) - <slope, |d|> - bend |d|^2
 
-        slope >= 0 (..., C, H, W), one for each pixel; bend >= 0 (...).
+        slope >= 0 (..., C, H, W), nats for each pixel from black to white; bend >= 0 (...), nats.
         """
         ...
 
