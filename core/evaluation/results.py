@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -26,6 +27,8 @@ QUANTITIES = {
     "ceiling": (CLOSED_FORM,),
 }
 """What is measured, and the methods that measure it."""
+TIGHTEST = "tightest"
+"""In place of a certificate's name: the best of what all of them prove, see `Results.curve`."""
 CERTIFIED = ("ibp", "crown-ibp", "sabr", "mtl-ibp")
 """Recipes with an interval or linear bound in their objective."""
 STANDARD = "standard"
@@ -196,7 +199,13 @@ class Results:
     def curve(
         self, model: str, target: str, quantity: str, method: str, images: int | None
     ) -> tuple[Mean, ...]:
-        """The line and what is known besides: at eps 0 all is clean, and what was skipped is vacuous."""
+        """The line and what is known besides: at eps 0 all is clean, and what was skipped is vacuous.
+
+        method TIGHTEST: at each eps the largest mean that a certificate proves there or at a larger eps,
+        whose ball contains the smaller one.
+        """
+        if method == TIGHTEST:
+            return self._tightest(model, target, quantity, images)
         line = {mean.eps: mean for mean in self.line(model, target, quantity, method, images)}
         clean = None if images is None else self.clean(model, target, 0, images)
         skipped = self._skipped.get((model, target, method), ())
@@ -208,6 +217,16 @@ class Results:
         for eps in skipped:
             line.setdefault(eps, replace(base, eps=eps, **lost))
         return tuple(line[eps] for eps in sorted(line))
+
+    def _tightest(self, model: str, target: str, quantity: str, images: int | None) -> tuple[Mean, ...]:
+        curves = (self.curve(model, target, quantity, method, images) for method in METHODS)
+        known = [mean for curve in curves for mean in curve]
+        found, best = [], None
+        for eps in sorted({mean.eps for mean in known}, reverse=True):
+            here = [replace(best, eps=eps)] if best is not None else []
+            best = max((*here, *(mean for mean in known if mean.eps == eps)), key=lambda mean: mean.mean)
+            found.append(best)
+        return tuple(found[::-1])
 
     @cached_property
     def _skipped(self) -> dict[tuple[str, str, str], list[float]]:
@@ -229,7 +248,8 @@ class Results:
     def sizes(self, target: str, attack: str, certificate: str) -> tuple[int | None, int | None]:
         """Over how many images to show an attack and a certificate: the most that both cover.
 
-        The most of each where they have none in common; None for one that was not run.
+        The most of each where they have none in common; None for one that was not run. Of numbers of images
+        only those count that a method covers of the most models.
         """
         attacked = self._images(target, "attacked", attack)
         certified = self._images(target, "certified", certificate)
@@ -250,7 +270,10 @@ class Results:
         return self.line(f"{CEILING}-{likelihood}", target, "ceiling", CLOSED_FORM, over or 0)
 
     def _images(self, target: str, quantity: str, method: str) -> set[int]:
-        return {key[4] for key in self._lines if key[1:4] == (target, quantity, method)}
+        methods = METHODS if method == TIGHTEST else (method,)
+        lines = {(*key[:3], key[4]) for key in self._lines if key[3] in methods}
+        models = Counter(images for _, *asked, images in lines if asked == [target, quantity])
+        return {images for images, count in models.items() if count == max(models.values())}
 
     def methods(self, quantity: str) -> tuple[str, ...]:
         """Attacks or certificates that were run on models, from fast to tight."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.evaluation.results import STANDARD, ModelRow, Results
+from core.evaluation.results import STANDARD, TIGHTEST, ModelRow, Results
 from core.vae.validate import TARGETS
 from dashboard.addresses.datasets import PAIRS
 from dashboard.addresses.explorer import Settings, State, default_state, to_params
@@ -23,6 +23,7 @@ from dashboard.shared.text import (
     METHOD_NAMES,
     RESULTS_HELP,
     TARGET_LABELS,
+    TIGHTEST_LABEL,
 )
 
 EVERY = "all"
@@ -126,12 +127,10 @@ def _first(seen: Seen) -> str:
     return next(robust, next(iter(opens), ""))
 
 
-def _tightest(seen: Seen) -> str:
-    """The tightest certificate that was computed over all images, else the first there is."""
-    results: Results = _results(seen)
-    everywhere = {mean.method for mean in results.means if mean.images == results.suite.images}
-    methods = results.methods("certified")
-    return next((m for m in reversed(methods) if m in everywhere), next(iter(methods), ""))
+def _proofs(seen: Seen) -> tuple[str, ...]:
+    """The certificates that were computed, after what the tightest of them proves."""
+    methods = _results(seen).methods("certified")
+    return (TIGHTEST, *methods) if methods else ()
 
 
 def _best(seen: Seen) -> float:
@@ -191,9 +190,8 @@ PAGE = Page(
         _one_of(
             "certificate",
             "Proof",
-            lambda seen: _results(seen).methods("certified"),
-            default=_tightest,
-            names=METHOD_NAMES,
+            _proofs,
+            names=METHOD_NAMES | {TIGHTEST: TIGHTEST_LABEL},
         ),
         _radius("eps", "eps"),
         _one_of("order", "Order", lambda seen: tuple(ORDERS), names=ORDERS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from core.evaluation.results import Mean, Results
+from core.evaluation.results import TIGHTEST, Mean, Results
 from dashboard.addresses.results import Choice
 from dashboard.shared import claim, result_rows, text
 from dashboard.shared.curves import CEILING, Lines
@@ -37,7 +37,24 @@ def table(lines: Sequence[Lines], results: Results, choice: Choice) -> Table:
     """The rows as they are shown, and what they claim."""
     limits = {line.limit: line for line in lines if line.limit}
     rows = [_row(line, choice.eps, limits) for line in lines]
-    return Table(rows, said(results, choice, f"eps {choice.eps:g}"))
+    return Table(rows, f"{said(results, choice, f'eps {choice.eps:g}')}{methods(lines, choice)}")
+
+
+def methods(lines: Sequence[Lines], choice: Choice) -> str:
+    """Which certificates are the tightest at the chosen eps, as a sentence that follows others: the most
+    frequent one, and the models of any other. Empty where one certificate was chosen."""
+    if choice.certificate != TIGHTEST:
+        return ""
+    names: dict[str, list[str]] = {}
+    for line in lines:
+        proved = line.at(choice.eps)[1]
+        if proved is not None and not line.limit and proved.vacuous == 0:
+            names.setdefault(text.METHOD_NAMES[proved.method], []).append(line.name)
+    if not names:
+        return ""
+    first, *rest = sorted(names, key=lambda method: -len(names[method]))
+    others = [f"{by} of {', '.join(names[by])}" for by in rest]
+    return f" Tightest: {'; '.join([first, *others])}."
 
 
 def _row(line: Lines, eps: float, limits: Mapping[str, Lines]) -> dict[str, str]:
@@ -62,7 +79,7 @@ def _percent(share: float) -> str:
     """A share of the way as tables show it, rounded down as what is proved is."""
     if not math.isfinite(share):
         return "–"
-    return f"{math.floor(100 * share)} %" if share >= 0 else "< 0 %"
+    return f"{math.floor(100 * share)}\u00a0%" if share >= 0 else "<\u00a00\u00a0%"
 
 
 def cell(mean: Mean | None) -> str:

@@ -64,7 +64,12 @@ def _links(
 
 def _cells(line: Lines, eps: float) -> dict[str, str]:
     attained, proved = line.at(eps)
-    return {"Clean": _cell(line.clean.get(eps))} | overview.measured(line, _cell(attained), _cell(proved))
+    by = "" if proved is None or line.limit or proved.quantity != "certified" else proved.method
+    return {
+        "Clean": _cell(line.clean.get(eps)),
+        **overview.measured(line, _cell(attained), _cell(proved)),
+        "By": text.METHOD_NAMES.get(by, "–"),
+    }
 
 
 def _cell(mean: Mean | None) -> str:

@@ -59,12 +59,14 @@ def _row(results: Results, choice: Choice, entry: ModelRow, name: str) -> dict[s
     _, over = results.sizes(target, choice.attack, choice.certificate)
     proved = results.curve(entry.model, target, "certified", choice.certificate, over)
     constant = entry.constant if robust else None
+    own = next((mean for mean in proved if robust and mean.eps == entry.eps), None)
     return {
         "Model": name,
         "Recipe": text.recipe_label(entry.kind),
         "eps": entry.eps or None,
         "Target": entry.target if robust else "",
-        "Proved": next((mean.rounded() for mean in proved if robust and mean.eps == entry.eps), None),
+        "Proved": None if own is None else own.rounded(),
+        "By": None if own is None or own.vacuous != 0 else text.METHOD_NAMES[own.method],
         "Constant": None if constant is None else text.floor(constant, 1),
         "Active": entry.active_units,
         "Latent": entry.latent,

@@ -60,7 +60,7 @@ def _models(
         tables.models(results, choice, lines, shipped)
     else:
         st.caption(text.NO_ROWS)
-    st.caption(f"{text.TARGET_LABELS[choice.target]}, mean ELBO in nats. {_over(results, choice)}")
+    st.caption(f"{text.TARGET_LABELS[choice.target]}, mean ELBO in nats. {_over(results, choice, lines)}")
 
 
 def _help() -> str:
@@ -103,13 +103,14 @@ def _frontier(results: Results, choice: Choice, lines: Sequence[Lines], shipped:
     )
     picking.offer(event, lines, results, choice, shipped)
     st.html(curves.key(lines))
-    st.caption(f"{text.FRONTIER_LEGEND} {_over(results, choice)} {text.BARS}")
+    st.caption(f"{text.FRONTIER_LEGEND} {_over(results, choice, lines)} {text.BARS}")
     tables.point_rows(results, choice, lines, shipped)
 
 
-def _over(results: Results, choice: Choice) -> str:
+def _over(results: Results, choice: Choice, lines: Sequence[Lines]) -> str:
     """Which images, draws and methods the numbers are over; what must not be missed is bold."""
-    return overview.over(results, choice).replace(text.DIFFERENT, f"**{text.DIFFERENT}**")
+    said = f"{overview.over(results, choice)}{overview.methods(lines, choice)}"
+    return said.replace(text.DIFFERENT, f"**{text.DIFFERENT}**")
 
 
 def _samples(filters: Filters, results: Results, choice: Choice) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from core.certificates.methods import METHODS
 from core.evaluation.ceiling import CEILING
 from core.evaluation.evaluate import CONSTANT
-from core.evaluation.results import CLOSED_FORM, Mean, Results
+from core.evaluation.results import CLOSED_FORM, TIGHTEST, Mean, Results
 from dashboard.addresses.results import Choice, offered
 from dashboard.shared import curves as curves_
 from dashboard.shared.curves import Lines
@@ -41,7 +42,8 @@ def rows(results: Results, choice: Choice) -> list[Mean]:
     decoder, closed = results.decoder(choice.likelihood, choice.target, attacked or certified)
     models = {*offered(results, choice.likelihood, choice.arch, choice.recipes)}
     limits = {decoder, *(mean.model for mean in results.ceiling(choice.likelihood, choice.target, closed))}
-    wanted = {("", attacked), ("", certified), (choice.attack, attacked), (choice.certificate, certified)}
+    proofs = METHODS if choice.certificate == TIGHTEST else (choice.certificate,)
+    wanted = {("", attacked), ("", certified), (choice.attack, attacked), *((m, certified) for m in proofs)}
     return [
         mean
         for mean in results.means

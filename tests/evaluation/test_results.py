@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.errors import DataError
 from core.evaluation import results_files
-from core.evaluation.results import Mean, Results, as_csv, frontier
+from core.evaluation.results import TIGHTEST, Mean, Results, as_csv, frontier
 from core.evaluation.results_files import RESULTS, changed, read_results, read_sample
 from core.vae import checkpoint
 from tests.evaluation.results_files import HEADER, IMAGES, MODELS, RADII, SUBSET, write_results
@@ -341,3 +341,18 @@ def test_shipped_robust_models_lie_above_the_standard_ones() -> None:
                 pairs += 1
                 assert robust.low > standard.high, (entry.model, robust.eps)
     assert pairs >= 30
+
+
+def test_the_tightest_proof_holds_at_smaller_eps_too(results: Results):
+    loose = results.curve(ROBUST, "likelihood", "certified", "crown-ibp", IMAGES)
+    assert results.curve(ROBUST, "likelihood", "certified", TIGHTEST, IMAGES)[1:] == loose[1:]
+    known = next(mean for mean in loose if mean.eps == 0.05)
+    tight = replace(known, eps=0.1, method="alpha-crown", mean=known.mean + 1, high=known.high + 1)
+    found = replace(results, means=(*results.means, tight))
+    curve = {mean.eps: mean for mean in found.curve(ROBUST, "likelihood", "certified", TIGHTEST, IMAGES)}
+    assert curve[0.1] == tight
+    assert curve[0.05] == replace(tight, eps=0.05)
+    assert [curve[eps] for eps in (0.01, 0.2)] == [mean for mean in loose if mean.eps in (0.01, 0.2)]
+    assert found.sizes("likelihood", "pgd", "alpha-crown") == (IMAGES, SUBSET)
+    assert found.sizes("likelihood", "pgd", TIGHTEST) == (IMAGES, IMAGES)
+    assert found.sizes("likelihood", "strongest", TIGHTEST) == (SUBSET, SUBSET)

@@ -108,7 +108,7 @@ def _summary(plan: Plan, tables: Iterable[Table]) -> Iterator[list[object]]:
             columns = [("clean", part["clean"][:n]) for n in sizes]
             columns += [(name, values) for name, values in part.items() if name != "clean"]
             for name, values in columns:
-                quantity, _, method = name.partition("_")
+                quantity, method, *_ = [*name.split("_"), ""]
                 mean, (low, high) = fmean(values.tolist()), interval(values, counts[len(values)])
                 vacuous = int((values == -torch.inf).sum())
                 threat, stated = (table.name, target, eps), (len(values), plan.suite.draws)

@@ -20,14 +20,15 @@ from core.vae.threat import Threat
 # Clean values of other batches than an attack's can differ in the last bits.
 _TOLERANCE = 1e-9
 _HIGHEST = "ceiling_closed-form"
+_THREATENED = ("full", "subset", "own")
 
 
 @dataclass(frozen=True)
 class Table:
     """A model's values, each (n,) nats of the first n images, by (target, eps) and column.
 
-    columns  "clean", "attacked_<method>", "certified_<method>"; at eps 0 there is clean only. Of a ceiling
-             "ceiling_<method>".
+    columns  "clean", "attacked_<method>", "certified_<method>", see COLUMNS; at eps 0 there is clean only.
+             Of a ceiling "ceiling_<method>".
     terms    clean, recon and kl.
     """
 
@@ -37,10 +38,11 @@ class Table:
     terms: Arrays
 
     def gaps(self) -> list[dict[str, object]]:
-        """The certificates that were not computed: model, target, method, and at which eps."""
+        """The certificates that were vacuous, and not computed: model, target, method, and at which eps."""
         gaps: list[dict[str, object]] = []
         targets = dict.fromkeys(target for target, _ in self.parts)
-        for target, column in product(targets, self.columns):
+        tried = [column for column in self.columns if column not in COLUMNS["own"]]
+        for target, column in product(targets, tried):
             at = [eps for (t, eps), part in self.parts.items() if t == target and column not in part]
             if missing := [eps for eps in at if eps > 0]:
                 method = column.removeprefix("certified_")
@@ -69,9 +71,11 @@ def model_table(plan: Plan, name: str, finished: dict[Job, Arrays]) -> Table:
     for target in suite.targets:
         parts[target, 0.0] = clean
         for eps in suite.eps:
-            kinds = [_columns(plan, finished, name, target, eps, kind) for kind in ("full", "subset")]
-            parts[target, eps] = clean | kinds[0] | kinds[1]
-    return Table(name, ("clean", *COLUMNS["full"], *COLUMNS["subset"]), parts, terms)
+            kinds = [_columns(plan, finished, name, target, eps, kind) for kind in _THREATENED]
+            parts[target, eps] = clean | kinds[0] | kinds[1] | kinds[2]
+    return Table(
+        name, ("clean", *(column for kind in _THREATENED for column in COLUMNS[kind])), parts, terms
+    )
 
 
 def _columns(
@@ -79,7 +83,7 @@ def _columns(
 ) -> Arrays:
     """The blocks one after the other. A column that a block lacks was not computed."""
     blocks = [finished[job] for job in plan.jobs if job[:4] == (name, target, eps, kind)]
-    columns = [c for c in COLUMNS[kind] if all(c in block for block in blocks)]
+    columns = [c for c in COLUMNS[kind] if blocks and all(c in block for block in blocks)]
     return {c: np.concatenate([block[c] for block in blocks]) for c in columns}
 
 

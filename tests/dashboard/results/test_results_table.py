@@ -16,7 +16,7 @@ from core.evaluation import results_files
 from core.evaluation.results_files import read_results
 from dashboard.shared import citing, text
 from tests.dashboard.page_parts import address
-from tests.evaluation.results_files import IMAGES, MODELS
+from tests.evaluation.results_files import IMAGES, MODELS, SUBSET
 
 ROOT, PAGE = Path(__file__).parents[3], "entries/results.py"
 ROBUST = MODELS[1].name
@@ -133,3 +133,27 @@ def test_every_table_can_be_copied_with_what_it_claims(page: AppTest):
 def test_the_page_says_how_to_cite(page: AppTest):
     page.run()
     assert citing.BIBTEX in [code.value for code in page.code]
+
+
+def test_the_tightest_is_the_best_proof_at_this_eps_or_a_larger_one(page: AppTest, paper: Path):
+    tight = f"{ROBUST},likelihood,0.1,certified,alpha-crown,{IMAGES},1,-150,-151,-149,0\n"
+    summary = paper / "summary.csv"
+    summary.write_text(summary.read_text() + tight)
+    for eps in ("0.05", "0.1"):
+        page.query_params["eps"] = eps
+        page.run()
+        shown = numbers(page.table[0].value)
+        assert shown["Robust MLP (eps 0.1)"][2] == "−150.0"
+        assert next(iter(shown)) == "Robust MLP (eps 0.1)"
+        said = " ".join(caption.value for caption in page.caption)
+        (tightest,) = {part.partition(".")[0] for part in said.split("Tightest: ")[1:]}
+        assert "alpha-CROWN" in tightest
+        copied = [code.value for code in page.code if code.language == "markdown"]
+        assert tightest in copied[0]
+        (script,) = [code.value for code in page.code if code.language == "python"]
+        assert printed(script) == shown
+    page.selectbox(key="results-certificate").set_value("crown-ibp").run()
+    assert numbers(page.table[0].value)["Robust MLP (eps 0.1)"][2] != "−150.0"
+    # One model over all images does not hide what the others have over fewer.
+    page.selectbox(key="results-certificate").set_value("alpha-crown").run()
+    assert f"Proved by alpha-CROWN on {SUBSET} images." in " ".join(c.value for c in page.caption)

@@ -316,3 +316,56 @@ def test_values_that_break_the_chain_are_counted() -> None:
     assert Table("m", tuple(part), {("likelihood", 0.1): part}, {}).violations() == 3
     del part["certified_ibp"]
     assert Table("m", tuple(part), {("likelihood", 0.1): part}, {}).violations() == 1
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e9])
+def test_alpha_crown_on_all_images_where_it_gains_much(tmp_path: Path, gain: float) -> None:
+    training = {"eps": 0.1, "target": "reconstruction", "kappa": 0.3, "recipe": "mtl-ibp"}
+    vae = make_vae()
+    save_model(vae, tmp_path / "shy", {"training": training})
+    suite = replace(SMALL, eps=(0.05, 0.1), gain=gain)
+    run_small(tmp_path / "out", [tmp_path / "shy"], suite=suite)
+    found = contents(tmp_path / "out")
+    tight = [
+        (row["target"], float(row["eps"]), int(row["images"]))
+        for row in read(found["summary.csv"])
+        if (row["model"], row["method"]) == ("shy", "alpha-crown")
+    ]
+    few = [(target, eps, 2) for target in TARGETS for eps in (0.05, 0.1)]
+    own = ("reconstruction", 0.1, IMAGES)
+    assert set(tight) == {*few, own} if gain == 0 else set(tight) == set(few)
+    rows = [r for r in rows_of(found, "shy") if (r["target"], r["eps"]) == ("reconstruction", "0.1")]
+    values = [row["certified_alpha-crown_all"] for row in rows]
+    record = json.loads(found["suite.json"])
+    assert (record["violations"], record["not_computed"]) == (0, [])
+    if gain:
+        assert set(values) == {""}
+        return
+    x = core.load_samples("mnist")[0][:IMAGES]
+    bounds = torch.cat(
+        [
+            core.certify(
+                vae,
+                part,
+                core.sample_noise(vae),
+                eps=0.1,
+                target="reconstruction",
+                method="alpha-crown",
+                iterations=1,
+            ).lower
+            for part in x.split(4)
+        ]
+    )
+    assert [float(value) for value in values] == pytest.approx(bounds.tolist(), rel=1e-9)
+
+
+def test_no_image_is_proved_twice_where_the_subset_is_all(tmp_path: Path) -> None:
+    save_model(
+        make_vae(),
+        tmp_path / "shy",
+        {"training": {"eps": 0.02, "target": "likelihood", "kappa": 0.3, "recipe": "mtl-ibp"}},
+    )
+    run_small(tmp_path / "out", [tmp_path / "shy"], suite=replace(SMALL, gain=-1e9), count=2)
+    rows = read(contents(tmp_path / "out")["summary.csv"])
+    keys = [tuple(row[key] for key in SUMMARY[:6]) for row in rows]
+    assert len(set(keys)) == len(keys)
