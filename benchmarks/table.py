@@ -16,19 +16,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.evaluation.ceiling import share_of_way
-from core.evaluation.results import CLOSED_FORM, Mean, ModelRow, Results
+from core.evaluation.results import CLOSED_FORM, TIGHTEST, Mean, ModelRow, Results
 from core.evaluation.results_files import RESULTS, read_results
 from core.vae.config import LIKELIHOODS
 from core.vae.validate import TARGETS
 
 USUAL_EPS = 0.1
-COLUMNS = ("model", "target", "eps", "clean", "attacked", "proved", "constant decoder", "ceiling", "way")
+COLUMNS = (
+    "model",
+    "target",
+    "eps",
+    "clean",
+    "attacked",
+    "proved",
+    "constant decoder",
+    "ceiling",
+    "way",
+    "by",
+)
 STRONG_EPS = (0.05, 0.1, 0.2)
 
 
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
-    """Means over all images, in nats: attacked by pgd, proved by crown-ibp; the limits of all models, and
-    how much of the way between them is proved."""
+    """Means over all images, in nats: attacked by pgd, proved by the tightest certificate that was computed;
+    the limits of all models, how much of the way between them is proved, and by which certificate."""
     for entry in results.entries:
         target, eps = entry.target or TARGETS[0], entry.eps or USUAL_EPS
         for question in TARGETS if entry.eps == 0 else (target,):
@@ -40,13 +51,14 @@ def _values(results: Results, entry: ModelRow, target: str, eps: float) -> list[
     decoder, closed = results.decoder(entry.likelihood, target, images)
     lines = (
         results.curve(entry.model, target, "attacked", "pgd", images),
-        results.curve(entry.model, target, "certified", "crown-ibp", images),
+        results.curve(entry.model, target, "certified", TIGHTEST, images),
         results.line(decoder, target, "certified", CLOSED_FORM, closed),
     )
     attacked, proved, worst = (_at(line, eps) for line in lines)
     top = _at(results.ceiling(entry.likelihood, target, images), eps)
     known = (results.clean(entry.model, target, 0, images), attacked, proved, worst, top)
-    return [*map(_shown, known), _way(proved, worst, top)]
+    by = "" if proved is None or proved.vacuous != 0 else proved.method
+    return [*map(_shown, known), _way(proved, worst, top), by]
 
 
 def _way(proved: Mean | None, constant: Mean | None, ceiling: Mean | None) -> str:
