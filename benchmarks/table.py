@@ -38,7 +38,7 @@ STRONG_EPS = (0.05, 0.1, 0.2)
 
 
 def rows(results: Results) -> Iterator[tuple[str, ...]]:
-    """Means over all images, in nats: attacked by pgd, proved by the tightest certificate that was computed;
+    """Means over all images, in nats: attacked by pgd, proved by the tightest of the certificates computed;
     the limits of all models, how much of the way between them is proved, and by which certificate."""
     for entry in results.entries:
         target, eps = entry.target or TARGETS[0], entry.eps or USUAL_EPS

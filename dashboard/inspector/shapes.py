@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
@@ -193,8 +194,10 @@ def spans(shown: dict[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     return {name: own if name == "width" else common for name in shown}
 
 
-def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
-    """One heat map with a colour bar below it."""
+def map_figure(
+    values: np.ndarray, span: tuple[float, float], units: Mapping[int, tuple[int, int]] | None = None
+) -> go.Figure:
+    """One heat map with a colour bar below it. units: row and column of those that a click can name."""
     low, high = span
     figure = go.Figure(
         go.Heatmap(
@@ -219,10 +222,38 @@ def map_figure(values: np.ndarray, span: tuple[float, float]) -> go.Figure:
             },
         )
     )
+    if units:
+        _add_targets(figure, values, units)
     x = {"visible": False, "constrain": "domain"}
     y = {"visible": False, "autorange": "reversed", "scaleanchor": "x"}
     figure = finished(figure, SIDE + 40, x, y, width=SIDE)
     return figure.update_layout(margin={"l": 8, "r": 8, "t": 4, "b": 36})
+
+
+def cells(shape: tuple[int, ...], wanted: np.ndarray) -> dict[int, tuple[int, int]]:
+    """Number of a unit, from 1 -> its row and column in the mosaic of maps of that shape."""
+    grid = mosaic(np.arange(1.0, np.prod(shape) + 1).reshape(shape))
+    places = {
+        int(grid[row, column]): (row, column) for row, column in np.argwhere(np.isfinite(grid)).tolist()
+    }
+    return {number: places[number] for number in numbers(wanted)}
+
+
+def _add_targets(figure: go.Figure, values: np.ndarray, units: Mapping[int, tuple[int, int]]) -> None:
+    """What a click on a heat map meets, as heat maps select nothing: squares that are not seen."""
+    rows, columns = zip(*units.values(), strict=True)
+    unseen = {"marker": {"opacity": 0}}
+    figure.add_scatter(
+        x=columns,
+        y=rows,
+        mode="markers",
+        customdata=[[number, float(values[place])] for number, place in units.items()],
+        marker={"symbol": "square", "size": max(3.0, SIDE / values.shape[1]), "opacity": 0},
+        selected=unseen,
+        unselected=unseen,
+        hovertemplate="row %{y}, column %{x}: %{customdata[1]:.3g}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def describe_map(name: str, values: np.ndarray, label: str) -> str:

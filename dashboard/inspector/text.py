@@ -39,7 +39,7 @@ HELP = {
     "promise.",
     "pictures": "Lower and upper end of the interval of each pixel, or of each unit of each feature map, "
     "and between them two values that really occur. Width: upper minus lower; bright is where the bound "
-    "knows least.",
+    "knows least. A click on a pixel shows its relaxation, where it has one.",
     "units": "A ReLU passes on what is positive and turns the rest into 0. Stable active: positive for "
     "every image of the ball, a straight line. Dead: never positive, a constant. Unstable: could be "
     "either; only there a bound has to approximate, so the fewer the better.",

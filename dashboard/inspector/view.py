@@ -102,7 +102,7 @@ def _layer(panel: Panel, look: Look, view: View, names: Mapping[str, str]) -> No
     if layer.flat:
         _bars(panel, view, layer, row, label)
     else:
-        _maps(layer, row, label, look.bounds)
+        _maps(panel, view, layer, row, label, look.bounds)
 
 
 def _bars(panel: Panel, view: View, layer: Seen, row: int, label: str) -> None:
@@ -114,18 +114,27 @@ def _bars(panel: Panel, view: View, layer: Seen, row: int, label: str) -> None:
     st.caption(text.bars(len(units), layer.clean.shape[1], shapes.leaving(layer, row, units)))
 
 
-def _maps(layer: Seen, row: int, label: str, method: str) -> None:
-    shown = shapes.maps(layer, method, row)
+def _maps(panel: Panel, view: View, layer: Seen, row: int, label: str, method: str) -> None:
+    shown, bend, units = shapes.maps(layer, method, row), view.bend(layer.key), None
     scales = shapes.spans(shown)
+    if bend is not None and bend.count == layer.clean[row].size:
+        units = shapes.cells(layer.clean[row].shape, bend.places[min(row, len(bend.places) - 1)])
     with st.container(horizontal=True, gap="small"):
         for name in shapes.PANELS:
             with st.container(width=shapes.SIDE, gap=None):
                 st.caption(text.panel(name, METHOD_NAMES[method]))
+                key, more = f"inspect-map-{name}", dict[str, Any]()
+                if units:
+                    more = {
+                        "on_select": card.clicked(key, partial(panel.set, "unit")),
+                        "selection_mode": "points",
+                    }
                 chart(
-                    shapes.map_figure(shown[name], scales[name]),
-                    f"inspect-map-{name}",
+                    shapes.map_figure(shown[name], scales[name], units),
+                    key,
                     shapes.describe_map(text.panel(name, METHOD_NAMES[method]), shown[name], label),
                     width="content",
+                    **more,
                 )
     st.caption(text.maps(len(layer.clean[row]), shapes.endless(layer, method, row)))
 

@@ -186,6 +186,7 @@ def test_nothing_overflows_on_a_telephone(telephone: Page, scheme: str, ground: 
 def test_the_tour_leads_through_the_live_screen(page: Page, server: str):
     visit(page, server)
     begin = page.get_by_role("button", name="Tour")
+    expect(begin).to_have_class("guide new")
     begin.click()
     box = page.locator(".tour")
     for step in range(1, 7):
@@ -206,3 +207,7 @@ def test_the_tour_leads_through_the_live_screen(page: Page, server: str):
     page.keyboard.press("Escape")
     expect(box).to_be_hidden()
     expect(page.locator(".toured")).to_have_count(0)
+    # Who has been on it is not asked again.
+    expect(begin).to_have_class("guide")
+    page.reload()
+    expect(begin).to_have_class("guide")

@@ -89,6 +89,14 @@ def test_a_click_on_a_layer_and_on_a_unit_shows_its_relaxation_and_so_do_keys(pa
     unit = re.findall(r"unit=(\d+)", page.url)[0]
     expect(relaxation(page, "Encoder 2 ReLU", unit)).to_have_count(1)
     settle(page)
+    # A pixel of a feature map.
+    page.goto(f"{server}/inspect?model=mnist-conv-robust-0.1&layer=encoder-4&eps=0.02")
+    settle(page)
+    point_at(page, ".st-key-inspect-map-width .scatterlayer .points path", 3)
+    expect(page).to_have_url(re.compile("unit=[1-9]"))
+    unit = re.findall(r"unit=(\d+)", page.url)[0]
+    expect(relaxation(page, "Encoder 2 ReLU", unit)).to_have_count(1)
+    visit(page, server)
     # By the keyboard alone.
     box = page.get_by_role("combobox", name="Unit", exact=True)
     box.focus()

@@ -146,6 +146,21 @@ def test_a_mosaic_holds_every_map_once(count: int, height: int, width: int):
     assert sorted(kept.tolist()) == values.ravel().tolist()
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 2, 5)])
+def test_a_click_on_a_heat_map_names_the_unit_that_it_shows(shape: tuple[int, int, int]):
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    shown, wanted = shapes.mosaic(values), np.array([7, 0, 11])
+    units = shapes.cells(shape, wanted)
+    assert [values.flat[number - 1] for number in units] == [shown[place] for place in units.values()]
+    assert list(units) == [8, 1, 12]
+    heat, targets = shapes.map_figure(shown, (0.0, 1.0), units).data
+    assert heat.type == "heatmap"
+    assert [
+        [told[0], shown[y, x]] for told, x, y in zip(targets.customdata, targets.x, targets.y, strict=True)
+    ] == [[number, number - 1] for number in units]
+    assert targets.marker.opacity == targets.unselected.marker.opacity == 0
+
+
 def test_maps_share_a_scale_and_say_what_has_no_end():
     layer = seen("natural", (1, 4, 4), rows=2)
     shown = shapes.maps(layer, "crown", 1)

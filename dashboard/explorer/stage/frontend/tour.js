@@ -1,5 +1,24 @@
 // A tour of the screen: one thing after the other, while everything stays alive.
 
+const TOURED = "elbo-under-attack-toured";
+
+/** Whether this browser has been on the tour; a browser that keeps nothing is not asked again and again. */
+function seen() {
+  try {
+    return localStorage.getItem(TOURED) !== null;
+  } catch {
+    return true;
+  }
+}
+
+function remember() {
+  try {
+    localStorage.setItem(TOURED, "yes");
+  } catch {
+    // Nothing is kept here, and nothing depends on it.
+  }
+}
+
 class Tour {
   at = -1;
 
@@ -7,6 +26,8 @@ class Tour {
   constructor(find, stage) {
     Object.assign(this, { find, stage, box: find(".tour"), said: find(".tour p"), next: find(".tour .next") });
     this.skip = find(".tour .skip");
+    this.guide = find(".guide");
+    this.guide.classList.toggle("new", !seen());
     this.next.onclick = () => this.go(this.at + 1);
     this.skip.onclick = () => this.end();
     this.box.onkeydown = (event) => {
@@ -18,6 +39,8 @@ class Tour {
 
   start(words, opener) {
     Object.assign(this, { words, opener });
+    this.guide.classList.remove("new");
+    remember();
     setText(this.skip, words.skip);
     this.go(0);
   }
