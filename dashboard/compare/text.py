@@ -47,7 +47,7 @@ def chosen(count: int) -> str:
 
 TOO_FEW = "Choose a second model in the sidebar to compare."
 NONE_CHOSEN = "No model is chosen: choose some in the sidebar."
-STROKES = "┄┄ clean; ─── attacked; ╍╍ proved; ▒ open; ─ ─ ▪ thresholds."
+STROKES = "┄┄ clean; ─── attacked; ╍╍ proved; ▒ open; ─ ─ ▪ alarm lines."
 SHARE_STROKES = "─── not broken; ╍╍ certified; ▒ open."
 SHARE_HELP = (
     "Of the images in the gallery, the share that is certified at each eps (dashed) and the share that the "

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from dashboard.shared.chart_theme import finished
 from dashboard.shared.lines import Line
-from dashboard.shared.text import HUES, METHOD_NAMES, nats, proved_nats
+from dashboard.shared.text import HUES, METHOD_NAMES, bare, nats, proved_nats
 
 COLOURS = ("#D55E00", "#0072B2")
 """Okabe-Ito vermilion and blue, of the left and the right model."""
@@ -186,7 +186,7 @@ def _threshold_note(level: float, colour: str, above: bool) -> dict[str, Any]:
         "xref": "x domain",
         "xanchor": "right",
         "yanchor": "bottom" if above else "top",
-        "text": f"{_dot(colour)} threshold {nats(level)}",
+        "text": f"{_dot(colour)} alarm {bare(level, 0)}",
         "showarrow": False,
         "font": {"size": 12},
     }
@@ -224,8 +224,8 @@ def leaves(line: Line, edge: float, most: float) -> str | None:
     if len(vacuous) == 0:
         return f"proved: {where} the frame from eps {outside[0]:.6g}"
     if vacuous[0] == outside[0]:
-        return f"proved: vacuous from eps {vacuous[0]:.6g}"
-    return f"proved: {where} the frame from eps {outside[0]:.6g}, vacuous from {vacuous[0]:.6g}"
+        return f"nothing proved from eps {vacuous[0]:.6g}"
+    return f"proved: {where} the frame from eps {outside[0]:.6g}, nothing from {vacuous[0]:.6g}"
 
 
 def hover(line: Line, i: int) -> str:
@@ -233,7 +233,7 @@ def hover(line: Line, i: int) -> str:
     gap = abs(line.attained[i] - line.proved[i])
     known = f"clean {nats(line.clean, 1)}, attacked {nats(line.attained[i], 1)}"
     if np.isinf(gap):
-        return f"<b>{line.name}</b>: {known}, proved: vacuous"
+        return f"<b>{line.name}</b>: {known}, proved: nothing"
     most = "at least" if line.side == "lower" else "at most"
     bound = f"proved {most} {proved_nats(line.proved[i], 1, line.side)} by {METHOD_NAMES[line.how[i]]}"
     return f"<b>{line.name}</b>: {known},<br>{bound}, open {nats(gap, 1)}{_sampled(line, line.eps[i])}"

@@ -169,7 +169,7 @@ def test_bounds_leave_the_chart_at_the_top():
     )
     line = replace(line, side="upper")
     low, high = figures.frame([line], 0.2)
-    assert figures.leaves(line, high, 0.2) == "proved: above the frame from eps 0.1, vacuous from 0.2"
+    assert figures.leaves(line, high, 0.2) == "proved: above the frame from eps 0.1, nothing from 0.2"
     assert figures.leaves(line, 1e9, 0.1) is None
     assert "proved at most 300.0 nats by IBP" in figures.hover(line, 1)
     assert "open 380.0 nats" in figures.hover(line, 1)

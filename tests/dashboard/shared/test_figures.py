@@ -70,11 +70,11 @@ def test_a_vacuous_bound_is_drawn_leaving_the_frame():
 
 
 def test_a_bound_that_leaves_the_frame_is_said_to():
-    assert figures.leaves(LINE, -260, 0.3) == "proved: below the frame from eps 0.2, vacuous from 0.3"
+    assert figures.leaves(LINE, -260, 0.3) == "proved: below the frame from eps 0.2, nothing from 0.3"
     assert figures.leaves(LINE, -260, 0.2) == "proved: below the frame from eps 0.2"
-    assert figures.leaves(LINE, -2e6, 0.3) == "proved: vacuous from eps 0.3"
+    assert figures.leaves(LINE, -2e6, 0.3) == "nothing proved from eps 0.3"
     assert figures.leaves(LINE, -260, 0.1) is None
-    assert "proved: vacuous from eps 0.3" not in texts(figures.curve_figure([LINE], 0.1, 0.1, AXIS))
+    assert "nothing proved from eps 0.3" not in texts(figures.curve_figure([LINE], 0.1, 0.1, AXIS))
     assert any("below the frame" in note for note in texts(figures.curve_figure([LINE], 0.1, 0.3, AXIS)))
 
 
@@ -88,7 +88,7 @@ def test_hover_says_all_numbers_in_words():
         "open 10.0",
     ):
         assert part in said
-    assert "vacuous" in figures.hover(LINE, 3)
+    assert "proved: nothing" in figures.hover(LINE, 3)
 
 
 def test_the_chart_is_described_with_its_numbers():
@@ -99,8 +99,8 @@ def test_the_chart_is_described_with_its_numbers():
 def test_a_common_threshold_is_drawn_once():
     other = dataclasses.replace(LINE, name="Standard", threshold=-90.0)
     same = dataclasses.replace(other, threshold=-120.0)
-    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, other], 0.1, 0.3, AXIS))) == 2
-    assert sum("threshold" in t for t in texts(figures.curve_figure([LINE, same], 0.1, 0.3, AXIS))) == 1
+    assert sum("alarm" in t for t in texts(figures.curve_figure([LINE, other], 0.1, 0.3, AXIS))) == 2
+    assert sum("alarm" in t for t in texts(figures.curve_figure([LINE, same], 0.1, 0.3, AXIS))) == 1
 
 
 def test_the_chart_tells_the_methods_apart():
