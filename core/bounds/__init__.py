@@ -1,3 +1,3 @@
 """Bounds on networks: one small rule per layer kind behind one dispatch."""
 
-from core.bounds import elementwise, products, structural  # noqa: F401  (they register their rules)
+from core.bounds import elementwise, products, softmax, structural  # noqa: F401  (they register their rules)

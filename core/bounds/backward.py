@@ -119,7 +119,8 @@ class BackwardPass:
         while self._chain and last > 0 and is_reshape(self._layers[last - 1]):
             last -= 1
         output = self._inputs[last]
-        if last == 0 or affine(self._layers[last - 1]) is None:
+        before = self._layers[last - 1] if last > 0 else None
+        if before is None or (affine(before) is None and not pull_units.knows(before)):
             rows = unit_rows(units, output)
             return rows, self._nothing(rows), self._nothing(rows), last
         last -= 1
@@ -166,6 +167,8 @@ class BackwardPass:
             constant = constant + more
             sources = self._sources[index]
             for source, part in zip(sources, (back,) if len(sources) == 1 else back, strict=True):
+                if part is None:  # whose bounds were all that was needed
+                    continue
                 if source in pending:
                     lost = lost + self._summed(pending[source], part, source)
                     part = pending[source] + part

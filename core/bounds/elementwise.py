@@ -45,14 +45,25 @@ def lowest(function: Function, x: Interval, slopes: Tensor, touch: Tensor) -> Te
     """Minima of f(v) - slopes[0] v and of -f(v) - slopes[1] v over the interval, or a little below,
     (2, N, ...); -inf where f is not defined. touch: about where they are, if anybody knows."""
     stops = _stops(function, x)
-    found = [*(_signs(slopes)[:, None] * function.value(stops) - slopes[:, None] * stops).amin(1)]
-    for piece, bend in enumerate(function.bends):
-        start, end = stops[piece], stops[piece + 1]
-        if bend and bool((start < end).any()):
-            side = int(bend != CONVEX)
-            inner = _lowest_convex(function, start, end, slopes[side], touch[side], bend)
-            found[side] = torch.where(start < end, torch.minimum(found[side], inner), found[side])
-    return torch.where(_defined(function, x), torch.stack(found), -math.inf)
+    signs = _signs(slopes)
+    found = (signs[:, None] * function.value(stops) - slopes[:, None] * stops).amin(1)
+    bent = [piece for piece, bend in enumerate(function.bends) if bend]
+    if bent:  # all pieces at once, each with the side that it bends to
+        sides = [int(function.bends[piece] != CONVEX) for piece in bent]
+        start, end = _some(stops, bent), _some(stops, [piece + 1 for piece in bent])
+        slope, near, sign = (_some(v, sides) for v in (slopes, touch, signs))
+        inner = _lowest_convex(function, start, end, slope, near, sign)
+        inner, lowest = torch.where(start < end, inner, math.inf), [*found]
+        for side, low in zip(sides, inner, strict=True):
+            lowest[side] = torch.minimum(lowest[side], low)
+        found = torch.stack(lowest)
+    return torch.where(_defined(function, x), found, -math.inf)
+
+
+def _some(values: Tensor, places: list[int]) -> Tensor:
+    """Some of the first dimension."""
+    first, last = places[0], places[-1] + 1
+    return values[first:last] if places == [*range(first, last)] else values[places]
 
 
 def _stops(function: Function, x: Interval) -> Tensor:
@@ -67,12 +78,14 @@ def _signs(both: Tensor) -> Tensor:
 
 
 def _lowest_convex(
-    function: Function, start: Tensor, end: Tensor, slope: Tensor, touch: Tensor, sign: int
+    function: Function, start: Tensor, end: Tensor, slope: Tensor, touch: Tensor, sign: Tensor
 ) -> Tensor:
-    """Minimum of sign f(v) - slope v, or a little below, between two points where sign f is convex.
+    """Minima of sign f(v) - slope v, or a little below, between two points where sign f is convex: for
+    pieces of f, (P, N, ...), sign (P, 1, ...).
 
-    Its tangent anywhere lies below it: that at `touch`, and that is all if it is level there. Else those at
-    two points that come together, left and right of the minimum, or at it, as far as the other one.
+    Its tangent anywhere lies below it: that at `touch`, and that is all if it is level there, or where f
+    knows that place. Else those at two points that come together, left and right of the minimum, or at it,
+    as far as the other one.
     """
 
     def tilt_of(v: Tensor) -> Tensor:
@@ -83,13 +96,17 @@ def _lowest_convex(
         found = sign * function.value(v) - slope * v + least
         return torch.where(found.isnan(), -math.inf, found)  # where it is too steep for a number
 
+    if function.level is not None:
+        touch = -sign * function.level((sign * slope).detach())
     touch = touch.maximum(start).minimum(end)
     tilt = tilt_of(touch)
     found = below(touch, tilt)
+    if function.level is not None:
+        return found
     rest = ~(tilt.abs() <= _LEVEL * slope.abs()) & (start < end)
     if not bool(rest.any()):
         return found
-    start, end, slope = start[rest], end[rest], slope[rest]
+    start, end, slope, sign = start[rest], end[rest], slope[rest], sign.expand_as(slope)[rest]
     falls, climbs = tilt_of(start), tilt_of(end)
     lower = torch.maximum(torch.maximum(below(start, falls), below(end, climbs)), found[rest])
     inside = (falls < 0) & (climbs > 0)
@@ -121,11 +138,43 @@ def steepness(function: Function, x: Interval) -> Tensor:
 
 def lines(function: Function, x: Interval) -> Lines:
     """A line below and one above f, about as near as they come at the centre of the interval."""
+    bend = _common_bend(function, x)
+    if bend:
+        return _bent_lines(function, x, bend)
     steep = steepness(function, x)
     slopes, touch = _slopes(function, x)
     slopes = slopes.clamp(-steep, steep)
     below, above = lowest(function, x, slopes, touch)
     return Lines(slopes[0], below, -slopes[1], -above)
+
+
+def _common_bend(function: Function, x: Interval) -> int:
+    """CONVEX or CONCAVE, where f is that, and smooth, on all of the intervals; else 0."""
+    for run in function.runs:
+        everywhere = run.low == -math.inf and run.high == math.inf
+        if everywhere or bool(((x.lower >= run.low) & (x.upper <= run.high)).all()):
+            return 0 if run.corners else run.bend
+    return 0
+
+
+def _bent_lines(function: Function, x: Interval, bend: int) -> Lines:
+    """The same for f that is convex (bend 1) or concave (-1) on the intervals: a chord, and the tangent at
+    a point, which is lowest, or highest, where it touches."""
+    values, ends = function.value(torch.stack([x.lower, x.upper])), torch.stack([x.lower, x.upper])
+    steep, defined = steepness(function, x), _defined(function, x)
+    chord = ((values[1] - values[0]) / x.width).nan_to_num(0, 0, 0)
+    chord = torch.where(x.width <= _NARROW, 0, chord).clamp(-steep, steep)
+    far = bend * (values - chord * ends).mul(bend).amax(0)
+    slope, at = _tangent(function, x, Run(-math.inf, math.inf, bend, False))
+    slope = (bend * slope).clamp(-steep, steep)
+    tilt = function.slope(at) - slope  # 0, but where the slope is no number
+    near = function.value(at) - slope * at + bend * (bend * tilt * (ends - at)).amin(0)
+    found = (slope, near, chord, far) if bend == CONVEX else (chord, far, slope, near)
+    below, above = (
+        torch.where(defined & ~side.isnan(), side, sign * math.inf)
+        for side, sign in ((found[1], -1), (found[3], 1))
+    )
+    return Lines(found[0], below, found[2], above)
 
 
 def _slopes(function: Function, x: Interval) -> tuple[Tensor, Tensor]:
@@ -218,22 +267,35 @@ def _lowest_chords(
 @propagate.register(Elementwise)
 def _propagate(layer: Elementwise, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     function = layer.function
-    if function.monotone:
+    found = _range(function, x)
+    if not arithmetic.rounds:
+        return found
+    return found.widened(_forward(function, x, found, steepness(function, x), arithmetic)).guarded()
+
+
+def _range(function: Function, x: Interval) -> Interval:
+    if function.monotone or function.lowest_at is not None:
         defined = _defined(function, x)
-        low, high = (x.lower, x.upper) if function.monotone > 0 else (x.upper, x.lower)
-        lower = torch.where(defined, function.value(low), -math.inf)
-        upper = torch.where(defined, function.value(high), math.inf)
+        if function.lowest_at is not None:
+            at = x.lower.clamp(min=function.lowest_at).minimum(x.upper)
+            first, lower, last = function.value(torch.stack([x.lower, at, x.upper]))
+            upper = torch.maximum(first, last)
+        elif function.monotone > 0:
+            lower, upper = function.value(x.lower), function.value(x.upper)
+        else:
+            lower, upper = function.value(x.upper), function.value(x.lower)
+        lower, upper = torch.where(defined, lower, -math.inf), torch.where(defined, upper, math.inf)
     else:
         touch = torch.stack([_flattest(function, x, CONVEX), _flattest(function, x, CONCAVE)])
         lower, minus_upper = lowest(function, x, torch.zeros_like(touch), touch)
         upper = -minus_upper
-    found = Interval(lower, upper, points=x.points)
-    return found.widened(_forward(function, x, found, arithmetic)).guarded() if arithmetic.rounds else found
+    return Interval(lower, upper, points=x.points)
 
 
-def _forward(function: Function, x: Interval, found: Interval, arithmetic: Arithmetic) -> Tensor:
+def _forward(
+    function: Function, x: Interval, found: Interval, steep: Tensor, arithmetic: Arithmetic
+) -> Tensor:
     """How far the network's own evaluation may be from f, and that of the ends in float64."""
-    steep = steepness(function, x)
     size = found.magnitude + steep * x.magnitude
     margin = arithmetic.gamma(2 * ELEMENTARY) * size + steep * FLUSHED + function.apart + UNDERFLOW
     if any(0.0 in domain for domain in function.domains):  # where what is flushed to 0 has no value
@@ -258,7 +320,7 @@ def _pull(layer: Elementwise, a: Tensor, x: Interval, share: Share) -> tuple[Ten
 @roundoff.register(Elementwise)
 def _roundoff(layer: Elementwise, x: Interval, arithmetic: Arithmetic) -> Tensor:
     function = layer.function
-    found, steep = propagate(layer, x, FLOAT64), steepness(function, x)
+    found, steep = _range(function, x), steepness(function, x)
     size = found.magnitude + 4 * steep * x.magnitude
     own = FLOAT64.gamma(x.lower[0].numel() + 8 * ELEMENTARY) * size
-    return _forward(function, x, found, arithmetic) + own
+    return (_forward(function, x, found, steep, arithmetic) + own).nan_to_num(torch.inf, torch.inf)

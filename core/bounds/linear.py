@@ -138,7 +138,8 @@ def unit_rows(units: Tensor, x: Interval) -> Tensor:
 def inner(a: Tensor, values: Tensor) -> Tensor:
     """<a, values>: a (R, N or 1, ...), values (N, ...) -> (R, N)."""
     rows, values = a.reshape(*a.shape[:2], -1), values.reshape(len(values), -1)
-    return torch.einsum("rnd,nd->rn", rows.expand(-1, len(values), -1), values)
+    rows = rows.expand(-1, len(values), -1).transpose(0, 1)
+    return torch.bmm(rows, values.unsqueeze(2)).squeeze(2).T
 
 
 @ByKind

@@ -7,7 +7,24 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 from torch import nn
 
-from core.network.operations import Elementwise, Maximum, Minimum, Multiply
+from core.network.operations import (
+    BatchNorm,
+    Concatenate,
+    Divide,
+    Elementwise,
+    Expand,
+    Gather,
+    InverseSoftmax,
+    Maximum,
+    Minimum,
+    Multiply,
+    Permute,
+    PixelShuffle,
+    PixelUnshuffle,
+    Reshape,
+    Scale,
+    Slice,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +79,26 @@ def is_reshape(layer: nn.Module | None) -> bool:
 def bends(layer: nn.Module) -> bool:
     """Whether a layer is not linear: better bounds on what it takes make its own better."""
     return is_relu(layer) or type(layer) in (Elementwise, Multiply, Maximum, Minimum)
+
+
+def bent(layer: nn.Module, sources: tuple[int, ...]) -> tuple[int, ...]:
+    """The values, of those that a layer takes, whose better bounds make its own better."""
+    if type(layer) is InverseSoftmax:
+        return sources[1:]
+    return sources if bends(layer) else ()
+
+
+_ONE_EACH = (
+    *(nn.Flatten, nn.Unflatten, Reshape, Permute, Expand, Slice, Gather, Concatenate),
+    *(PixelShuffle, PixelUnshuffle, Scale, Divide, BatchNorm),
+)
+
+
+def follows(layer: nn.Module) -> bool:
+    """Whether each output is a monotone function of one input: its interval follows from the input's."""
+    if type(layer) is Elementwise:
+        return layer.function.monotone != 0
+    return type(layer) in _ONE_EACH
 
 
 def name_of(layer: nn.Module) -> str:

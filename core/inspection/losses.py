@@ -16,7 +16,7 @@ from torch import Tensor
 from core.bounds.interval import Interval
 from core.bounds.linear import inner, pull
 from core.bounds.rounding import proved
-from core.bounds.rule_table import bends
+from core.bounds.rule_table import bends, bent
 from core.certificates.elbo_bounds.layer_bounds import Half, LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
@@ -136,13 +136,19 @@ class _Walk:
             if index + 1 not in pending:
                 continue
             rows, sources, layer = pending.pop(index + 1), sources_of(network, index), network[index]
-            back, _ = pull(layer, rows, taken(network, index, half.inputs), shares.get(index))
+            back, constant = pull(layer, rows, taken(network, index, half.inputs), shares.get(index))
             backs = (back,) if len(sources) == 1 else back
             if bends(layer):
                 name, inputs = half.names[index], [half.inputs[source] for source in sources]
                 values = [seen[source].lower for source in sources]
                 found = relaxed_layer(name, layer, inputs, shares.get(index), values, rows[0])
                 self.relaxed[name], parts[name] = found, found.cost.sum().item()
+            elif bent(layer, sources):
+                values = [seen[source].lower for source in sources]
+                held = inner(rows, layer(*values)) - inner(backs[0], values[0]) - constant
+                parts[half.names[index]] = held.sum().item()
             for source, part in zip(sources, backs, strict=True):
+                if part is None:
+                    continue
                 pending[source] = pending[source] + part if source in pending else part
         return pending[0] if 0 in pending else rows.new_zeros(len(rows), *half.inputs[0].lower.shape)

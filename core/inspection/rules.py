@@ -15,7 +15,7 @@ from core.certificates.noise.growth import check_growth
 from core.certificates.question import check_layers
 from core.errors import UnsupportedLayerError
 from core.network.graph import Network
-from core.network.operations import Elementwise, Maximum, Minimum, Multiply
+from core.network.operations import Elementwise, InverseSoftmax, Maximum, Minimum, Multiply
 from core.vae.model import VAE
 
 LINEAR = "linear"
@@ -25,6 +25,7 @@ _HOW: dict[type[nn.Module], str] = {
     nn.ReLU: _LINES,
     Elementwise: _LINES,
     Multiply: "products, between planes",
+    InverseSoftmax: "exponentials of differences, between lines",
     Maximum: "as a + relu(b - a)",
     Minimum: "as a - relu(a - b)",
 }

@@ -7,7 +7,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from core.bounds.rule_table import bends
+from core.bounds.rule_table import bent
 from core.inspection.layers import some_values
 from core.network.graph import Network, sources_of
 from core.vae.model import VAE
@@ -27,7 +27,7 @@ def crown_products(vae: VAE, draws: int = 1) -> float:
 
 def _work(network: Network, values: list[Tensor], before: int) -> float:
     """Rows times what each multiplies; before: what stands before the network."""
-    taken = {s for i, layer in enumerate(network) if bends(layer) for s in sources_of(network, i)}
+    taken = {s for i, layer in enumerate(network) for s in bent(layer, sources_of(network, i))}
     way = list(accumulate(products_of(network, values), initial=before))
     return float(sum(values[i].numel() * way[i] for i in {*taken, len(network)}))
 

@@ -9,39 +9,31 @@ from collections.abc import Sequence
 from core.network.builder import Builder, Value, number
 from core.network.operations import (
     Center,
+    Differences,
     Elementwise,
-    Gather,
+    InverseSoftmax,
     Maximum,
     Minimum,
     Multiply,
     Reshape,
     Scale,
     Slice,
-    Subtract,
     Sum,
 )
 
 
 def softmax(build: Builder, value: Value, dim: int) -> Value:
-    """p_k = 1 / (1 + sum over j != k of exp(x_j - x_k)): all that is bounded is bounded once."""
+    """1 / sum over j of exp(x_j - x_k): what matters are bounds of the differences, then of the sums."""
     last = [d for d in range(len(value.layout)) if d != dim % len(value.layout)]
     order = [*last, dim % len(value.layout)]
     moved = build.permute(value, order)
     *before, n = moved.row
-    others = [(j, k) for k in range(n) for j in range(n) if j != k]
-    along = len(before) + 1
-    pairs = [
-        build.rows(Gather(along, places), (*before, len(others)), moved)
-        for places in zip(*others, strict=True)
-    ]
-    apart = build.rows(Subtract(), (*before, len(others)), *pairs)
-    apart = build.rows(Reshape((*before, n, n - 1)), (*before, n, n - 1), apart)
-    # What is clamped is below 1e-26, and nothing overflows.
-    apart = build.rows(Elementwise("clamp", high=60.0), apart.row, apart)
-    ratios = build.rows(Elementwise("exp"), apart.row, apart)
-    total = build.rows(Sum((along + 1,), False, False, n - 1), moved.row, ratios)
-    total = build.rows(Scale(None, number(1.0)), moved.row, total)
-    found = build.add(Elementwise("reciprocal"), moved.layout, total)
+    if n == 1:
+        found = build.add(Scale(number(0.0), number(1.0)), moved.layout, moved)
+    else:
+        apart = build.rows(Differences(), (*before, n * (n - 1) // 2), moved)
+        total = build.rows(InverseSoftmax(), moved.row, moved, apart)
+        found = build.add(Elementwise("reciprocal"), moved.layout, total)
     return build.permute(found, [order.index(d) for d in range(len(order))])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.errors import CheckpointError
+from core.errors import CheckpointError, UnsupportedLayerError
 from core.network.functions import FUNCTIONS
 from core.network.graph import Network, as_network, sources_of
 from core.network.operations import OPERATIONS, Elementwise
@@ -94,7 +94,10 @@ def build(entries: Any, row: Sequence[int], where: str, gives: Sequence[int] | N
     plain, found = _linear_on_rows(operations, sources, row, where)
     if gives is not None and found != tuple(gives):
         raise CheckpointError(f"{where} gives {found} an image; its configuration says {tuple(gives)}.")
-    return as_network(operations, sources, plain)
+    try:
+        return as_network(operations, sources, plain)
+    except UnsupportedLayerError as error:
+        raise CheckpointError(f"{where}: {error}") from error
 
 
 def _operation(entry: Any, index: int, where: str) -> tuple[nn.Module, tuple[int, ...]]:

@@ -45,6 +45,9 @@ class Function:
     apart     how far the network's f may be from the function that is bent like that, beside rounding.
     corners   of each knot CONVEX or CONCAVE where the slope rises or falls there, or is the same: pieces
               that bend the same way are then one run. None: no pieces are. Bounds are sound with any.
+    lowest_at falls before it and rises after it, if it does so anywhere: f is lowest there.
+    level     of a function that is convex below 0 and concave above, its slope the same for v and -v: for a
+              slope about the v >= 0 that has it. Bounds are sound with any.
     """
 
     value: Callable[[Tensor], Tensor]
@@ -56,6 +59,8 @@ class Function:
     domains: tuple[tuple[float, float], ...] = ((-math.inf, math.inf),)
     apart: float = 0.0
     corners: tuple[int, ...] | None = None
+    lowest_at: float | None = None
+    level: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -89,10 +94,13 @@ def piecewise_linear(
     *,
     steepest: float | Tensor = 1.0,
     monotone: int = 0,
+    lowest_at: float | None = None,
 ) -> Function:
     """A function that is linear between knots; corners: by knot, whether its slope rises there."""
     bends, bent = (LINEAR,) * (len(corners) + 1), tuple(corners.values())
-    return Function(value, _none, tuple(corners), bends, steepest, monotone, corners=bent)
+    return Function(
+        value, _none, tuple(corners), bends, steepest, monotone, corners=bent, lowest_at=lowest_at
+    )
 
 
 def relu6() -> Function:
@@ -100,7 +108,7 @@ def relu6() -> Function:
 
 
 def absolute() -> Function:
-    return piecewise_linear(torch.abs, {0.0: CONVEX})
+    return piecewise_linear(torch.abs, {0.0: CONVEX}, lowest_at=0.0)
 
 
 def leaky_relu(negative_slope: float = 0.01) -> Function:
@@ -137,25 +145,38 @@ def hardsigmoid() -> Function:
 
 def hardswish() -> Function:
     bends = (LINEAR, CONVEX, LINEAR)
-    return Function(F.hardswish, lambda v: (2 * v + 3) / 6, (-3.0, 3.0), bends, 1.5)
+    return Function(F.hardswish, lambda v: (2 * v + 3) / 6, (-3.0, 3.0), bends, 1.5, lowest_at=-1.5)
 
 
 def sigmoid() -> Function:
     def slope(v: Tensor) -> Tensor:
         return torch.sigmoid(v) * torch.sigmoid(-v)
 
-    return Function(torch.sigmoid, slope, (0.0,), (CONVEX, CONCAVE), 0.25, monotone=1)
+    return Function(torch.sigmoid, slope, (0.0,), (CONVEX, CONCAVE), 0.25, monotone=1, level=_sigmoid_level)
+
+
+def _sigmoid_level(slope: Tensor) -> Tensor:
+    """v >= 0 with p (1 - p) = slope for p = sigmoid(-v)."""
+    p = 2 * slope / (1 + (1 - 4 * slope).clamp(min=0).sqrt())
+    return (torch.log1p(-p) - p.log()).nan_to_num(0, math.inf, 0)
 
 
 def tanh() -> Function:
-    return Function(torch.tanh, lambda v: 1 / v.cosh() ** 2, (0.0,), (CONVEX, CONCAVE), 1.0, monotone=1)
+    def level(slope: Tensor) -> Tensor:
+        return _sigmoid_level(slope / 4) / 2
+
+    bends = (CONVEX, CONCAVE)
+    return Function(torch.tanh, lambda v: 1 / v.cosh() ** 2, (0.0,), bends, 1.0, monotone=1, level=level)
 
 
 def softsign() -> Function:
     def slope(v: Tensor) -> Tensor:
         return 1 / (1 + v.abs()) ** 2
 
-    return Function(F.softsign, slope, (0.0,), (CONVEX, CONCAVE), 1.0, monotone=1)
+    def level(slope: Tensor) -> Tensor:
+        return (slope.rsqrt() - 1).nan_to_num(0, math.inf, 0)
+
+    return Function(F.softsign, slope, (0.0,), (CONVEX, CONCAVE), 1.0, monotone=1, level=level)
 
 
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> Function:
@@ -207,7 +228,8 @@ def silu() -> Function:
         return p * (1 + v * torch.sigmoid(-v))
 
     at = 2.39935728052051546783  # where the second derivative is 0
-    return Function(F.silu, slope, (-at, at), (CONCAVE, CONVEX, CONCAVE), 1.1)
+    lowest = -1.27846454276107379510
+    return Function(F.silu, slope, (-at, at), (CONCAVE, CONVEX, CONCAVE), 1.1, lowest_at=lowest)
 
 
 def gelu(approximate: str = "none") -> Function:
@@ -217,7 +239,7 @@ def gelu(approximate: str = "none") -> Function:
         def slope(v: Tensor) -> Tensor:
             return torch.special.ndtr(v) + v * torch.exp(-v * v / 2) / math.sqrt(2 * math.pi)
 
-        at = math.sqrt(2)
+        at, lowest = math.sqrt(2), -0.75179152469356445746
     else:
 
         def slope(v: Tensor) -> Tensor:
@@ -225,9 +247,13 @@ def gelu(approximate: str = "none") -> Function:
             turn = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * v**2)
             return (1 + inner.tanh()) / 2 + v * turn / (2 * inner.clamp(-300, 300).cosh() ** 2)
 
-        at = 1.41850400879082835553
+        at, lowest = 1.41850400879082835553, -0.75246142207101625849
+
+    def value(v: Tensor) -> Tensor:
+        return F.gelu(v, approximate=approximate)
+
     bends = (CONCAVE, CONVEX, CONCAVE)
-    return Function(lambda v: F.gelu(v, approximate=approximate), slope, (-at, at), bends, 1.13)
+    return Function(value, slope, (-at, at), bends, 1.13, lowest_at=lowest)
 
 
 def mish() -> Function:
@@ -236,7 +262,8 @@ def mish() -> Function:
         return inner + v * torch.sigmoid(v) * (1 - inner**2)
 
     knots = (-2.25637639636079312, 1.49057117945428546)  # where the second derivative is 0
-    return Function(F.mish, slope, knots, (CONCAVE, CONVEX, CONCAVE), 1.1)
+    lowest = -1.19243121451549521214
+    return Function(F.mish, slope, knots, (CONCAVE, CONVEX, CONCAVE), 1.1, lowest_at=lowest)
 
 
 def exp() -> Function:
@@ -269,7 +296,7 @@ def reciprocal() -> Function:
 
 
 def square() -> Function:
-    return Function(torch.square, lambda v: 2 * v, (), (CONVEX,), None)
+    return Function(torch.square, lambda v: 2 * v, (), (CONVEX,), None, lowest_at=0.0)
 
 
 def logit() -> Function:

@@ -11,6 +11,9 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from core.errors import UnsupportedLayerError
+from core.network.operations import Differences, InverseSoftmax
+
 Value = TypeVar("Value")
 
 
@@ -19,12 +22,25 @@ class Graph(nn.Module):
 
     operations  modules of one row an image: batch first, no row depends on another.
     sources     for each operation the numbers of the values that it takes, at least one.
+
+    Raises UnsupportedLayerError for an InverseSoftmax with differences of another value: bounds rely on it.
     """
 
     def __init__(self, operations: Sequence[nn.Module], sources: Sequence[tuple[int, ...]]) -> None:
         super().__init__()
         self.operations = nn.ModuleList(operations)
         self.sources: tuple[tuple[int, ...], ...] = tuple(tuple(taken) for taken in sources)
+        for operation, taken in zip(operations, self.sources, strict=True):
+            if type(operation) is InverseSoftmax and not self._are_differences(taken):
+                raise UnsupportedLayerError(
+                    "An InverseSoftmax takes two values: any, and the Differences of that one."
+                )
+
+    def _are_differences(self, taken: tuple[int, ...]) -> bool:
+        if len(taken) != 2 or taken[1] == 0:
+            return False
+        maker = taken[1] - 1
+        return type(self.operations[maker]) is Differences and self.sources[maker] == taken[:1]
 
     def __len__(self) -> int:
         return len(self.operations)

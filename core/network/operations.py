@@ -6,7 +6,8 @@ Each is built from plain options and tensors, so that a graph can be written to 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -256,6 +257,42 @@ class Subtract(nn.Module):
         return a - b
 
 
+class Differences(nn.Module):
+    """x_j - x_k for each pair j < k along the last dimension: (..., n) -> (..., n (n - 1) / 2)."""
+
+    def forward(self, v: Tensor) -> Tensor:
+        first, second = pairs(v.shape[-1], v.device)
+        return v.index_select(-1, first) - v.index_select(-1, second)
+
+
+class InverseSoftmax(nn.Module):
+    """1 / softmax(x)_k = sum over j of exp(x_j - x_k) along the last dimension, from x and its
+    `Differences`. What is capped is above e^60, where softmax is below 1e-26, and nothing overflows."""
+
+    def forward(self, x: Tensor, differences: Tensor) -> Tensor:
+        first, second = pairs(x.shape[-1], x.device)
+        found = differences.new_zeros(*x.shape, x.shape[-1])
+        found[..., second, first] = differences  # at k, j
+        found[..., first, second] = -differences
+        return capped_exp(found).sum(-1)
+
+
+def capped_exp(v: Tensor) -> Tensor:
+    """exp(min(v, CAP))."""
+    return v.clamp(max=CAP).exp()
+
+
+CAP = 60.0
+
+
+@lru_cache(maxsize=64)
+def pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """j and k of all pairs j < k < count, in order."""
+    with torch.inference_mode(False):  # kept, for callers in any mode
+        first, second = torch.triu_indices(count, count, 1, dtype=torch.int64, device=device)
+    return first, second
+
+
 class Multiply(nn.Module):
     """The product of two values, which broadcast."""
 
@@ -277,6 +314,11 @@ class Minimum(nn.Module):
         return torch.minimum(a, b)
 
 
+@lru_cache(maxsize=256)
+def _made(made_by: Callable[..., Function], *options: tuple[str, float | str]) -> Function:
+    return made_by(**dict(options))
+
+
 class Elementwise(nn.Module):
     """A function of each value (core.network.functions), by name and with its options."""
 
@@ -290,7 +332,8 @@ class Elementwise(nn.Module):
     @property
     def function(self) -> Function:
         tensors = {} if self.weight is None else {"weight": self.weight}
-        return FUNCTIONS[self.name](**tensors, **self.options)
+        made_by = FUNCTIONS[self.name]
+        return made_by(**tensors, **self.options) if tensors else _made(made_by, *self.options.items())
 
     def forward(self, v: Tensor) -> Tensor:
         return self.function.value(v)
@@ -311,6 +354,7 @@ OPERATIONS: tuple[type[nn.Module], ...] = (
     *(Reshape, Permute, Expand, Slice, Gather, Pad, Concatenate, Add, Sum),
     *(AveragePool, AdaptiveAveragePool, Upsample, PixelShuffle, PixelUnshuffle),
     *(Scale, Divide, BatchNorm, Center),
+    *(Differences, InverseSoftmax),
     *(Subtract, Multiply, Maximum, Minimum, Elementwise),
 )
 """All of them; each has rules in core.bounds."""

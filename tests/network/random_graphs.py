@@ -244,6 +244,17 @@ def _Subtract(d: Draft, v: int) -> int:  # noqa: N802
 
 
 @step
+def _Differences(d: Draft, v: int) -> int:  # noqa: N802
+    return d.add(ops.Differences(), v if d.row(v)[-1] > 1 else d.flat(v, 3))
+
+
+@step
+def _InverseSoftmax(d: Draft, v: int) -> int:  # noqa: N802
+    v = v if 1 < d.row(v)[-1] < 6 else d.flat(v, 4)
+    return d.add(ops.InverseSoftmax(), v, d.add(ops.Differences(), v))
+
+
+@step
 def _Add(d: Draft, v: int) -> int:  # noqa: N802
     return d.add(ops.Add(), v, d.like(v))
 

@@ -15,7 +15,7 @@ from core.bounds.intersect import cut, open_units
 from core.bounds.interval import Interval, propagate, propagate_through
 from core.bounds.relaxations import relu_share
 from core.bounds.rounding import EXACT, Arithmetic
-from core.bounds.rule_table import bends, is_relu
+from core.bounds.rule_table import bent, follows, is_relu
 from core.network.graph import Network, sources_of, taken
 from core.vae.latent import reparameterise_interval
 from core.vae.model import VAE
@@ -109,18 +109,30 @@ class Half:
         """The layers that take a value and are not linear, by the value's number."""
         readers = dict[int, list[nn.Module]]()
         for index, layer in enumerate(self.network):
-            if bends(layer):
-                for source in sources_of(self.network, index):
-                    readers.setdefault(source, []).append(layer)
+            for source in bent(layer, sources_of(self.network, index)):
+                readers.setdefault(source, []).append(layer)
         return readers
 
     @property
     def stops(self) -> list[int]:
         """The indexes of the values that get bounds of their own: what layers that are not linear take, and
-        the output."""
-        last = len(self.network)
-        inside = [value for value in sorted(self._readers) if value < min(len(self.inputs), last)]
-        return [*inside, last]
+        the output. Not those whose bounds follow from others that do: each unit a monotone function of one
+        unit, whose interval gives the exact one, as no line does."""
+        last, found = len(self.network), list[int]()
+        exact = set[int]()  # values whose bounds are as good as own ones would be
+        for value in range(min(len(self.inputs), last)):
+            readers = self._readers.get(value, [])
+            made = (
+                value > 0
+                and follows(self.network[value - 1])
+                and exact.issuperset(sources_of(self.network, value - 1))
+            )
+            if readers and not made:
+                found.append(value)
+            # Of what ReLUs alone take, stable units have no bounds of their own.
+            if made or (value > 0 and not all(is_relu(layer) for layer in readers)):
+                exact.add(value)
+        return [*found, last]
 
     def open_units(self, value: int, x: Interval) -> Tensor:
         """Which units of a value are worth bounds of their own: those that are not stable where ReLUs alone

@@ -18,6 +18,7 @@ from core.network.graph import Network, taken
 from core.network.operations import (
     BatchNorm,
     Center,
+    Differences,
     Divide,
     Elementwise,
     Maximum,
@@ -29,7 +30,7 @@ from core.network.operations import (
 from core.vae.likelihood import OneParameter
 from core.vae.model import VAE
 
-_LINEAR = (*Monotone.__subclasses__(), Scale, Divide, BatchNorm, Subtract, Center)
+_LINEAR = (*Monotone.__subclasses__(), Scale, Divide, BatchNorm, Subtract, Differences, Center)
 """Linear operations, with constants: of a box around 0 interval propagation gives |W| V + |b|."""
 
 
