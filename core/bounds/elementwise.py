@@ -23,6 +23,8 @@ _POINTS, _ROUNDS = 4, 2
 _NARROW = 1e-9
 # How far the point of a tangent goes from the centre to where the function is flattest in the interval.
 _FLATTER = 0.3
+# How far from the centre, in radii, an envelope is taken where f is neither convex nor concave.
+_LOWER = 0.25
 # Half the length of the chord at the centre that stands for a tangent where corners are near, in radii.
 _CORNER = 0.2
 # Intervals whose chords are tried at once.
@@ -180,7 +182,7 @@ def _bent_lines(function: Function, x: Interval, bend: int) -> Lines:
 def _slopes(function: Function, x: Interval) -> tuple[Tensor, Tensor]:
     """Slopes of a line below f and of one below -f, (2, N, ...), and where they touch: of the chord, where
     the one or the other is concave or linear on the interval; of a tangent near the centre where it is
-    convex; else of its envelope at the centre.
+    convex; else of its envelope at a point somewhat lower than the centre.
 
     A linear bound is lowest where f is small more often than where it is large, and by how much a flatter
     line is higher there is of the first order, what is lost at the centre of the second. Any slope is
@@ -231,17 +233,21 @@ def _flattest(function: Function, x: Interval, bend: int) -> Tensor:
 
 
 def _envelope_slopes(function: Function, x: Interval) -> Tensor:
-    """About the slopes of the convex envelopes of f and -f at the centre, (2, N, ...): those of the chords
-    which are lowest there, between points left and right of it."""
-    middle, step = x.center, x.radius / _POINTS
-    left = torch.stack([x.lower + step * i for i in range(_POINTS)])[:, None]
-    right = torch.stack([x.upper - step * i for i in range(_POINTS)])[:, None]
+    """About the slopes of the convex envelopes of f and -f, (2, N, ...), beside the centre where each is
+    lower: those of the chords which are lowest there, between points left and right of it."""
+    rise = (function.value(x.upper) - function.value(x.lower)).sign()
+    down = -_LOWER * rise * x.radius
+    middle = x.center + torch.stack([down, -down])
+    left_step, right_step = (middle - x.lower) / _POINTS, (x.upper - middle) / _POINTS
+    left = torch.stack([x.lower + left_step * i for i in range(_POINTS)])
+    right = torch.stack([x.upper - right_step * i for i in range(_POINTS)])
     ends = _lowest_chords(function, middle, left, right)
     for _ in range(_ROUNDS):
-        step = step / 3
-        around = torch.stack([step * i for i in range(-2, 3)])[:, None]
-        left = (ends[0] + around).maximum(x.lower).minimum(middle - step / 2)
-        right = (ends[1] + around).minimum(x.upper).maximum(middle + step / 2)
+        left_step, right_step = left_step / 3, right_step / 3
+        left = ends[0] + torch.stack([left_step * i for i in range(-2, 3)])
+        right = ends[1] + torch.stack([right_step * i for i in range(-2, 3)])
+        left = left.maximum(x.lower).minimum(middle - left_step / 2)
+        right = right.minimum(x.upper).maximum(middle + right_step / 2)
         ends = _lowest_chords(function, middle, left, right)
     return ends[2].nan_to_num(0, 0, 0)
 
@@ -250,16 +256,15 @@ def _lowest_chords(
     function: Function, middle: Tensor, left: Tensor, right: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Ends and slopes of the chords of f and of -f that are lowest at `middle`, (2, N, ...) each, between
-    points (P, 1 or 2, N, ...) left and right of it."""
-    signs = _signs(middle[None])
+    points (P, 2, N, ...) left and right of it."""
+    signs = _signs(middle)
     start, end = signs * function.value(left), signs * function.value(right)
     chords = (end[None] - start[:, None]) / (right[None] - left[:, None])
     heights = start[:, None] + chords * (middle - left)[:, None]
     which = heights.nan_to_num(math.inf, math.inf, -math.inf).flatten(0, 1).argmin(0)[None]
-    shape = (-1, *start.shape[1:])
     return (
-        left.expand(shape).gather(0, which // len(right))[0],
-        right.expand(shape).gather(0, which % len(right))[0],
+        left.gather(0, which // len(right))[0],
+        right.gather(0, which % len(right))[0],
         chords.flatten(0, 1).gather(0, which)[0],
     )
 

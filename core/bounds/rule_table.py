@@ -7,24 +7,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 from torch import nn
 
-from core.network.operations import (
-    BatchNorm,
-    Concatenate,
-    Divide,
-    Elementwise,
-    Expand,
-    Gather,
-    InverseSoftmax,
-    Maximum,
-    Minimum,
-    Multiply,
-    Permute,
-    PixelShuffle,
-    PixelUnshuffle,
-    Reshape,
-    Scale,
-    Slice,
-)
+from core.network import operations
+from core.network.operations import Elementwise, InverseSoftmax, Maximum, Minimum, Multiply
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,8 +73,10 @@ def bent(layer: nn.Module, sources: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _ONE_EACH = (
-    *(nn.Flatten, nn.Unflatten, Reshape, Permute, Expand, Slice, Gather, Concatenate),
-    *(PixelShuffle, PixelUnshuffle, Scale, Divide, BatchNorm),
+    *(nn.Flatten, nn.Unflatten, operations.Reshape, operations.Permute, operations.Expand),
+    *(operations.Slice, operations.Gather, operations.Concatenate),
+    *(operations.PixelShuffle, operations.PixelUnshuffle),
+    *(operations.Scale, operations.Divide, operations.BatchNorm),
 )
 
 

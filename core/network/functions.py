@@ -223,13 +223,22 @@ def selu() -> Function:
 
 
 def silu() -> Function:
+    return _silu(F.silu)
+
+
+def swish() -> Function:
+    """v sigmoid(v) as two operations: silu, but for its last bits."""
+    return _silu(lambda v: v * torch.sigmoid(v))
+
+
+def _silu(value: Callable[[Tensor], Tensor]) -> Function:
     def slope(v: Tensor) -> Tensor:
         p = torch.sigmoid(v)
         return p * (1 + v * torch.sigmoid(-v))
 
     at = 2.39935728052051546783  # where the second derivative is 0
     lowest = -1.27846454276107379510
-    return Function(F.silu, slope, (-at, at), (CONCAVE, CONVEX, CONCAVE), 1.1, lowest_at=lowest)
+    return Function(value, slope, (-at, at), (CONCAVE, CONVEX, CONCAVE), 1.1, lowest_at=lowest)
 
 
 def gelu(approximate: str = "none") -> Function:
@@ -311,7 +320,7 @@ FUNCTIONS: dict[str, Callable[..., Function]] = {
     function.__name__: function
     for function in (
         *(relu6, absolute, leaky_relu, prelu, clamp, hardsigmoid, hardswish),
-        *(sigmoid, tanh, softsign, softplus, log_sigmoid, elu, celu, selu, silu, gelu, mish),
+        *(sigmoid, tanh, softsign, softplus, log_sigmoid, elu, celu, selu, silu, swish, gelu, mish),
         *(exp, log, sqrt, rsqrt, reciprocal, square, logit),
     )
 }

@@ -41,6 +41,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     *(("celu", {"alpha": alpha}) for alpha in (1.0, 2.5, 0.01)),
     ("selu", {}),
     ("silu", {}),
+    ("swish", {}),
     *(("gelu", {"approximate": kind}) for kind in ("none", "tanh")),
     ("mish", {}),
     *((name, {}) for name in ("exp", "log", "sqrt", "rsqrt", "reciprocal", "square", "logit")),
@@ -227,6 +228,7 @@ TRUE: dict[str, Callable[..., Any]] = {
         * (v if v > 0 else mpmath.mpf("1.6732632423543772848170429916717") * mpmath.expm1(v))
     ),
     "silu": lambda v: v / (1 + mpmath.exp(-v)),
+    "swish": lambda v: v / (1 + mpmath.exp(-v)),
     "gelu": lambda v, approximate: (
         v * mpmath.ncdf(v)
         if approximate == "none"

@@ -1,4 +1,4 @@
-"""Softmax as 1 / sum over j of exp(x_j - x_k): bounds of it hold, and know what differences are bounded by."""
+"""Softmax as 1 / sum over j of exp(x_j - x_k): its bounds hold, and know how differences are bounded."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import core
 from core.errors import CoreError, InputError, UnsupportedLayerError, UnsupportedModelError
 from core.network.builder import Builder
 from core.network.graph import Graph
+from core.network.operations import Elementwise, Multiply
 from core.network.trace import trace
 from core.network.translations import TRANSLATIONS
 from core.vae.model import VAE
@@ -49,6 +50,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "softplus": lambda v: F.softplus(v, 2.0, 1.0),
     "leaky_relu": lambda v: F.leaky_relu(v, 0.2),
     "silu": F.silu,
+    "swish": lambda v: v * torch.sigmoid(v) + torch.sigmoid(v - 1) * (v - 1) + v * torch.sigmoid(2 * v),
     "gelu": F.gelu,
     "gelu by tanh": lambda v: F.gelu(v, approximate="tanh"),
     "mish": F.mish,
@@ -327,3 +329,14 @@ def test_the_same_reshape_twice_is_one() -> None:
     assert isinstance(vae.encoder, nn.Sequential)
     assert [type(layer) for layer in vae.encoder] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear]
     assert all(torch.equal(a, b) for a, b in zip(vae.encode(x), encoder(x), strict=True))
+
+
+def test_what_is_gated_by_its_own_sigmoid_is_one_function() -> None:
+    function, build = FUNCTIONS["swish"], Builder(ROW)
+    x = 9 * torch.randn(3, *ROW, generator=torch.Generator().manual_seed(5))
+    (found,) = trace(Called(function).eval(), x, "part", build, build.start)
+    network = build.network(found)
+    assert torch.equal(network(x), function(x))
+    names = [layer.name for layer in network if isinstance(layer, Elementwise)]
+    assert names.count("swish") == 2
+    assert sum(isinstance(layer, Multiply) for layer in network) == 1

@@ -110,7 +110,17 @@ def _mul(build: Builder, asked: Any) -> Value:
     a, b = asked["self"], asked["other"]
     if isinstance(a, Value) and a == b:
         return build.add(Elementwise("square"), a.layout, a)
+    for value, gate in ((a, b), (b, a)):
+        if isinstance(value, Value) and isinstance(gate, Value) and _is_sigmoid_of(build, gate, value):
+            return build.add(Elementwise("swish"), value.layout, value)
     return binary(Multiply, _times)(build, asked)
+
+
+def _is_sigmoid_of(build: Builder, gate: Value, value: Value) -> bool:
+    made = build.made_by(gate)
+    if not isinstance(made, Elementwise) or made.name != "sigmoid" or gate.layout != value.layout:
+        return False
+    return build.before(gate).number == value.number
 
 
 @translates("div")
