@@ -328,11 +328,25 @@ def tangent_of_the_end(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def ends_where_it_is_convex(patch: pytest.MonkeyPatch) -> None:
+    """The line below a convex function through one of its ends, not where it touches."""
+    right = elementwise._bent_lines
+
+    def wrong(function: Any, x: Interval, bend: int) -> Any:
+        found = right(function, x, bend)
+        ends = torch.stack([function.value(v) - found.below_slope * v for v in (x.lower, x.upper)])
+        return elementwise.Lines(**{**vars(found), "below": ends.amin(0)})
+
+    patch.setattr(elementwise, "_bent_lines", wrong)
+
+
 Fault = tuple[str, Callable[[pytest.MonkeyPatch], None], str, str]
 FAULTS: list[Fault] = [
     ("lines below raised", shifted("below", 1e-3), "tanh", "float64"),
     ("lines above lowered", shifted("above", -1e-3), "softplus", "float64"),
-    ("no tangent", tangent_of_the_end, "exp", "float64"),
+    ("no tangent", tangent_of_the_end, "silu", "float64"),
+    ("no tangent of what is convex", ends_where_it_is_convex, "exp", "float64"),
+    ("softmax's constant", constant(ops.InverseSoftmax, 1e-3), "InverseSoftmax", "float64"),
     ("ends alone", ends_alone, "silu", "float64"),
     ("product's plane", constant(ops.Multiply, 1e-3), "Multiply", "float64"),
     ("maximum's intercept", chord_through_zero, "Maximum", "float64"),
@@ -351,6 +365,8 @@ FAULTS: list[Fault] = [
             (ops.Divide, "Divide"),
             (ops.BatchNorm, "BatchNorm"),
             (ops.Center, "Center"),
+            (ops.Differences, "Differences"),
+            (ops.InverseSoftmax, "InverseSoftmax"),
         )
     ),
 ]
