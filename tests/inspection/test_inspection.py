@@ -285,3 +285,27 @@ def test_what_crown_multiplies_is_counted() -> None:
         vae, 1
     )
     assert crown_products(make_vae("conv"), 1) > crown_products(make_vae("mlp"), 1)
+
+
+class Attends(nn.Module):
+    """A softmax between linear layers."""
+
+    def __init__(self, sizes: tuple[int, int]) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(sizes[0], 5), nn.Linear(5, sizes[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.softmax(self.first(x.flatten(1)), 1))
+
+
+def test_what_softmax_loses_is_among_the_parts() -> None:
+    torch.manual_seed(0)
+    decoder = nn.Sequential(Attends((2, 60)), nn.Unflatten(1, (3, 5, 4)))
+    vae = core.wrap(Attends((60, 4)).eval(), decoder.eval(), shape=(3, 5, 4), heads="chunk")
+    found = look(vae, 0.05, "linf", "likelihood")
+    for losses in found.losses:
+        assert sum(losses.parts.values()) == pytest.approx(losses.elbo - losses.proved, abs=1e-6)
+        assert min(losses.parts.values()) >= -1e-6
+        assert sum(name.endswith("InverseSoftmax") for name in losses.parts) == 2
+        assert max(nats for name, nats in losses.parts.items() if name.endswith("InverseSoftmax")) > 0
+    assert found.losses[0].proved <= found.losses[-1].proved <= found.attained.total

@@ -14,7 +14,7 @@ from core.errors import CheckpointError, UnsupportedLayerError
 from core.network import expand, files
 from core.network import operations as ops
 from core.network.builder import Builder
-from core.network.graph import Graph
+from core.network.graph import Graph, Network
 from core.network.operations import Differences, Elementwise, InverseSoftmax
 
 FLOAT32 = ARITHMETICS["float32"]
@@ -22,7 +22,7 @@ WIDTHS = (0.0, 1e-12, 1e-9, 1e-6, 1e-3, 0.1, 1.0, 10.0, 100.0, 1e3, 1e6)
 ROWS = ((2,), (5,), (2, 3), (1, 2, 4))
 
 
-def network_of(row: tuple[int, ...]) -> nn.Module:
+def network_of(row: tuple[int, ...]) -> Network:
     build = Builder(row)
     return build.network(expand.softmax(build, build.start, -1))
 
