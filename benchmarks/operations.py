@@ -38,7 +38,7 @@ from core.network.builder import Builder
 from core.network.trace import trace
 
 RADII = (0.01, 0.1, 0.5)
-WIDTH, INPUTS, OUTPUTS, IMAGES, REPEATS = 16, 8, 6, 4, 3
+WIDTH, INPUTS, OUTPUTS, IMAGES, REPEATS = 16, 8, 6, 4, 15
 # Points of a ball that are tried, of two kinds, and the steps of ascents, in radii.
 POINTS, STEPS = 400, (2.0, 1.0, 0.5, 0.5, 0.2, 0.2)
 

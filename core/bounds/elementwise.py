@@ -162,21 +162,21 @@ def _common_bend(function: Function, x: Interval) -> int:
 def _bent_lines(function: Function, x: Interval, bend: int) -> Lines:
     """The same for f that is convex (bend 1) or concave (-1) on the intervals: a chord, and the tangent at
     a point, which is lowest, or highest, where it touches."""
-    values, ends = function.value(torch.stack([x.lower, x.upper])), torch.stack([x.lower, x.upper])
-    steep, defined = steepness(function, x), _defined(function, x)
-    chord = ((values[1] - values[0]) / x.width).nan_to_num(0, 0, 0)
-    chord = torch.where(x.width <= _NARROW, 0, chord).clamp(-steep, steep)
-    far = bend * (values - chord * ends).mul(bend).amax(0)
-    slope, at = _tangent(function, x, Run(-math.inf, math.inf, bend, False))
-    slope = (bend * slope).clamp(-steep, steep)
-    tilt = function.slope(at) - slope  # 0, but where the slope is no number
-    near = function.value(at) - slope * at + bend * (bend * tilt * (ends - at)).amin(0)
-    found = (slope, near, chord, far) if bend == CONVEX else (chord, far, slope, near)
-    below, above = (
-        torch.where(defined & ~side.isnan(), side, sign * math.inf)
-        for side, sign in ((found[1], -1), (found[3], 1))
-    )
-    return Lines(found[0], below, found[2], above)
+    ends = torch.stack([x.lower, x.upper])
+    values, at_ends = function.value(ends), function.slope(ends)
+    steep = at_ends.abs().amax(0) if function.steepest is None else steepness(function, x)
+    chord = ((values[1] - values[0]) / x.width).nan_to_num(0, 0, 0).masked_fill(x.width <= _NARROW, 0)
+    chord = chord.clamp(-steep, steep)
+    far = (bend * (values - chord * ends)).amax(0)
+    at = _toward(_flattest(bend * at_ends, x), x)
+    slope = function.slope(at)
+    level = slope.nan_to_num(0, 0, 0).clamp(-steep, steep)
+    # Its tilt is 0, but where the slope is no number.
+    near = bend * (function.value(at) - level * at) + (bend * (slope - level) * (ends - at)).amin(0)
+    unknown = ~_defined(function, x)
+    near = near.masked_fill(unknown | near.isnan(), -math.inf)
+    far = far.masked_fill(unknown | far.isnan(), math.inf)
+    return Lines(level, near, chord, far) if bend == CONVEX else Lines(chord, -far, level, -near)
 
 
 def _slopes(function: Function, x: Interval) -> tuple[Tensor, Tensor]:
@@ -219,15 +219,20 @@ def _tangent(function: Function, x: Interval, run: Run) -> tuple[Tensor, Tensor]
         left, right = x.center - reach, x.center + reach
         rise = function.value(right) - function.value(left)
         return (run.bend * rise / (right - left)).nan_to_num(0, 0, 0), x.center
-    at = x.center + _FLATTER * (_flattest(function, x, run.bend) - x.center)
+    at = _toward(_flattest(run.bend * function.slope(torch.stack([x.lower, x.upper])), x), x)
     return (run.bend * function.slope(at)).nan_to_num(0, 0, 0), at
 
 
+def _toward(flattest: Tensor, x: Interval) -> Tensor:
+    """Where a tangent touches: between the centre and where the function is flattest."""
+    return x.center + _FLATTER * (flattest - x.center)
+
+
 @torch.no_grad()  # where it is hardly bent it has no gradient that is a number, and needs none
-def _flattest(function: Function, x: Interval, bend: int) -> Tensor:
-    """About where bend f, convex on the interval, is lowest: where a line through the slopes at both ends
-    is 0."""
-    first, last = bend * function.slope(x.lower), bend * function.slope(x.upper)
+def _flattest(slopes: Tensor, x: Interval) -> Tensor:
+    """About where a function that is convex on the interval is lowest, given its slopes at both ends,
+    (2, N, ...): where a line through them is 0."""
+    first, last = slopes
     found = (x.lower - x.width * (first / (last - first))).nan_to_num(0, 0, 0)
     return torch.where(last > first, found.maximum(x.lower).minimum(x.upper), x.center)
 
@@ -291,7 +296,8 @@ def _range(function: Function, x: Interval) -> Interval:
             lower, upper = function.value(x.upper), function.value(x.lower)
         lower, upper = torch.where(defined, lower, -math.inf), torch.where(defined, upper, math.inf)
     else:
-        touch = torch.stack([_flattest(function, x, CONVEX), _flattest(function, x, CONCAVE)])
+        slopes = function.slope(torch.stack([x.lower, x.upper]))
+        touch = torch.stack([_flattest(sign * slopes, x) for sign in (CONVEX, CONCAVE)])
         lower, minus_upper = lowest(function, x, torch.zeros_like(touch), touch)
         upper = -minus_upper
     return Interval(lower, upper, points=x.points)

@@ -300,7 +300,13 @@ def rsqrt() -> Function:
 def reciprocal() -> Function:
     domains = ((-math.inf, 0.0), (0.0, math.inf))
     return Function(
-        torch.reciprocal, lambda v: -1 / v**2, (0.0,), (CONCAVE, CONVEX), None, -1, domains=domains
+        torch.reciprocal,
+        lambda v: -v.square().reciprocal(),
+        (0.0,),
+        (CONCAVE, CONVEX),
+        None,
+        -1,
+        domains=domains,
     )
 
 
