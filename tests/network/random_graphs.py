@@ -177,7 +177,9 @@ def _AveragePool(d: Draft, v: int) -> int:  # noqa: N802
 
 @step
 def _AdaptiveAveragePool(d: Draft, v: int) -> int:  # noqa: N802
-    return d.add(ops.AdaptiveAveragePool((2, 1), 12), d.image(v))
+    v = d.image(v)
+    height, width = d.row(v)[1:]
+    return d.add(ops.AdaptiveAveragePool((2, 1), (height // 2 + 2) * (width + 1)), v)
 
 
 @step

@@ -50,7 +50,9 @@ FUNCTIONS: dict[str, Callable[[Tensor], Any]] = {
     "softplus": lambda v: F.softplus(v, 2.0, 1.0),
     "leaky_relu": lambda v: F.leaky_relu(v, 0.2),
     "silu": F.silu,
-    "swish": lambda v: v * torch.sigmoid(v) + torch.sigmoid(v - 1) * (v - 1) + v * torch.sigmoid(2 * v),
+    "swish": lambda v: (
+        v * torch.sigmoid(v) + (lambda u: torch.sigmoid(u) * u)(v - 1) + v * (2 * v).sigmoid()
+    ),
     "gelu": F.gelu,
     "gelu by tanh": lambda v: F.gelu(v, approximate="tanh"),
     "mish": F.mish,
