@@ -138,8 +138,8 @@ def test_lines_bound_and_touch(name: str, options: dict[str, Any]) -> None:
 
 @cases
 def test_lines_are_about_the_best(name: str, options: dict[str, Any]) -> None:
-    """At the centre no chord through two points of the graph is nearer by much: the envelope is there, and
-    tangents are a little flatter than it."""
+    """At the centre no chord through two points of the graph is nearer by much: the envelope is taken a
+    little beside it, where the function is lower, and tangents are a little flatter."""
     layer = layer_of(name, options).double()
     function = layer.function
     x = intervals(function, 2)
@@ -159,7 +159,7 @@ def test_lines_are_about_the_best(name: str, options: dict[str, Any]) -> None:
     for far in (below, above):
         far = far[far.isfinite()]
         assert far.mean().item() <= 0.02
-        assert far.max().item() <= 0.3
+        assert far.max().item() <= 0.5
 
 
 def ends(x: Interval) -> tuple[Tensor, Tensor]:
