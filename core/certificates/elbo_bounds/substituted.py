@@ -28,6 +28,9 @@ _THROUGH, _VALUES = 500_000, 500_000
 
 # How many times the products of a backward pass substitution may take, in matrices instead of convolutions.
 _DEARER = 8
+# Values that all forms together may hold, 1.2 GB; what is made of them takes about as much again. Backward
+# passes hold rows of a few units at a time.
+_MOST = 150_000_000
 
 
 def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
@@ -56,6 +59,17 @@ def products(network: Network, known: Sequence[Interval]) -> int:
     return sum(known.terms * size for known, size in zip(maps, sizes, strict=True) if known is not None)
 
 
+def held(network: Network, known: Sequence[Interval], units: int) -> int:
+    """How many values the forms of the open units of all ReLUs before the last of the known values hold,
+    and those of so many units of it."""
+    before, found = known[0].lower[0].numel(), 0
+    for layer, x in zip(network, known[:-1], strict=False):
+        if is_relu(layer):
+            opened = len(open_units(x, True))
+            found, before = found + opened * before, before + opened
+    return len(known[0].lower) * (found + units * before)
+
+
 class EncoderForms:
     """Forms of the encoder's units in the image, and bounds on them over the balls.
 
@@ -75,11 +89,13 @@ class EncoderForms:
         self._closed = False
 
     def cut_last(self, half: Half) -> Interval | None:
-        """Cut the last of the known values; None where forms overflow."""
+        """Cut the last of the known values; None where forms overflow, or are too large."""
         x = self.known[-1]
         units = half.open_units(len(self.known) - 1, x)
         if len(units) == 0:
             return x
+        if held(half.network, self.known, len(units)) > _MOST:
+            return None
         forms = self._forms(len(self.known) - 1, units)
         if not forms.finite() or self._substitution.products > _DEARER * products(half.network, self.known):
             return None
@@ -97,11 +113,14 @@ class EncoderForms:
         return _cut_open(x, units, lower, half.open_of(len(self.known) - 1, x, 1))
 
     def of_posterior(self, rows: Tensor) -> Tensor | None:
-        """Lower bounds on <rows, (mu, logvar)>, (R, S * B, 2k) -> (R, S * B); None where forms overflow."""
+        """Lower bounds on <rows, (mu, logvar)>, (R, S * B, 2k) -> (R, S * B); None where forms overflow, or
+        are too large."""
         images = len(self.known[0].lower)
         if not self._closed:
             x = self.known[-1].lower
             every = torch.arange(x.shape[1], dtype=torch.int64, device=x.device)
+            if held(self._linear.encoder.network, self.known, len(every)) > _MOST:
+                return None
             heads = self._forms(len(self.known) - 1, every)
             if not heads.finite():
                 return None
@@ -170,7 +189,7 @@ class DecoderForms:
         self._forward = ForwardForms(network, self._z, linear.relaxation.arithmetic)
 
     def cut_last(self, half: Half, known: Sequence[Interval]) -> Interval | None:
-        """Cut the last of `known`; None where forms overflow.
+        """Cut the last of `known`; None where forms overflow, or are too large.
 
         The outputs are cut with what the box of latent codes shows, too, for bounds from below. Hidden
         units of convolutions that it shows to be stable are left at that: rows through the encoder are
@@ -181,6 +200,9 @@ class DecoderForms:
         units = half.open_units(index, x)
         if len(units) == 0:
             return x
+        # Of every unit of a value there is a column in what comes before it.
+        if held(half.network, known, x.lower[0].numel()) > _MOST:
+            return None
         self._forward.advance(known)
         forms, dense = self._forward.units(units), products(half.network, known)
         if not forms.finite() or self._forward.substitution.products > _DEARER * dense:
