@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from core.bounds.rounding import proved
+from core.certificates.elbo_bounds import in_ball
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
@@ -84,8 +86,8 @@ def plane_stage(stage: Stage, relaxation: Relaxation, bounds: LayerBounds, metho
 def better_stage(stage: Stage, linear: LinearBounds, slopes: Slopes, mixes: Tensor, method: str) -> Stage:
     """The stage with the best of the bounds with these slopes and mixes (R, ...) where it is better."""
     relaxation, bounds = linear.relaxation, linear.bounds
-    for slope, constant, lost in zip(*linear.planes(slopes, mixes), strict=True):
-        value = proved(relaxation.ball.lowest(slope[None])[0] + (constant - lost))
+    for slope, lowest, lost in _lines(linear, slopes, mixes):
+        value = proved(lowest)
         point = relaxation.ball.minimiser(slope.nan_to_num(0).view_as(relaxation.ball.center))
         better = value > stage.value
         if stage.minimiser is not None:
@@ -93,3 +95,13 @@ def better_stage(stage: Stage, linear: LinearBounds, slopes: Slopes, mixes: Tens
         margin = torch.where(better, lost.nan_to_num(nan=torch.inf), stage.margin)
         stage = Stage(torch.where(better, value, stage.value), method, bounds, point, margin)
     return stage
+
+
+def _lines(linear: LinearBounds, slopes: Slopes, mixes: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Linear functions, (B, d), whose minimisers are worth a look, bounds (B,) and what rounding takes."""
+    ball = linear.relaxation.ball
+    for slope, constant, lost in zip(*linear.planes(slopes, mixes), strict=True):
+        yield slope, ball.lowest(slope[None])[0] + (constant - lost), lost
+    if in_ball.applies(linear.relaxation):
+        f, constant, lost = in_ball.kinked(linear, slopes, mixes)
+        yield from zip(f.slope, f.lowest(ball) + (constant - lost), lost, strict=True)

@@ -130,6 +130,7 @@ def read_model(folder: Path, digest: str) -> SimpleNamespace:
     size, variance = config["size"], 2 * config["sigma"] ** 2
     encoder, decoder = network(weights, "encoder", size), network(weights, "decoder", size // 4)
     kind = {"bernoulli": config["likelihood"] == "bernoulli", "scale": 1 / variance}
+    kind["convolves"] = config["arch"] == "conv"
     return SimpleNamespace(encoder=encoder, decoder=decoder, base=math.log(math.pi * variance) / 2, **kind)
 
 
@@ -333,11 +334,19 @@ class Question:
         bounds, mixes = self.bounds(), np.array([0.5, 1.0, 0.0])[:, None, None]
         yield self.separate(bounds)
         if method != "ibp":
-            yield self.joint(bounds, mixes, {}).max()
+            yield from self.together(bounds, mixes, {})
         if method in ("crown", "alpha-crown"):
-            yield self.joint(bounds := self.bounds(bounds), mixes, {}).max()
+            yield from self.together(bounds := self.bounds(bounds), mixes, {})
         if method == "alpha-crown" and "mix" in witness:
-            yield self.joint(bounds, witness["mix"][None], witness).max()
+            yield from self.together(bounds, witness["mix"][None], witness)
+
+    def together(self, bounds: tuple, mixes: Array, given: dict[str, Array]):
+        """All terms as one function: linear, and where x' is scored in an l_2 ball with kinks, too."""
+        yield self.joint(bounds, mixes, given).max()
+        if self.moves and self.norm == "l2":
+            (low, high), found = self.box, given and self.weight > 0
+            at = low + mixes[0].mean(0) * (high - low) if found else self.x
+            yield self.joint(bounds, mixes, given, at).max()
 
     def bounds(self, before: tuple | None = None) -> tuple[list[Array], Array, list[Array]]:
         """Of all layers' outputs: encoder (2, n), last mu and logvar; z and decoder (2, S, n). Given such
@@ -362,7 +371,10 @@ class Question:
             for s in range(len(self.noise)) if before else ():
                 passage = Passage(model.decoder[: i + 1], largest(z)[s], [v[:, s] for v in decoder])
                 for units in parts:
-                    rows = back.pull(*self.to_posterior(*passage.units(units), encoder[-1], s))
+                    rows, constant, lost = passage.units(units)
+                    if self.model.convolves if i < len(model.decoder) - 1 else self.weight > 0:
+                        narrow(x[:, s], units, in_box(rows, constant, z[:, s]) - lost)
+                    rows = back.pull(*self.to_posterior(rows, constant, lost, encoder[-1], s))
                     narrow(x[:, s], units, self.lowest(*rows))
         return encoder, z, decoder
 
@@ -392,6 +404,35 @@ class Question:
             value = np.fmax(value, (rows * y + tangent).sum(1) + curve - bend - off)
         return value + constant - lost - 4 * U * (np.abs(value) + np.abs(constant))
 
+    def lowest_bent(self, rows: Array, reach: Array, at: Array) -> Array:
+        """Below the minimum of <row, y> - <reach, |y - at|> over the ball, (R,), as `lowest`: the smaller
+        one of two lines in each pixel, each proved by its tangent; over the box at one of its ends."""
+        n, size = 2 * gamma(2 * len(self.x) + 32), (np.abs(rows) + reach).sum(1)
+        value = np.minimum(*(rows * end - reach * np.abs(end - at) for end in self.box)).sum(1) - n * size
+        if self.eps == 0:
+            return value - 4 * U * np.abs(value)
+
+        def pixels(m: Array) -> tuple[Array, Array, Array]:
+            found = []
+            for slope, base in ((rows + reach, -reach * at), (rows - reach, reach * at)):
+                y = np.clip(self.x - m * slope, 0, 1)
+                pull = (y - self.x) / m
+                rest = np.minimum((slope + pull) * -y, (slope + pull) * (1 - y))
+                found.append((slope * y + rest + pull * (y - self.x) / 2 + base, np.abs(y - self.x), pull))
+            (one, near, up), (other, far, down) = found
+            return np.minimum(one, other), np.where(one <= other, near, far), np.abs(up) + np.abs(down)
+
+        m = self.eps / np.maximum(np.linalg.norm(np.abs(rows) + reach, axis=1, keepdims=True), 1e-30)
+        most = 1024 * m
+        for _ in range(30):
+            middle = np.sqrt(m * most)
+            inside = np.linalg.norm(pixels(middle)[1], axis=1, keepdims=True) <= self.eps
+            m, most = np.where(inside, middle, m), np.where(inside, most, middle)
+        found, bend = pixels(m), self.eps**2 / (2 * m[:, 0])
+        off = n * (8 * size + 4 * found[2].sum(1) + bend)
+        value = np.fmax(value, found[0].sum(1) - bend - off)
+        return value - 4 * U * np.abs(value)
+
     def log_p(self, t: Array, a: Array) -> Array:
         model = self.model
         return t * a - softplus(a) if model.bernoulli else -model.scale * (t - a) ** 2 - model.base
@@ -407,18 +448,18 @@ class Question:
         draws = len(self.noise)
         return 2 * gamma(len(self.x) + draws + 32) * self.peak(a).sum() / draws
 
-    def faces(self, a: Array, on_a: Array | float) -> list[Array]:
+    def faces(self, a: Array, on_a: Array | float, ends: Array) -> list[Array]:
         """Below weight log p(t | v) - on_a v for v in a, at both ends of t. log p is concave, so that
         its ends are lowest; above a Gaussian this is not used."""
         if self.weight < 0:
-            return [-highest(t + on_a, a) for t in self.t]
-        return [np.minimum(*(self.log_p(t, v) - on_a * v for v in a)) for t in self.t]
+            return [-highest(t + on_a, a) for t in ends]
+        return [np.minimum(*(self.log_p(t, v) - on_a * v for v in a)) for t in ends]
 
     def separate(self, bounds: tuple) -> float:
         """The worst case of each term alone."""
         a, t, zero = bounds[2][-1], self.t, np.zeros((1, self.noise.shape[1]))
         if self.model.bernoulli or self.weight > 0:
-            score = np.minimum(*self.faces(a, 0.0))
+            score = np.minimum(*self.faces(a, 0.0, t))
         else:
             score = -self.log_p(np.maximum(np.maximum(t[0] - a[1], a[0] - t[1]), 0), np.zeros(1))
         rest = np.subtract(*self.curved(bounds, *[zero] * 4))[0]
@@ -437,9 +478,9 @@ class Question:
         size = size + (1 + v) * (2 * s**2 + 2 + 2 * np.abs(scale) * s + 4 * np.abs(on_logvar))
         return (square + rest).sum(1), 8 * gamma(len(m) + 32) * size.sum(1)
 
-    def plane(self, a: Array, mix: Array) -> tuple[Array, Array, Array]:
-        """on_a v + on_t t + constant <= weight log p(t | v), for v in a and each pixel and mix (R, d)."""
-        (low, high), (t0, t1), above, far = a, self.t, self.weight < 0, np.zeros(1)
+    def plane(self, a: Array, mix: Array, t: Array) -> tuple[Array, Array, Array]:
+        """on_a v + on_t t + constant <= weight log p(t | v), for v in a, t and each pixel, mix (R, d)."""
+        (low, high), (t0, t1), above, far = a, t, self.weight < 0, np.zeros(1)
         if self.model.bernoulli and above:
             on_a = sigmoid(low + mix * (high - low)) - (t0 + t1) / 2
         elif self.model.bernoulli:
@@ -452,11 +493,29 @@ class Question:
         if above and not self.model.bernoulli:  # the tangent plane where t - v is far
             on_t, constant = -on_a, self.model.base - self.model.scale * far**2
         else:
-            at0, at1 = self.faces(a, on_a)
+            at0, at1 = self.faces(a, on_a, t)
             on_t = quotient(at1 - at0, t1 - t0, 0.0)
             constant = np.minimum(at0 - on_t * t0, at1 - on_t * t1)
         size = self.peak(a) + np.abs(on_a) * (1 + largest(a)) + 2 * np.abs(on_t) + np.abs(constant)
         return on_a, on_t, constant - 64 * U * size
+
+    def bent(self, a: Array, mix: Array, at: Array) -> tuple[Array, Array, Array, Array]:
+        """on_a v + on_t t - reach |t - at| + constant, summed, <= weight log p(t | v), for v in a and t in
+        the ball: log p is a parabola in t, which has a plane in v and a slope in an interval at `at`."""
+        on_a, on_t, constant = self.plane(a, mix, np.stack([at, at]))
+        scale = 0.0 if self.model.bernoulli else self.model.scale
+        slope, bend = a if self.model.bernoulli else 2 * scale * (a - at), scale * (self.weight > 0)
+        middle, away = self.weight * (slope[0] + slope[1]) / 2, self.x - at
+        room = 16 * U * (largest(a) + 2 * scale * (largest(a) + 1))
+        constant = constant + (on_t - middle) * at + bend * away * (self.x + at)
+        constant = constant - bend * self.eps**2 / len(at)
+        constant = constant - 64 * U * (2 * np.abs(on_t) + np.abs(middle) + bend * (4 + self.eps**2))
+        return (
+            on_a,
+            middle - 2 * bend * away + 0 * on_t,
+            constant,
+            (slope[1] - slope[0]) / 2 + room + 0 * on_t,
+        )
 
     def latent_loss(self, posterior: Array, s: int) -> Array:
         """What a unit of a row on z can lose, in z and on the way to mu and logvar, (k,)."""
@@ -474,20 +533,22 @@ class Question:
         lost = lost + np.abs(rows) @ self.latent_loss(posterior, s) + 4 * U * np.abs(constant)
         return np.concatenate([rows, scale * np.where(scale > 0, f / 2, chord)], 1), constant, lost
 
-    def joint(self, bounds: tuple, mixes: Array, given: dict[str, Array]) -> Array:
-        """All terms as one linear function of x', minimised over the ball; for each of the mixes, (R,)."""
-        (encoder, z, decoder), draws, w, sums = bounds, len(self.noise), self.weight, [np.zeros(1)] * 6
+    def joint(self, bounds: tuple, mixes: Array, given: dict[str, Array], at: Array | None = None) -> Array:
+        """All terms as one linear function of x', minimised over the ball; for each of the mixes, (R,).
+        With `at` (d,) it has a kink there in each pixel."""
+        (encoder, z, decoder), draws, w, sums = bounds, len(self.noise), self.weight, [np.zeros(1)] * 7
         for s in range(draws):
-            found = self.plane(decoder[-1][:, s], mixes[:, s % mixes.shape[1]])
-            on_a, on_t, constant = (v / draws for v in found)
+            a, mix = decoder[-1][:, s], mixes[:, s % mixes.shape[1]]
+            found = (*self.plane(a, mix, self.t), np.zeros(1)) if at is None else self.bent(a, mix, at)
+            on_a, on_t, constant, reach = (v / draws for v in found)
             shares = [given[f"decoder.{i}"][s] for i in range(len(decoder) - 1)] if given else None
             passage = Passage(self.model.decoder, largest(z)[s], [v[:, s] for v in decoder], shares)
             rows, more, lost = passage.pull(on_a, constant.sum(1), np.zeros(len(on_a)))
             lost = lost + np.abs(rows) @ self.latent_loss(encoder[-1], s)
             size = (np.abs(constant) + np.abs(on_t)).sum(1) + np.abs(more)
-            found = rows, rows * self.noise[s], on_t, more, lost, size
+            found = rows, rows * self.noise[s], on_t, more, lost, size, reach
             sums = [u + v for u, v in zip(sums, found, strict=True)]
-        (mu, logvar), (on_mu, scale, on_t, constant, lost, size) = np.split(encoder[-1], 2, 1), sums
+        (mu, logvar), (on_mu, scale, on_t, constant, lost, size, reach) = np.split(encoder[-1], 2, 1), sums
         ends = [scale * np.exp(v / 2) - w * (np.exp(v) - v - 1) / 2 for v in logvar]
         f = np.exp((logvar[0] + logvar[1]) / 4)
         slope = quotient(ends[1] - ends[0], logvar[1] - logvar[0], (scale * f - w * (f * f - 1)) / 2)
@@ -499,8 +560,11 @@ class Question:
         back = Passage(self.model.encoder, self.box[1], encoder, shares)
         rows, constant, lost = back.pull(rows, constant + curved, lost + less + self.scoring(decoder[-1]))
         rows, constant = (rows + on_t, constant) if self.moves else (rows, constant + on_t @ self.x)
-        size = size + np.abs(rows).sum(1) + np.abs(constant)
-        return self.lowest(rows, constant, lost + 4 * gamma(len(self.x) + draws + 32) * size)
+        size = size + np.abs(rows).sum(1) + np.abs(constant) + reach.sum(-1)
+        lost = lost + 4 * gamma(len(self.x) + draws + 32) * size
+        if at is None:
+            return self.lowest(rows, constant, lost)
+        return self.lowest_bent(rows, reach, at) + constant - lost - 4 * U * np.abs(constant)
 
 
 def chunks(x: Array, last: bool) -> list[Array]:
@@ -508,6 +572,12 @@ def chunks(x: Array, last: bool) -> list[Array]:
     crossing = np.atleast_2d((x[0] < 0) & (x[1] > 0)).any(0)
     units = np.flatnonzero(crossing | last)
     return [units[i : i + 256] for i in range(0, len(units), 256)]
+
+
+def in_box(rows: Array, constant: Array, x: Array) -> Array:
+    """Below the minimum of <row, v> + constant over a box, (R,)."""
+    value, size = np.maximum(rows, 0) @ x[0] + np.minimum(rows, 0) @ x[1], np.abs(rows) @ largest(x)
+    return value + constant - 2 * gamma(2 * rows.shape[1] + 32) * size - 4 * U * np.abs(constant)
 
 
 def narrow(x: Array, units: Array, found: Array) -> None:

@@ -99,9 +99,9 @@ class ContinuousBernoulli:
         half = torch.where(at.abs() > 0.1, at / 2, 0.05)
         return torch.where(at.abs() > 0.1, 0.25 * (half**-2 - torch.sinh(half) ** -2), _VARIANCE)
 
-    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+    def moved(self, t: Tensor, a: Interval) -> tuple[Interval, Tensor]:
         """Linear in t, with slope a."""
-        return a.magnitude, torch.zeros_like(a.lower[..., 0, 0, 0])
+        return a, torch.zeros_like(a.lower[..., 0, 0, 0])
 
     def highest(self, t: Tensor) -> Tensor:
         """At the parameter whose mean is t, by a tangent above it; a density may be as high as one likes

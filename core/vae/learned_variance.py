@@ -121,11 +121,15 @@ class LearnedVariance:
         on_t = self._stretch * on_d
         return torch.cat([-on_t, 0.5 - rest], -3), on_t, lowest + _CONSTANT
 
-    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
-        """A parabola in t, most bent and with the steepest slope at the smallest variance."""
+    def moved(self, t: Tensor, a: Interval) -> tuple[Interval, Tensor]:
+        """A parabola in t, most bent and steepest, either way, at the smallest variance."""
         g, s = _parts(a)
-        precision = self._stretch**2 * (-s.lower).exp()
-        return precision * _farthest(Interval(t, t), g), precision.amax((-3, -2, -1)) / 2
+        sharp, flat = (self._stretch**2 * (-end).exp() for end in (s.lower, s.upper))
+        below, above = g.lower - t, g.upper - t
+        slope = Interval(
+            torch.minimum(sharp * below, flat * below), torch.maximum(sharp * above, flat * above)
+        )
+        return slope, sharp.amax((-3, -2, -1)) / 2
 
     def highest(self, t: Tensor) -> Tensor:
         """None: the smaller the variance around t, the higher the density."""

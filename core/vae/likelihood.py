@@ -63,12 +63,12 @@ class Likelihood(Protocol):
         """
         ...
 
-    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
-        """How fast log p falls when the image moves from t by d, for every a of the interval:
+    def moved(self, t: Tensor, a: Interval) -> tuple[Interval, Tensor]:
+        """How log p changes when the image moves from t by any d, for every a of the interval:
 
-            log p(t + d | a) >= log p(t | a) - <slope, |d|> - bend |d|^2
+            log p(t + d | a) = log p(t | a) + <g, d> - <b, d^2>,    g in slope, every 0 <= b_j <= bend
 
-        slope >= 0 (..., C, H, W), nats for each pixel from black to white; bend >= 0 (...), nats.
+        slope (..., C, H, W), nats for each pixel from black to white; bend (...), nats.
         """
         ...
 
@@ -224,9 +224,9 @@ class Bernoulli:
         mean = torch.sigmoid(a.center)
         return mean * (1 - mean)
 
-    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+    def moved(self, t: Tensor, a: Interval) -> tuple[Interval, Tensor]:
         """Linear in t, with slope a."""
-        return a.magnitude, torch.zeros_like(a.lower[..., 0, 0, 0])
+        return a, torch.zeros_like(a.lower[..., 0, 0, 0])
 
     def highest(self, t: Tensor) -> Tensor:
         """At the logit whose mean is t: minus the entropy of a coin of bias t_j, in each pixel."""
@@ -302,10 +302,10 @@ class Gaussian:
     def curvature(self, a: Interval) -> Tensor:
         return torch.full_like(a.lower, 2 * self._scale)
 
-    def fall(self, t: Tensor, a: Interval) -> tuple[Tensor, Tensor]:
+    def moved(self, t: Tensor, a: Interval) -> tuple[Interval, Tensor]:
         """A parabola in t, with slope -2 scale (t - g)."""
-        farthest = torch.maximum(t - a.lower, a.upper - t)
-        return 2 * self._scale * farthest, torch.full_like(farthest[..., 0, 0, 0], self._scale)
+        slope = a.map(lambda g: 2 * self._scale * (g - t))
+        return slope, torch.full_like(slope.lower[..., 0, 0, 0], self._scale)
 
     def highest(self, t: Tensor) -> Tensor:
         """At a mean of t: the density at the mode, the same for every image."""

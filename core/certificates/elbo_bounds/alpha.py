@@ -6,12 +6,13 @@ of plain CROWN: on the ELBO they gain little from slopes of their own and cost a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from core.certificates.elbo_bounds import in_ball
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds
 from core.certificates.elbo_bounds.relaxation import LinearBounds, Relaxation
@@ -27,7 +28,7 @@ def default_slopes(relaxation: Relaxation, bounds: LayerBounds) -> Slopes:
     return Slopes(
         encoder=encoder.relu_slopes(),
         decoder=decoder.relu_slopes(),
-        mix=torch.full_like(bounds.decoder[-1].lower, 0.5),
+        mix=in_ball.central_mix(relaxation, bounds.decoder[-1].lower),
         mu=torch.zeros_like(mu.lower),
         logvar=torch.zeros_like(mu.lower),
     )
@@ -37,5 +38,18 @@ def optimise(
     relaxation: Relaxation, bounds: LayerBounds, slopes: Slopes, iterations: int, step: float = _STEP
 ) -> Iterator[Tensor]:
     """Improve `slopes` in place; yields the bound (B,) before each step."""
-    bound = partial(LinearBounds(relaxation, bounds).bound, slopes)
+    bound = _objective(LinearBounds(relaxation, bounds), slopes)
     return ascend(bound, [(slopes.tensors(), step)], iterations, _LAST, slopes.repair)
+
+
+def _objective(linear: LinearBounds, slopes: Slopes) -> Callable[[], Tensor]:
+    """What is improved: the plane, the bound that knows of an l_2 ball, or both where each has images for
+    which it is the better one."""
+    by_plane, by_ball = partial(linear.bound, slopes), partial(in_ball.bound, linear, slopes)
+    if not in_ball.applies(linear.relaxation):
+        return by_plane
+    with torch.no_grad():
+        plane, ball = by_plane(), by_ball()
+    if bool((ball >= plane).all()):
+        return by_ball
+    return by_plane if bool((plane >= ball).all()) else lambda: torch.maximum(by_plane(), by_ball())

@@ -271,7 +271,20 @@ class LinearBounds:
         (R, B), (R, B). One for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix."""
         r, draws = self.relaxation, len(self.relaxation.noise)
         a, t = self.bounds.decoder[-1], r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
-        on_a, on_t, constant = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))
+        planes = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))
+        on_x, on_t, constant, lost = self.to_image(*planes, slopes)
+        if r.t is None:
+            return on_x + on_t, constant, lost
+        # The scored image stands still: what the plane has for it is a number.
+        return on_x, constant + (on_t * r.t.flatten(1)).sum(2), lost
+
+    def to_image(
+        self, on_a: Tensor, on_t: Tensor, constant: Tensor, slopes: Slopes
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pull R planes below weight * log p / S, (R, S * B, ...), back to the image: what falls to x' and
+        to the scored image, (R, B, d) twice, constants and what rounding takes, (R, B) twice."""
+        r, draws = self.relaxation, len(self.relaxation.noise)
+        a, t = self.bounds.decoder[-1], r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
         rows, more, lost = self._to_latent.pull(on_a, slopes.decoder)
         constant = constant.flatten(2).sum(2) + more
         lost = lost + r.latent_roundoff(rows, self.bounds) + r.scoring_roundoff(t, a) / draws
@@ -289,11 +302,7 @@ class LinearBounds:
             lost = lost.sum(1) + lost_posterior + lost_encoder + lost_sums
         else:
             lost = lost.sum(1)
-        constant, on_t = constant.sum(1) + from_posterior + more, on_t.sum(1)
-        if r.t is None:
-            return on_x + on_t, constant, lost
-        # The scored image stands still: what the plane has for it is a number.
-        return on_x, constant + (on_t * r.t.flatten(1)).sum(2), lost
+        return on_x, on_t.sum(1), constant.sum(1) + from_posterior + more, lost
 
     def pull_posterior(self, on_mu: Tensor, scale: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor, Tensor]:
         """<on_mu, mu> + <scale, exp(logvar / 2)> - weight KL >= <(R, B, 2k), posterior> + (R, B) - (R, B).

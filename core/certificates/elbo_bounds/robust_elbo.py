@@ -86,8 +86,8 @@ def recon_in_ball(vae: VAE, z: Interval, ball: Ball, arithmetic: Arithmetic) -> 
     a = _natural(vae, z, ball.box, arithmetic)
     lost = score_roundoff(vae.likelihood, ball.box, a, 1, arithmetic)
     by_box = vae.likelihood.lower(ball.box, a)
-    slope, bend = vae.likelihood.fall(ball.center, a)
-    moved = ball.eps * (slope + _TINY).flatten(-3).norm(dim=-1) + bend * ball.eps**2
+    slope, bend = vae.likelihood.moved(ball.center, a)
+    moved = ball.eps * (slope.magnitude + _TINY).flatten(-3).norm(dim=-1) + bend * ball.eps**2
     by_norm = vae.likelihood.lower(Interval(ball.center, ball.center), a) - moved
     if arithmetic.rounds:
         own = FLOAT64.gamma(2 * a.lower[0, 0].numel() + 2 * ELEMENTARY)
