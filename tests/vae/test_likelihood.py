@@ -193,7 +193,8 @@ def test_log_prob_falls_no_faster_than_it_says(name: str, seed: int) -> None:
     shape = (3, 4, 5, 5) if name == "learned" else (3, 2, 5, 5)
     middle, width = 6 * (random(*shape) - 0.5), 3 * random(1, 1, 1, 1) * random(*shape)
     box, t = Interval(middle - width, middle + width), random(3, 2, 5, 5)
-    slope, bend = kind.fall(t, box)
+    way, bend = kind.moved(t, box)
+    slope = way.magnitude
     assert slope.shape == t.shape
     assert bool((slope >= 0).all() and (bend >= 0).all())
     sharpest = torch.zeros_like(bend)
@@ -202,15 +203,22 @@ def test_log_prob_falls_no_faster_than_it_says(name: str, seed: int) -> None:
         a = box.lower + (share.round() if seed % 2 else share) * box.width
         d = (random(3, 2, 5, 5) - 0.5) * random(1)
         d = torch.where(random(3, 2, 5, 5) < random(1), d, 0)
-        allowed = (slope * d.abs()).flatten(1).sum(1) + bend * d.flatten(1).square().sum(1)
+        square = bend * d.flatten(1).square().sum(1)
+        allowed = (slope * d.abs()).flatten(1).sum(1) + square
         fell = kind.log_prob(t, a) - kind.log_prob(t + d, a)
-        assert bool((fell <= allowed + 1e-12 * (1 + allowed)).all())
+        room = 1e-12 * (1 + allowed)
+        assert bool((fell <= allowed + room).all())
+        # With a sign: between the ends of the slope, and a parabola that opens downward.
+        ends = torch.stack([way.lower * d, way.upper * d])
+        assert bool((-fell >= ends.amin(0).flatten(1).sum(1) - square - room).all())
+        assert bool((-fell <= ends.amax(0).flatten(1).sum(1) + room).all())
     # A step of one pixel from the corner where it is steepest meets it.
     at = t[:, :1, :1, :1]
     one = Interval(
         *(v[:, :: shape[1] // (2 if name == "learned" else 1), :1, :1] for v in (box.lower, box.upper))
     )
-    steep, bent = kind.fall(at, one)
+    way, bent = kind.moved(at, one)
+    steep = way.magnitude
     corners = [one.lower, one.upper]
     if name == "learned":
         corners = [torch.cat([g[:, :1], one.lower[:, 1:]], 1) for g in (one.lower, one.upper)]

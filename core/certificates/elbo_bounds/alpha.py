@@ -46,7 +46,7 @@ def _objective(linear: LinearBounds, slopes: Slopes) -> Callable[[], Tensor]:
     """What is improved: the plane, the bound that knows of an l_2 ball, or both where each has images for
     which it is the better one."""
     by_plane, by_ball = partial(linear.bound, slopes), partial(in_ball.bound, linear, slopes)
-    if not in_ball.applies(linear.relaxation):
+    if not in_ball.is_followed(linear):
         return by_plane
     with torch.no_grad():
         plane, ball = by_plane(), by_ball()

@@ -35,6 +35,16 @@ def applies(relaxation: Relaxation) -> bool:
     return relaxation.moves and relaxation.ball.norm == "l2"
 
 
+def is_followed(linear: LinearBounds) -> bool:
+    """Whether slopes are better optimised for this bound: not where log p bends and is bounded from above,
+    for the bend is left out there."""
+    r = linear.relaxation
+    if not applies(r) or r.weight > 0:
+        return applies(r)
+    x, a = r.ball.center.repeat(len(r.noise), 1, 1, 1), linear.bounds.decoder[-1]
+    return not bool((r.vae.likelihood.moved(x, a)[1] > 0).any())
+
+
 def central_mix(relaxation: Relaxation, natural: Tensor) -> Tensor:
     """The mix, shape of the natural parameters, with `touched` at the centre, where optimisers start."""
     mix = torch.full_like(natural, 0.5)
