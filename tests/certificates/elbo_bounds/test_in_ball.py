@@ -175,3 +175,37 @@ def test_float32_covers_more() -> None:
         lost.append(float(in_ball.kinked(LinearBounds(relaxation, bounds), Slopes(), mixes)[2].max()))
     assert r.exact().arithmetic is EXACT
     assert 0 == lost[0] < lost[1] < lost[2]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "continuous_bernoulli"])
+def test_what_no_layer_moves_is_met_at_the_edge_of_the_ball(kind: str) -> None:
+    """A decoder that gives the same parameters for all codes: log p is a parabola in the image, and at the
+    distance eps the function is equal to it, wherever its kinks are."""
+    vae = vae_of(kind, 0)
+    for weight in [*vae.encoder.parameters(), *vae.decoder.parameters()]:
+        weight.zero_()
+    generator = torch.Generator().manual_seed(0)
+    bias = vae.decoder[2].get_parameter("bias")
+    bias.copy_(torch.randn(bias.shape, generator=generator))
+    x = 0.4 + 0.2 * torch.rand(2, *SHAPE, generator=generator)
+    asked = {
+        "target": "likelihood",
+        "method": "ibp",
+        "norm": "l2",
+        "side": "lower",
+        "arithmetic": "float64",
+    }
+    r = pose(vae, x, core.sample_noise(vae, DRAWS), 0.3, **asked).relaxation()
+    bounds = r.interval_bounds()
+    for seed in range(3):
+        slopes = random_slopes(r, bounds.decoder[-1].lower, seed)
+        mixes = torch.full_like(bounds.decoder[-1].lower, 0.5)[None]
+        f, constant, lost = in_ball.kinked(LinearBounds(r, bounds), slopes, mixes)
+        way = torch.randn(2, 64, generator=generator, dtype=torch.float64)
+        y = r.ball.center.flatten(1) + r.ball.eps[:, None] * way / way.norm(dim=1, keepdim=True)
+        image = y.view_as(r.ball.center)
+        recon, kl = elbo_terms(r.vae, image, r.noise, image)
+        value = (f.slope * y - f.reach * (y - f.at).abs()).sum(-1) + constant
+        torch.testing.assert_close(value[0], recon - kl, rtol=1e-9, atol=1e-9)
+        assert bool((value[0] - lost[0] <= recon - kl).all())
