@@ -271,8 +271,8 @@ class LinearBounds:
         (R, B), (R, B). One for each of mixes (R, S * B or 1, C, H, W) in place of slopes.mix."""
         r, draws = self.relaxation, len(self.relaxation.noise)
         a, t = self.bounds.decoder[-1], r.scored.map(lambda v: v.repeat(draws, 1, 1, 1))
-        planes = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))
-        on_x, on_t, constant, lost = self.to_image(*planes, slopes)
+        on_a, on_t, constant = (v / draws for v in r.vae.likelihood.plane(t, a, mixes, r.weight))
+        on_x, on_t, constant, lost = self.to_image(on_a, on_t, constant, slopes)
         if r.t is None:
             return on_x + on_t, constant, lost
         # The scored image stands still: what the plane has for it is a number.
