@@ -3,6 +3,9 @@
 There the bound says L and the ELBO is E. Nothing but relaxations lies between the two: log p was replaced
 by planes, each ReLU by a line, exp(logvar / 2) and the KL term by others, and a little was given up for
 rounding. What each of them is above its line, times the weight that the pass gives it, adds up to E - L.
+
+Within l_2 certificates have a second bound, with a kink in each scored pixel in place of the planes
+(core.certificates.elbo_bounds.in_ball), and may prove more than what is divided here.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ HELP = {
     "attack attained. The two bars add up to attacked minus proved.",
     "lost": "A linear bound (the CROWN family) replaces each curved piece of the ELBO by a straight line "
     "below it. We go to the image where that straight bound is lowest and compare: what is the ELBO "
-    "there, and what does the bound say? The difference is exactly the sum of what each line loses.",
+    "there, and what does the bound say? The difference is exactly the sum of what each line loses. "
+    "In an l_2 ball, for the likelihood, certificates know more of the ball than lines do, and prove more.",
     "model": "Robust models are trained on the proved bound: their intervals stay narrow. Those of "
     "standard models explode.",
     "draw": "From z on each noise draw has intervals of its own.",
