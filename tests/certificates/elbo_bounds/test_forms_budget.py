@@ -11,12 +11,13 @@ from torch import nn
 import core
 from core.bounds.interval import Interval
 from core.bounds.substitution import Forms
+from core.certificates.certificate import Certificate
 from core.certificates.elbo_bounds import substituted
 from core.certificates.elbo_bounds.substituted import held
 from tests.conftest import make_images, make_vae
 
 
-def made(monkeypatch: pytest.MonkeyPatch, most: float) -> tuple[core.Certificate, int]:
+def made(monkeypatch: pytest.MonkeyPatch, most: float) -> tuple[Certificate, int]:
     """The bound by crown with so large a budget, and how many values the largest forms held."""
     sizes = [0]
     init: Any = Forms.__init__

@@ -153,7 +153,7 @@ def test_a_click_on_a_heat_map_names_the_unit_that_it_shows(shape: tuple[int, in
     units = shapes.cells(shape, wanted)
     assert [values.flat[number - 1] for number in units] == [shown[place] for place in units.values()]
     assert list(units) == [8, 1, 12]
-    heat, targets = shapes.map_figure(shown, (0.0, 1.0), units).data
+    heat, targets = traces(shapes.map_figure(shown, (0.0, 1.0), units))
     assert heat.type == "heatmap"
     assert [
         [told[0], shown[y, x]] for told, x, y in zip(targets.customdata, targets.x, targets.y, strict=True)
