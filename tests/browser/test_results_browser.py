@@ -112,7 +112,7 @@ def test_a_table_is_copied_by_the_keyboard(page: Page, results_server: str):
 def test_files_are_called_by_what_is_in_them(page: Page, results_server: str):
     visit(page, f"{results_server}/results?target=reconstruction")
     for button, name in (
-        ("Rows shown", "results-mnist-bernoulli-reconstruction-pgd-crown-ibp.csv"),
+        ("Rows shown", "results-mnist-bernoulli-reconstruction-pgd-tightest.csv"),
         ("All rows", "results-mnist-all.csv"),
     ):
         with page.expect_download() as found:
