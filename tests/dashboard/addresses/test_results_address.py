@@ -50,7 +50,7 @@ def test_the_page_opens_with_one_model_of_each_kind(results: Results):
     assert messages == []
     assert found.models == (STANDARD, ROBUST, REC, ADVERSARIAL)
     assert (found.likelihood, found.arch, found.recipes) == ("bernoulli", "all", ())
-    assert (found.target, found.attack, found.certificate) == ("likelihood", "pgd", "crown-ibp")
+    assert (found.target, found.attack, found.certificate) == ("likelihood", "pgd", "tightest")
     assert (found.eps, found.upto, found.sample) == (0.1, 0.1, ROBUST)
 
 
