@@ -79,7 +79,7 @@ def _percent(share: float) -> str:
     """A share of the way as tables show it, rounded down as what is proved is."""
     if not math.isfinite(share):
         return "–"
-    return f"{math.floor(100 * share)}\u00a0%" if share >= 0 else "<\u00a00\u00a0%"
+    return f"{math.floor(100 * share)} %" if share >= 0 else "< 0 %"
 
 
 def cell(mean: Mean | None) -> str:
