@@ -36,6 +36,8 @@ from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 from tests.training.trainings import ROBUST
 
+pytestmark = pytest.mark.slow
+
 BACKENDS: Any = torch.backends
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = replace(ROBUST, epochs=1, warmup=0.2, ramp=0.5)

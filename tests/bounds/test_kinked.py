@@ -14,6 +14,8 @@ from torch import Tensor
 from core.bounds.ball import Ball
 from core.bounds.kinked import Kinked
 
+pytestmark = pytest.mark.slow
+
 radii = st.one_of(st.sampled_from([0.0, 1e-9, 0.3, 1.0, 5.0, math.sqrt(30), 100.0]), st.floats(0, 6))
 PIXELS, BATCH = 30, 2
 

@@ -20,6 +20,8 @@ from core.bounds.rounding import EXACT, FLOAT64, Arithmetic
 from core.bounds.rule_table import is_relu
 from core.bounds.substitution import Forms, Substitution, patches_of
 
+pytestmark = pytest.mark.slow
+
 CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
     "mlp": ([nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 4)], (5,)),
     "convolutions": (

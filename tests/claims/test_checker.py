@@ -46,6 +46,8 @@ from core.vae.checkpoint import list_models, save_model
 from core.vae.likelihood import Gaussian
 from tests.conftest import make_images, make_vae
 
+pytestmark = pytest.mark.slow
+
 DRAWS, SEED, ITERATIONS = 2, 5, 4
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown")
 KINDS = [f"{arch}-{likelihood}" for arch, likelihood in product(("mlp", "conv"), ("bernoulli", "gaussian"))]

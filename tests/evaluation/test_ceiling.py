@@ -20,6 +20,8 @@ from core.vae.likelihood import Bernoulli, Gaussian, Likelihood
 from core.vae.threat import Threat
 from tests.conftest import make_vae
 
+pytestmark = pytest.mark.slow
+
 X = core.load_samples("mnist")[0][:6]
 RADII = {"linf": (0.0, 0.03, 0.1, 0.5, 1.0), "l2": (0.0, 0.3, 2.0, 9.0, 28.0)}
 ROUNDING = 1e-6

@@ -29,6 +29,8 @@ from tests.conftest import make_images, make_vae
 from tests.inspection.test_inspection import graph
 from tests.network.test_functions import CASES, layer_of
 
+pytestmark = pytest.mark.slow
+
 ONE: list[nn.Module] = [nn.ReLU(), *itertools.starmap(layer_of, CASES)]
 TWO: list[nn.Module] = [Multiply(), Maximum(), Minimum()]
 POINTS, AWAY = 257, 1e-12

@@ -18,6 +18,8 @@ from core.network.functions import FUNCTIONS
 from core.network.graph import Graph
 from core.network.operations import OPERATIONS, Elementwise
 
+pytestmark = pytest.mark.slow
+
 FLOAT32 = ARITHMETICS["float32"]
 IMAGE = (4, 2, 3)
 Rows = tuple[tuple[int, ...], ...]

@@ -16,6 +16,8 @@ from core.errors import Cancelled
 from core.vae.model import VAE
 from tests.conftest import make_images, make_vae
 
+pytestmark = pytest.mark.slow
+
 
 def convolutional(seed: int) -> VAE:
     """A VAE of one to three convolutions with strides, groups, dilation and output padding, down to

@@ -23,6 +23,8 @@ from core.vae.threat import SIDES
 from core.vae.validate import TARGETS
 from tests.conftest import zero_vae
 
+pytestmark = pytest.mark.slow
+
 NOISE = torch.tensor([[0.5], [-1.0]])
 
 

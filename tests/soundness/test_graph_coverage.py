@@ -20,6 +20,8 @@ from core.vae.elbo import as_double, elbo_terms_by_draw
 from core.vae.model import VAE
 from tests.network.random_graphs import LATENT, random_vae
 
+pytestmark = pytest.mark.slow
+
 DELTA = 0.1
 
 

@@ -20,6 +20,8 @@ from core.vae.model import VAE
 from core.vae.wrap import HEADS, SCALES
 from core.vae.wrapped import WrappedConfig
 
+pytestmark = pytest.mark.slow
+
 SHAPE, K = (1, 4, 4), 3
 ROOT = Path(__file__).resolve().parents[2]
 

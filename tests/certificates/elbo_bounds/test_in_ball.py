@@ -20,6 +20,8 @@ from core.vae.model import VAE
 from core.vae.wrapped import WrappedConfig
 from tests.conftest import make_images, make_vae
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("bernoulli", "gaussian", "continuous_bernoulli", "learned")
 SIDES = ("lower", "upper")
 SHAPE, LATENT, DRAWS = (1, 8, 8), 3, 3

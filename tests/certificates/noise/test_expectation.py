@@ -20,6 +20,8 @@ from core.vae.elbo import as_double
 from tests.certificates.noise.noise_bounds import KINDS, balls, bound, coverage, exact, fresh, per_draw
 from tests.conftest import make_images, make_vae
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("arch", "likelihood"), KINDS)

@@ -18,6 +18,8 @@ from core.certificates.semidefinite.layer_relaxation import (
     parabola_intercept,
 )
 
+pytestmark = pytest.mark.slow
+
 N, HIDDEN, UNITS, ROWS = 6, 4, 5, 3
 
 

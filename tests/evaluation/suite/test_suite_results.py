@@ -30,6 +30,8 @@ from core.vae.threat import Threat
 from tests.conftest import make_vae
 from tests.evaluation.suite.small import IMAGES, SMALL, contents, run_small
 
+pytestmark = pytest.mark.slow
+
 TARGETS = ("likelihood", "reconstruction")
 Row = dict[str, str]
 
