@@ -64,11 +64,13 @@ def _links(
 
 def _cells(line: Lines, eps: float) -> dict[str, str]:
     attained, proved = line.at(eps)
-    by = "" if proved is None or line.limit or proved.quantity != "certified" else proved.method
+    by = "–"
+    if proved is not None and not line.limit and proved.vacuous == 0 and eps > 0:
+        by = text.METHOD_NAMES[proved.method]
     return {
         "Clean": _cell(line.clean.get(eps)),
         **overview.measured(line, _cell(attained), _cell(proved)),
-        "By": text.METHOD_NAMES.get(by, "–"),
+        "By": by,
     }
 
 

@@ -52,4 +52,4 @@ def _objective(linear: LinearBounds, slopes: Slopes) -> Callable[[], Tensor]:
         plane, ball = by_plane(), by_ball()
     if bool((ball >= plane).all()):
         return by_ball
-    return by_plane if bool((plane >= ball).all()) else lambda: torch.maximum(by_plane(), by_ball())
+    return by_plane if bool((plane >= ball).all()) else partial(in_ball.best, linear, slopes)

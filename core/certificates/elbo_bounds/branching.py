@@ -21,6 +21,7 @@ from torch import Tensor
 from core.bounds.intersect import cut, cut_units, open_units
 from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64, proved
+from core.certificates.elbo_bounds import in_ball
 from core.certificates.elbo_bounds.alpha import optimise
 from core.certificates.elbo_bounds.layer_bounds import LayerBounds, latent_bounds
 from core.certificates.elbo_bounds.relaxation import DecoderUnits, LinearBounds, Relaxation
@@ -111,7 +112,7 @@ class Branching:
     def run(self, rounds: int) -> Iterator[Tensor]:
         """Yields the bound (1,) after each round of splits, never lower than before."""
         posterior = self._bounds.encoder[-1]
-        floor = LinearBounds(self._root, self._bounds).bound(self._slopes)
+        floor = in_ball.best(LinearBounds(self._root, self._bounds), self._slopes)
         leaves = self._evaluate(posterior, self._slopes, floor)
         for _ in range(rounds):
             order = leaves.value.argsort()
@@ -156,7 +157,8 @@ class Branching:
         fast = self._fast.copies(count)
         for _ in optimise(fast, bounds.to(torch.float32), slopes, _ITERATIONS):
             pass
-        value = proved(LinearBounds(self._root.copies(count), bounds).bound(slopes.to(torch.float64)))
+        linear = LinearBounds(self._root.copies(count), bounds)
+        value = proved(in_ball.best(linear, slopes.to(torch.float64)))
         cost = self._cost(bounds, box)
         return Leaves(torch.maximum(value, floor), box, cost, slopes, bounds.draws)
 

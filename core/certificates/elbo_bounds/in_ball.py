@@ -100,3 +100,10 @@ def bound(linear: LinearBounds, slopes: Slopes) -> Tensor:
     assert slopes.mix is not None
     f, constant, lost = kinked(linear, slopes, unit(slopes.mix)[None])
     return f.lowest(linear.relaxation.ball, linear.relaxation.arithmetic.rounds)[0] + (constant - lost)[0]
+
+
+def best(linear: LinearBounds, slopes: Slopes) -> Tensor:
+    """The better one of that and a plane's bound where the scored image is one of an l_2 ball, else the
+    plane's, (B,)."""
+    plane = linear.bound(slopes)
+    return torch.maximum(plane, bound(linear, slopes)) if applies(linear.relaxation) else plane

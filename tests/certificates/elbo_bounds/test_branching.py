@@ -9,9 +9,12 @@ import pytest
 import torch
 
 import core
+from core.certificates.elbo_bounds import in_ball
 from core.certificates.elbo_bounds.alpha import default_slopes
 from core.certificates.elbo_bounds.branching import Branching, join_images, take_images
+from core.certificates.elbo_bounds.relaxation import LinearBounds
 from core.certificates.elbo_bounds.relaxation_parameters import Slopes
+from core.certificates.question import pose
 from tests.certificates.semidefinite.test_sdp_tightening import question
 from tests.conftest import make_images, make_vae
 
@@ -82,3 +85,27 @@ def test_no_leaf_is_split_in_vain_on_a_shipped_model() -> None:
     assert proved <= attained
     assert bool((attained - proved < 0.06 * (clean - attained)).all())
     assert torch.isfinite(proved).all()
+
+
+def test_leaves_know_an_l2_ball_too() -> None:
+    """What planes alone prove of them is below what is known before the first split."""
+    vae = make_vae(scale=1.5)
+    x, noise = make_images(vae, 1), core.sample_noise(vae, 2)
+    asked = {
+        "target": "likelihood",
+        "method": "bab",
+        "norm": "l2",
+        "side": "lower",
+        "arithmetic": "float64",
+    }
+    relaxation = pose(vae, x, noise, 0.6, **asked).relaxation()
+    bounds = relaxation.tighten(relaxation.interval_bounds())
+    slopes = default_slopes(relaxation, bounds)
+    linear = LinearBounds(relaxation, bounds)
+    known, plane = in_ball.bound(linear, slopes), linear.bound(slopes)
+    assert bool((known > plane + 0.1).all())
+    found = core.attack(vae, x, noise, eps=0.6, norm="l2", method="apgd", steps=50, restarts=3).elbo
+    values = list(Branching(relaxation, bounds, slopes).run(5))
+    assert bool((values[0] >= known - 1e-3).all())  # of float32 slopes
+    assert all((value <= found).all() for value in values)
+    assert bool((values[-1] > known).all())
