@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,11 @@ from core.bounds.intersect import open_units
 from core.bounds.interval import Affine, Interval, affine
 from core.bounds.linear import roundoff
 from core.bounds.relaxations import relu_lower, relu_share
-from core.bounds.rounding import FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
+from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
 from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.structural import scale_constants
 from core.bounds.substitution import ROOM, Forms, Substitution
+from core.network.operations import BatchNorm
 
 # Values of one stack of unit vectors that goes through a layer.
 _VALUES = 1_000_000
@@ -69,11 +72,10 @@ class ForwardForms:
     def _multiply(self, layer: nn.Module, x: Interval) -> None:
         """Through an affine layer. Errors grow as intervals do: |W| error, and what W times each column
         is off by, for which the column counts with its largest share in a value."""
-        known = affine(layer)
-        assert known is not None
+        known, bias_size = _map_of(layer, x)
         if self._arithmetic.rounds:
             gamma = 2 * FLOAT64.gamma(known.terms + 2 * len(self.substitution.magnitudes) + 2)
-            bias = None if known.bias is None else gamma * known.bias.abs()
+            bias = None if bias_size is None else gamma * bias_size
             spread = self._error + gamma * self._size() + FLUSHED
             off = known.op(spread, known.weight.abs() + FLUSHED / gamma, bias)
             most = 1 + torch.cat(self.substitution.magnitudes, 1).sum(1)
@@ -98,6 +100,20 @@ class ForwardForms:
         if self._fresh is not None:
             size = size.flatten(1).index_add(1, self._fresh, magnitudes[-1]).view_as(size)
         return size
+
+
+def _map_of(layer: nn.Module, x: Interval) -> tuple[Affine, Tensor | None]:
+    """The affine map that a layer is, and what its bias is a sum of in size."""
+    known = affine(layer)
+    if known is not None:
+        return known, None if known.bias is None else known.bias.abs()
+    factor, shift, size = scale_constants(cast(BatchNorm, layer), x)
+
+    def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return v * weight if bias is None else v * weight + bias
+
+    # One product each, by a factor that is rounded itself.
+    return Affine(op, factor, shift, 2 * ELEMENTARY, 1), size
 
 
 def _through(known: Affine, columns: Tensor) -> Tensor:

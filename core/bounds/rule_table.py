@@ -60,6 +60,18 @@ def is_reshape(layer: nn.Module | None) -> bool:
     return type(layer) in (nn.Flatten, nn.Unflatten)
 
 
+def is_scale(layer: nn.Module) -> bool:
+    """Whether a layer multiplies and shifts each value, by numbers of its channel or one for all: its output
+    has the shape of its input."""
+    if type(layer) is operations.Divide:
+        constants = [layer.divisor]
+    elif type(layer) is operations.Scale:
+        constants = [v for v in (layer.factor, layer.shift) if v is not None]
+    else:
+        return type(layer) is operations.BatchNorm
+    return all(v.numel() == 1 and v.ndim <= 1 for v in constants)
+
+
 def bends(layer: nn.Module) -> bool:
     """Whether a layer is not linear: better bounds on what it takes make its own better."""
     return is_relu(layer) or type(layer) in (Elementwise, Multiply, Maximum, Minimum)

@@ -105,7 +105,7 @@ for _kind in (*MOVES, *COPIES, *SUMS):
     roundoff.register(_kind)(_no_roundoff if _kind in MOVES else _monotone_roundoff)
 
 
-def _constants(layer: Scale | Divide | BatchNorm, x: Interval) -> tuple[Tensor, Tensor, Tensor]:
+def scale_constants(layer: Scale | Divide | BatchNorm, x: Interval) -> tuple[Tensor, Tensor, Tensor]:
     """Factor, shift and what the shift is a sum of in size, to broadcast against a row; a factor may be
     rounded, which the margin is for."""
     if isinstance(layer, Divide):
@@ -128,7 +128,7 @@ def _constants(layer: Scale | Divide | BatchNorm, x: Interval) -> tuple[Tensor, 
 @propagate.register(Divide)
 @propagate.register(BatchNorm)
 def _scale(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
-    factor, shift, _ = _constants(layer, x)
+    factor, shift, _ = scale_constants(layer, x)
     ends = x.lower * factor, x.upper * factor
     lower, upper = torch.minimum(*ends) + shift, torch.maximum(*ends) + shift
     found = Interval(lower, upper, points=x.points)
@@ -136,7 +136,7 @@ def _scale(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmeti
 
 
 def _scale_forward(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic) -> Tensor:
-    factor, _, shift_size = _constants(layer, x)
+    factor, _, shift_size = scale_constants(layer, x)
     size = x.magnitude * factor.abs() + shift_size
     margin = arithmetic.gamma(2 * ELEMENTARY) * size + UNDERFLOW * (1 + factor.abs() + x.magnitude)
     return arithmetic.unless_overflow(margin, torch.maximum(size, _largest(layer, x, factor)))
@@ -161,7 +161,7 @@ def _largest(layer: Scale | Divide | BatchNorm, x: Interval, factor: Tensor) -> 
 def _scale_pull(
     layer: Scale | Divide | BatchNorm, a: Tensor, x: Interval, share: Any
 ) -> tuple[Tensor, Tensor]:
-    factor, shift, _ = _constants(layer, x)
+    factor, shift, _ = scale_constants(layer, x)
     back = (a * factor).sum_to_size(*a.shape[:2], *x.lower.shape[1:])
     return back, (a * shift).reshape(*a.shape[:2], -1).sum(2)
 
@@ -170,7 +170,7 @@ def _scale_pull(
 @roundoff.register(Divide)
 @roundoff.register(BatchNorm)
 def _scale_roundoff(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic) -> Tensor:
-    factor, _, shift_size = _constants(layer, x)
+    factor, _, shift_size = scale_constants(layer, x)
     size = x.magnitude * factor.abs() + shift_size
     own = FLOAT64.gamma(x.lower[0].numel() + 2 * ELEMENTARY) * size
     return _scale_forward(layer, x, arithmetic) + own

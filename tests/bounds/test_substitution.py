@@ -13,14 +13,25 @@ from core.bounds import substitution
 from core.bounds.backward import BackwardPass
 from core.bounds.forward_forms import ForwardForms
 from core.bounds.intersect import open_units
-from core.bounds.interval import Interval, propagate_through
+from core.bounds.interval import Interval, affine, propagate_through
 from core.bounds.linear import highest
 from core.bounds.relaxations import relu_lower, relu_share
 from core.bounds.rounding import EXACT, FLOAT64, Arithmetic
-from core.bounds.rule_table import is_relu
+from core.bounds.rule_table import is_relu, is_scale
 from core.bounds.substitution import Forms, Substitution, patches_of
+from core.network.operations import BatchNorm, Divide, Scale
 
 pytestmark = pytest.mark.slow
+
+
+def batch_norm(channels: int) -> BatchNorm:
+    one = torch.ones(channels)
+    return BatchNorm(one, one.clone(), one.clone(), one.clone(), 1e-5)
+
+
+def scale(factor: float | None, shift: float | None) -> Scale:
+    return Scale(*(None if v is None else torch.tensor(v) for v in (factor, shift)))
+
 
 CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
     "mlp": ([nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 4)], (5,)),
@@ -50,6 +61,31 @@ CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
         ],
         (3,),
     ),
+    "normalised": (
+        [
+            scale(2.0, -1.0),
+            nn.Conv2d(2, 3, 3, stride=2, padding=1),
+            batch_norm(3),
+            nn.ReLU(),
+            nn.Conv2d(3, 4, 2),
+            batch_norm(4),
+            batch_norm(4),
+            nn.ReLU(),
+            Divide(torch.tensor(3.0)),
+            batch_norm(4),
+            nn.Flatten(),
+            nn.Linear(24, 6),
+            batch_norm(6),
+            nn.ReLU(),
+            nn.Linear(6, 3),
+            scale(None, 0.3),
+        ],
+        (2, 7, 5),
+    ),
+    "scales alone": (
+        [nn.Linear(6, 8), batch_norm(8), scale(3.0, 1e-3), nn.Linear(8, 5), batch_norm(5)],
+        (6,),
+    ),
     "linear maps alone": ([nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 5)], (6,)),
     "one pixel": (
         [nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1)],
@@ -70,13 +106,23 @@ CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
 chains = pytest.mark.parametrize("name", CHAINS)
 
 
+def randomise(network: nn.Sequential, generator: torch.Generator) -> None:
+    """Random weights; means and shifts of batch normalisation nearly cancel."""
+    for weight in network.parameters():
+        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    for layer in network:
+        if isinstance(layer, BatchNorm):
+            layer.var.abs_()
+            if layer.bias is not None:
+                layer.bias.mul_(1e-9).add_(layer.mean * layer.factor())
+
+
 def made(name: str, width: float, boxes: int = 2) -> tuple[nn.Sequential, list[Interval]]:
     """A chain with random weights, and intervals of all its values over some boxes."""
     layers, shape = CHAINS[name]
     network = nn.Sequential(*layers).double().requires_grad_(False)
     generator = torch.Generator().manual_seed(len(name))
-    for weight in network.parameters():
-        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    randomise(network, generator)
     center = torch.randn(boxes, *shape, generator=generator, dtype=torch.float64)
     radius = width * torch.rand(boxes, *shape, generator=generator, dtype=torch.float64)
     x = Interval(center - radius, center + radius)
@@ -121,6 +167,12 @@ def dense(network: nn.Sequential, known: list[Interval], value: int, arithmetic:
     return lowest(a.flatten(2).transpose(0, 1), constant.T, lost.T, known[0])
 
 
+def behind(network: nn.Sequential, value: int) -> list[nn.Module]:
+    """The layers that lead from the last ReLU, or the input, to a value."""
+    layers = [*network][:value]
+    return layers[max((i + 1 for i, layer in enumerate(layers) if is_relu(layer)), default=0) :]
+
+
 @chains
 @pytest.mark.parametrize("width", [0.0, 1e-3, 0.2, 3.0])
 @pytest.mark.parametrize("arithmetic", [EXACT, FLOAT64], ids=["exact", "float64"])
@@ -128,7 +180,7 @@ def test_the_bounds_are_those_of_a_backward_pass(name: str, width: float, arithm
     network, known = made(name, width)
     forward = ForwardForms(network, known[0], arithmetic)
     for value in range(1, len(network) + 1):
-        if is_relu(network[value - 1]) or isinstance(network[value - 1], (nn.Flatten, nn.Unflatten)):
+        if is_relu(network[value - 1]) or not any(affine(layer) for layer in behind(network, value)):
             continue
         wanted = dense(network, known, value, arithmetic)
         units = torch.arange(known[value].lower[0].numel())
@@ -147,6 +199,29 @@ def test_the_bounds_are_those_of_a_backward_pass(name: str, width: float, arithm
         assert forward.substitution.substituted > 1
 
 
+def exact_scale(layer: nn.Module, values: list[Fraction], each: int) -> list[Fraction]:
+    """The output of a scale, in rational numbers; `each` values of every channel, roots to 200 bits."""
+
+    def given(v: Tensor | None, otherwise: int) -> list[Fraction]:
+        if v is None:
+            return [Fraction(otherwise)] * len(values)
+        numbers = [Fraction(w) for w in v.flatten().tolist()]
+        return numbers * len(values) if len(numbers) == 1 else [w for w in numbers for _ in range(each)]
+
+    if isinstance(layer, Divide):
+        return [v / d for v, d in zip(values, given(layer.divisor, 1), strict=True)]
+    if isinstance(layer, Scale):
+        pairs = zip(values, given(layer.factor, 1), given(layer.shift, 0), strict=True)
+        return [v * a + b for v, a, b in pairs]
+    assert isinstance(layer, BatchNorm)
+    spread = [v + Fraction(layer.eps) for v in given(layer.var, 1)]
+    roots = [Fraction(math.isqrt(v.numerator * v.denominator << 400), v.denominator << 200) for v in spread]
+    parts = zip(
+        values, given(layer.mean, 0), roots, given(layer.weight, 1), given(layer.bias, 0), strict=True
+    )
+    return [(v - mean) / root * weight + bias for v, mean, root, weight, bias in parts]
+
+
 def exact_value(network: nn.Sequential, x: Tensor) -> list[Fraction]:
     """The output for one input, in rational numbers: affine layers by the columns of their matrices."""
     values, shape = [Fraction(v) for v in x.flatten().tolist()], x.shape[1:]
@@ -154,6 +229,9 @@ def exact_value(network: nn.Sequential, x: Tensor) -> list[Fraction]:
         zero = torch.zeros(1, *shape, dtype=torch.float64)
         if is_relu(layer):
             values = [max(v, Fraction(0)) for v in values]
+            continue
+        if is_scale(layer):
+            values = exact_scale(layer, values, len(values) // (shape[0] if shape else 1))
             continue
         bias = layer(zero)
         shape = bias.shape[1:]
@@ -182,8 +260,7 @@ def at_a_point(name: str, seed: int) -> tuple[nn.Sequential, Tensor, list[Interv
     """A chain, a point, and intervals of all values that know no sign: every ReLU is substituted."""
     network, _ = made(name, 0.0)
     generator = torch.Generator().manual_seed(seed)
-    for weight in network.parameters():
-        weight.copy_(torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    randomise(network, generator)
     x = torch.randn(1, *CHAINS[name][1], generator=generator, dtype=torch.float64)
     wide = [Interval(v.lower - 9, v.upper + 9) for v in propagate_through(network, Interval(x, x), FLOAT64)]
     return network, x, [Interval(x, x), *wide]
@@ -232,10 +309,15 @@ def test_the_margin_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(sum(way) > 3 for way in zip(*above, strict=True))
 
 
+@pytest.mark.parametrize("name", ["linear maps alone", "scales alone"])
 @pytest.mark.parametrize("seed", range(5))
-def test_forms_are_off_by_no_more_than_they_say(seed: int) -> None:
+def test_forms_are_off_by_no_more_than_they_say(seed: int, name: str) -> None:
     """At points, of linear maps alone, in rational numbers; from behind and from the front."""
-    network, _ = made("linear maps alone", 0.0)
+    network, _ = made(name, 0.0)
+    for layer in network:
+        if isinstance(layer, BatchNorm) and layer.bias is not None:
+            layer.mean.mul_(1e9)  # of which nothing but rounding is left
+            layer.bias.copy_(layer.mean * layer.factor())
     generator = torch.Generator().manual_seed(seed)
     x = 1e3 * torch.randn(1, 6, generator=generator, dtype=torch.float64)
     known = [

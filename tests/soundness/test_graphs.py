@@ -266,13 +266,13 @@ def own_part_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def other_shift(patch: pytest.MonkeyPatch) -> None:
-    right = structural._constants
+    right = structural.scale_constants
 
     def wrong(layer: Any, x: Interval) -> Any:
         factor, shift, size = right(layer, x)
         return factor, -shift, size
 
-    patch.setattr(structural, "_constants", wrong)
+    patch.setattr(structural, "scale_constants", wrong)
 
 
 def ends_alone(patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from core.bounds.interval import Interval, affine
 from core.bounds.linear import highest, inner
 from core.bounds.relaxations import half_exp_lower, half_exp_upper, logvar_slope, unit
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
-from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.rule_table import is_relu, is_reshape, is_scale
 from core.certificates.elbo_bounds.ascent import ascend
 from core.certificates.elbo_bounds.layer_bounds import (
     Half,
@@ -410,5 +410,5 @@ def _one_affine_map(network: Network, count: int) -> bool:
     is exact for an l_inf box."""
     layers = [*network][:count]
     affine_layers = sum(affine(layer) is not None for layer in layers)
-    others = sum(not is_relu(layer) and not is_reshape(layer) for layer in layers) - affine_layers
+    others = sum(not (is_relu(v) or is_reshape(v) or is_scale(v)) for v in layers) - affine_layers
     return not isinstance(network, Graph) and affine_layers <= 1 and others == 0

@@ -15,7 +15,7 @@ from core.bounds.intersect import cut_units, open_units
 from core.bounds.interval import Interval, affine
 from core.bounds.linear import highest
 from core.bounds.rounding import FLOAT64, Arithmetic
-from core.bounds.rule_table import is_relu, is_reshape
+from core.bounds.rule_table import is_relu, is_reshape, is_scale
 from core.bounds.substitution import Forms, Substitution, patches_of
 from core.certificates.elbo_bounds.layer_bounds import Half
 from core.network.graph import Network
@@ -34,7 +34,7 @@ _MOST = 150_000_000
 
 
 def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> bool:
-    """Whether forms have a rule for a network: a chain of affine layers and ReLUs, in float64.
+    """Whether forms have a rule for a network: a chain of affine layers, scales and ReLUs, in float64.
 
     What float32 rounding can do is many times larger, and a backward pass, which sees each row at each
     layer, gives up less for it.
@@ -47,7 +47,7 @@ def can_substitute(network: Network, x: Interval, arithmetic: Arithmetic) -> boo
             behind_affine = True
         elif is_relu(layer) and behind_affine:
             behind_affine = False
-        elif not is_reshape(layer):
+        elif not (is_reshape(layer) or is_scale(layer)):
             return False
     return behind_affine and arithmetic.unit <= FLOAT64.unit
 
