@@ -61,8 +61,8 @@ def is_reshape(layer: nn.Module | None) -> bool:
 
 
 def is_scale(layer: nn.Module) -> bool:
-    """Whether a layer multiplies and shifts each value, by numbers of its channel or one for all: its output
-    has the shape of its input."""
+    """Whether a layer multiplies and shifts each value, by numbers of its channel or one for all, so that
+    its output has the shape of its input."""
     if type(layer) is operations.Divide:
         constants = [layer.divisor]
     elif type(layer) is operations.Scale:
