@@ -9,8 +9,8 @@ import streamlit as st
 _STYLE = Path(__file__).with_name("frontend") / "places.css"
 
 
-def introduce(subtitle: str) -> None:
-    """The subtitle, and with it the places of the board and the chart before anything is in them: st.html
+def introduce(head: str) -> None:
+    """The title, and with it the places of the board and the chart before anything is in them: st.html
     would come later, since browsers fetch it when it is first used."""
     style = " ".join(_STYLE.read_text(encoding="utf-8").split())
-    st.markdown(f"{subtitle}<style>{style}</style>", unsafe_allow_html=True)
+    st.markdown(f"{head}<style>{style}</style>", unsafe_allow_html=True)

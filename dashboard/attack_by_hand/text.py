@@ -5,10 +5,7 @@ from __future__ import annotations
 from dashboard.shared.text import METHOD_NAMES, QUANTITY_NAMES, bare, nats, proved_nats
 
 TITLE = "Attack it yourself"
-SUBTITLE = (
-    "Paint, within eps, and push the models' score (ELBO) down. A person's image is an attack like any "
-    "other: it proves nothing, it attains."
-)
+SUBTITLE = "Paint within eps and push the models' score (ELBO) down: an attack attains, it proves nothing."
 ONLY_LOWER = "Here the score is pushed down, and proofs are of these draws; the explorer has the rest."
 TO_EXPLORER = "Over all eps: the explorer"
 PROOFS_IN = "All proofs are in."

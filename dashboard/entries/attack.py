@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.attack_by_hand import places, text
+from dashboard.shared.text import head
 
 st.sidebar.container()
-st.title(text.TITLE, anchor=False)
-places.introduce(text.SUBTITLE)
+places.introduce(head(text.TITLE, text.SUBTITLE))
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401

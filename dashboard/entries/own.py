@@ -6,9 +6,9 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.shared import own_text as text
+from dashboard.shared.text import head
 
-st.title(text.TITLE, anchor=False)
-st.markdown(text.SUBTITLE)
+st.html(head(text.TITLE, text.SUBTITLE))
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401

@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard.shared import text
 
-st.title(text.RESULTS_TITLE, anchor=False)
-st.markdown(text.RESULTS_SUBTITLE)
+# The sidebar has its place from the start: it would push the page when it comes.
+st.sidebar.container()
+st.html(text.head(text.RESULTS_TITLE, text.RESULTS_SUBTITLE))
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401

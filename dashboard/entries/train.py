@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.shared.text import head
 from dashboard.train import text
 
 st.sidebar.container()  # so that little moves when the controls come
-st.title(text.TITLE, anchor=False)
-st.markdown(text.SUBTITLE)
+st.html(head(text.TITLE, text.SUBTITLE))
+st.caption(text.FEW)
 
 # Late on purpose, and core first: see explorer.py beside this.
 import core  # noqa: E402, F401

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 TITLE = "Bring your own"
-SUBTITLE = (
-    "In the explorer you see what an attack does to it, and what is proved of it. Nobody else sees it."
-)
+SUBTITLE = "See in the explorer what an attack does to it, and what is proved. Nobody else sees it."
 WHICH, AN_IMAGE, A_MODEL = "What do you bring?", "An image", "A model"
 KEPT_WHERE = (
     "Your image is kept in the storage of your browser and, as long as this page is open, in the memory of "

@@ -77,7 +77,7 @@ def sides() -> tuple[str, str]:
 
 def test_the_first_words_come_before_the_slow_imports():
     code = ENTRY.read_text()
-    assert code.index("import places, text") < code.index("st.title(") < code.index("import view")
+    assert code.index("import places, text") < code.index("head(text.TITLE") < code.index("import view")
 
 
 def test_the_page_opens_with_the_clean_image(page: AppTest, hand: Hand):

@@ -63,7 +63,7 @@ def test_the_first_words_come_before_the_slow_imports():
     code = (ROOT / "dashboard" / "entries" / "own.py").read_text()
     assert (
         code.index("from dashboard.shared import own_text")
-        < code.index("st.title(")
+        < code.index("st.html(head(")
         < code.index("import view")
     )
 

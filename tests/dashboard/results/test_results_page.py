@@ -53,7 +53,7 @@ def test_the_page_opens_with_curves_points_pictures_and_tables(page: AppTest, pa
     assert not page.warning
     assert not page.error
     assert address(page) == {}
-    assert [title.value for title in page.title] == [text.RESULTS_TITLE]
+    assert page.get("html")[0].proto.body == text.head(text.RESULTS_TITLE, text.RESULTS_SUBTITLE)
     curves, frontier = described(page)
     for name in ("Standard MLP", "Robust MLP (eps 0.1)", REC, ADVERSARIAL, "Constant decoder"):
         assert f"{name} at eps 0.1: " in curves

@@ -105,8 +105,8 @@ def lecture(**asked: str) -> Training:
 @pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
 def test_the_words_are_true(dataset: str) -> None:
     x, held_out = compute.split(dataset)
-    assert f"**{len(x)} of the {len(x) + len(held_out)} test images**" in text.SUBTITLE
-    assert f"{len(held_out)} judge" in text.SUBTITLE
+    assert f"**{len(x)} of the {len(x) + len(held_out)} test images**" in text.FEW
+    assert f"{len(held_out)} judge" in text.FEW
     apart = {image.numpy().tobytes() for image in x} & {image.numpy().tobytes() for image in held_out}
     assert not apart
     assert torch.equal(held_out[1], core.load_samples(dataset)[0][5])
