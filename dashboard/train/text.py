@@ -10,8 +10,8 @@ from dashboard.shared.text import CONSTANT, nats, proved_nats
 TITLE = "Train it in the lecture"
 SUBTITLE = "What is attacked and what is proved, epoch by epoch."
 FEW = (
-    "A small model learns from **400 of the 500 test images** of this site, and the other 100 judge it: this "
-    "shows how training works, not how good it gets."
+    "A small model learns from **400 of the 500 test images** of this site, and the other 100 judge it: "
+    "this shows how training works, not how good it gets."
 )
 TRAIN, CANCEL = "Train", "Cancel"
 READY = "Press Train: half a second an epoch on a free core."
