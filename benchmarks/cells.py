@@ -99,7 +99,7 @@ class Network(NamedTuple):
 
 
 def _wrapped(vae: VAE, likelihood: str) -> VAE:
-    """The same with a likelihood that models of others have; a learned variance has a last layer of its own,
+    """The same with a likelihood that other models have; a learned variance has a last layer of its own,
     and pixels from -1 to 1."""
     learned, known = likelihood == LEARNED, vae.config
     config = WrappedConfig(
