@@ -7,6 +7,7 @@ tests/soundness/test_grid.py fail: what is new enters here before it lands. benc
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,10 +15,14 @@ import torch
 from torch import Tensor, nn
 
 import core
+from core.vae.config import LIKELIHOODS as TRAINED
 from core.vae.config import VAEConfig
 from core.vae.model import VAE
+from core.vae.wrapped import WrappedConfig
 
-LIKELIHOODS = ("bernoulli", "gaussian")
+LEARNED = "learned_variance"
+"""The Gaussian whose decoder gives log variances, which core knows by another setting than its name."""
+LIKELIHOODS = ("bernoulli", "gaussian", "continuous_bernoulli", LEARNED)
 TARGETS = ("likelihood", "reconstruction")
 SIDES = ("lower", "upper")
 NORMS = ("linf", "l2")
@@ -43,7 +48,10 @@ class Cell(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether core has to say that it has no proof of this kind."""
-        return self.states != "draws" and (self.side == "upper" or self.method in ("quadratic", "bab"))
+        of_parabolas = self.method in ("quadratic", "bab")
+        if self.likelihood == LEARNED and (of_parabolas or self.states == "expectation"):
+            return True
+        return self.states != "draws" and (self.side == "upper" or of_parabolas)
 
     @property
     def slow(self) -> bool:
@@ -71,15 +79,48 @@ class Network(NamedTuple):
     change: Callable[[VAE], None] | None = None
 
     def build(self, likelihood: str, sigma: float, seed: int) -> VAE:
-        config = VAEConfig(self.arch, likelihood, self.channels, self.size, self.latent, self.widths, sigma)
+        """sigma: of a Gaussian; where variances are learned, about what they are."""
+        known = likelihood if likelihood in TRAINED else "gaussian"
+        config = VAEConfig(self.arch, known, self.channels, self.size, self.latent, self.widths, sigma)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
-            vae = VAE(config).eval().requires_grad_(False)
+            vae = VAE(config)
+            if likelihood not in TRAINED:
+                vae = _wrapped(vae, likelihood)
+            vae.eval().requires_grad_(False)
             for weight in vae.parameters():
                 weight.mul_(self.scale)
+            if likelihood == LEARNED:
+                *_, bias = vae.decoder.parameters()
+                bias[len(bias) // 2 :] += 2 * math.log(sigma * vae.config.stretch)
             if self.change is not None:
                 self.change(vae)
         return vae
+
+
+def _wrapped(vae: VAE, likelihood: str) -> VAE:
+    """The same with a likelihood that other models have; a learned variance has a last layer of its own,
+    and pixels from -1 to 1."""
+    learned, known = likelihood == LEARNED, vae.config
+    config = WrappedConfig(
+        *("gaussian" if learned else likelihood, known.shape, known.latent),
+        pixels_from=-1.0 if learned else 0.0,
+        learned_variance=learned,
+    )
+    return VAE.of_networks(config, vae.encoder, _twice(vae.decoder, config) if learned else vae.decoder)
+
+
+def _twice(decoder: nn.Sequential, config: WrappedConfig) -> nn.Sequential:
+    """Its hidden layers, and a last one that gives two values a pixel."""
+    *layers, last = decoder
+    channels, height, width = config.natural_shape
+    if isinstance(last, nn.ConvTranspose2d):
+        layers += [nn.ConvTranspose2d(last.in_channels, channels, 4, 2, 1, dtype=torch.float32)]
+    else:
+        inputs = layers.pop().weight.shape[1]
+        layers += [nn.Linear(inputs, channels * height * width, dtype=torch.float32)]
+        layers += [nn.Unflatten(1, config.natural_shape)]
+    return nn.Sequential(*layers)
 
 
 def _linears(network: nn.Sequential) -> list[nn.Linear]:
@@ -115,7 +156,7 @@ def _posterior(logvar: float) -> Callable[[VAE], None]:
 def _bright(vae: VAE) -> None:
     """Images brighter than any: planes at the likelihood lean on the scored image."""
     *_, last = _linears(vae.decoder)
-    last.bias.add_(3.0)
+    last.bias[: vae.config.pixels].add_(3.0)
 
 
 def _far(vae: VAE) -> None:

@@ -158,6 +158,20 @@ FAULTS = {
         "farthest = torch.maximum(t.upper - a.lower, a.upper - t.lower)",
         "farthest = torch.maximum(t.upper - a.lower, a.lower - t.lower)",
     ),
+    "continuous Bernoulli: how much its log normaliser bends": Fault(
+        "vae/continuous_bernoulli.py",
+        "torch.full_like(at, _VARIANCE / 2)",
+        "torch.full_like(at, _VARIANCE / 4)",
+    ),
+    "continuous Bernoulli from above: highest on the other face": Fault(
+        "vae/continuous_bernoulli.py", "-_highest(t.upper + s, a))", "-_highest(t.lower + s, a))"
+    ),
+    "learned variance from below: a corner": Fault(
+        "vae/learned_variance.py", "for mean in (g.lower, g.upper)", "for mean in (g.lower,)"
+    ),
+    "learned variance from above: slope of the log variance": Fault(
+        "vae/learned_variance.py", "[-on_t, 0.5 - rest]", "[-on_t, 0.5 - 0.98 * rest]"
+    ),
     "Bernoulli from above: best logit": Fault(
         "vae/likelihood.py",
         "nearest = torch.minimum(torch.maximum(mean, a.lower), a.upper)",

@@ -2,6 +2,7 @@
 
 python -m benchmarks.grid --jobs 2 --images 3 --csv grid.csv    # the whole grid, hours
 python -m benchmarks.grid --networks mlp conv                                   # a part of it
+python -m benchmarks.grid --likelihoods gaussian --csv grid.csv    # these rows anew, the others stay
 
 A case is a network, an image and an eps. Its bounds meet the clean image, random ones, and what attacks
 that lower and that raise the ELBO arrive at, from the clean image and from where the bound itself is
@@ -18,11 +19,12 @@ import csv
 import itertools
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -45,7 +47,7 @@ from benchmarks.cells import (
 from core.bounds.ball import Ball
 from core.certificates import noise_certificate as sampled
 from core.certificates.certificate import Certificate
-from core.errors import InputError, UnsoundBoundError
+from core.errors import InputError, UnsoundBoundError, UnsupportedLayerError
 from core.vae.elbo import as_double, elbo_terms, elbo_terms_by_draw
 
 RANDOM, STEPS, ITERATIONS, DRAWS = 8, 8, 4, 2
@@ -193,7 +195,7 @@ def meet(trial: Trial, cell: Cell, tally: Tally) -> None:
     tally.cases += len(trial.x)
     try:
         proved = trial.certify(cell)
-    except InputError as error:
+    except (InputError, UnsupportedLayerError) as error:
         tally.refused += 1
         if not cell.refused:
             tally.violations.append(f"{cell} refuses {trial.question}: {error}")
@@ -246,13 +248,15 @@ def _compare_noise(trial: Trial, cell: Cell, proved: Certificate) -> Iterable[tu
             yield attacked, room.masked_fill(proved.lower == -torch.inf, torch.inf)
 
 
-def questions(networks: Iterable[str], count: int, seed: int) -> Iterator[Question]:
+def questions(
+    networks: Iterable[str], likelihoods: Iterable[str], count: int, seed: int
+) -> Iterator[Question]:
     """All of them; the widths of Gaussian likelihoods take turns."""
     turn = itertools.count()
     for network in networks:
         index = list(NETWORKS).index(network)
         sigma = SIGMAS[(index + seed) % len(SIGMAS)]
-        for likelihood, target, norm in itertools.product(LIKELIHOODS, TARGETS, NORMS):
+        for likelihood, target, norm in itertools.product(likelihoods, TARGETS, NORMS):
             about, first = (network, likelihood, sigma, target, norm), next(turn)
             for eps in EPS:
                 yield Question(*about, eps, seed + index, tuple(range(count)))
@@ -302,27 +306,38 @@ def _sums(tallies: Iterable[Tally]) -> Counter[str]:
     return sums
 
 
-def write(path: str, tallies: dict[Cell, Tally]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
+def write(path: Path, tallies: dict[Cell, Tally], likelihoods: Collection[str]) -> None:
+    """The rows of these likelihoods; those of others that the file has stay as they are."""
+    rows = dict[Cell, list[str]]()
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            _, *known = csv.reader(file)
+        for row in known:
+            cell = Cell(*row[: len(AXES)])
+            if cell.likelihood not in likelihoods:
+                rows[cell] = row
+    for cell, tally in tallies.items():
+        counts = [str(getattr(tally, name)) for name in COUNTS]
+        rows[cell] = [*cell, *counts, str(len(tally.violations)), f"{tally.closest:.3g}"]
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*Cell._fields, *COUNTS, "violations", "closest"])
-        for cell, tally in tallies.items():
-            counts = [getattr(tally, name) for name in COUNTS]
-            writer.writerow([*cell, *counts, len(tally.violations), f"{tally.closest:.3g}"])
+        writer.writerows(rows[cell] for cell in cells() if cell in rows)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
     add("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    add("--likelihoods", nargs="+", default=LIKELIHOODS, choices=LIKELIHOODS)
     add("--images", type=int, default=4, choices=range(1, 6))
     add("--seed", type=int, default=0)
     add("--jobs", type=int, default=1, help="processes")
-    add("--csv")
+    add("--csv", type=Path)
     options = parser.parse_args()
     names = list(NETWORKS)
     asked = sorted(  # all networks and kinds of questions early on, slow ones last
-        questions(options.networks, options.images, options.seed),
+        questions(options.networks, options.likelihoods, options.images, options.seed),
         key=lambda q: (q.slow, (EPS.index(q.eps) + names.index(q.network)) % len(EPS)),
     )
     tallies: dict[Cell, Tally] = defaultdict(Tally)
@@ -337,7 +352,7 @@ def main() -> int:
     tallies = {cell: tallies[cell] for cell in cells() if cell in tallies}
     show(tallies)
     if options.csv:
-        write(options.csv, tallies)
+        write(options.csv, tallies, options.likelihoods)
     broken = [line for tally in tallies.values() for line in tally.violations]
     print("\n".join(broken[:40]))
     return 1 if broken else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,11 +57,11 @@ class BackwardPass:
 
     def _once(self, name: str, rule: Callable[..., Any], index: int, *more: Any) -> Any:
         """What a rule gives for a layer and its bounds, and further arguments; kept in the memory."""
-        layer, taken = self._layers[index], self._taken(index)
-        asked = (layer, *(self._inputs[source] for source in self._sources[index]), *more)
+        layer = self._layers[index]
+        asked = (layer, *[self._inputs[source] for source in self._sources[index]], *more)
         known = self._memory.get((name, index))
-        if known is None or any(old is not new for old, new in zip(known[0], asked, strict=True)):
-            known = self._memory[name, index] = asked, rule(layer, taken, *more)
+        if known is None or not all(map(operator.is_, known[0], asked)):
+            known = self._memory[name, index] = asked, rule(layer, self._taken(index), *more)
         return known[1]
 
     def _taken(self, index: int) -> Any:
@@ -131,7 +132,7 @@ class BackwardPass:
         return rows, constant, lost, self._sources[last][0]
 
     def _nothing(self, rows: Tensor) -> Tensor:
-        return rows.new_zeros(len(rows), len(self._inputs[0].lower))
+        return rows.new_zeros(rows.shape[0], self._inputs[0].lower.shape[0])
 
     def _pull(
         self,

@@ -4,6 +4,7 @@ extreme of "function minus slope times argument" as intercept."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -162,21 +163,32 @@ def _common_bend(function: Function, x: Interval) -> int:
 def _bent_lines(function: Function, x: Interval, bend: int) -> Lines:
     """The same for f that is convex (bend 1) or concave (-1) on the intervals: a chord, and the tangent at
     a point, which is lowest, or highest, where it touches."""
-    ends = torch.stack([x.lower, x.upper])
-    values, at_ends = function.value(ends), function.slope(ends)
+    ends, width = torch.stack([x.lower, x.upper]), x.width
+    both = function.value, function.slope
+    values, at_ends = _each(both, ends)
     steep = at_ends.abs().amax(0) if function.steepest is None else steepness(function, x)
-    chord = ((values[1] - values[0]) / x.width).nan_to_num(0, 0, 0).masked_fill(x.width <= _NARROW, 0)
+    first, last = values.unbind()
+    chord = ((last - first) / width).nan_to_num(0, 0, 0).masked_fill(width <= _NARROW, 0)
     chord = chord.clamp(-steep, steep)
-    far = (bend * (values - chord * ends)).amax(0)
-    at = _toward(_flattest(bend * at_ends, x), x)
-    slope = function.slope(at)
+    above = values - chord * ends
+    far = above.amax(0) if bend == CONVEX else (-above).amax(0)
+    at = _toward(_flattest(at_ends if bend == CONVEX else -at_ends, x), x)
+    value, slope = _each(both, at)
     level = slope.nan_to_num(0, 0, 0).clamp(-steep, steep)
     # Its tilt is 0, but where the slope is no number.
-    near = bend * (function.value(at) - level * at) + (bend * (slope - level) * (ends - at)).amin(0)
+    near, off = value - level * at, (slope - level) * (ends - at)
+    near = near + off.amin(0) if bend == CONVEX else (-off).amin(0) - near
     unknown = ~_defined(function, x)
     near = near.masked_fill(unknown | near.isnan(), -math.inf)
     far = far.masked_fill(unknown | far.isnan(), math.inf)
     return Lines(level, near, chord, far) if bend == CONVEX else Lines(chord, -far, level, -near)
+
+
+def _each(functions: tuple[Callable[[Tensor], Tensor], ...], v: Tensor) -> tuple[Tensor, Tensor]:
+    """A function's values and slopes: of an exponential they are the same."""
+    value, slope = functions
+    values = value(v)
+    return values, values if slope is value else slope(v)
 
 
 def _slopes(function: Function, x: Interval) -> tuple[Tensor, Tensor]:
@@ -232,7 +244,7 @@ def _toward(flattest: Tensor, x: Interval) -> Tensor:
 def _flattest(slopes: Tensor, x: Interval) -> Tensor:
     """About where a function that is convex on the interval is lowest, given its slopes at both ends,
     (2, N, ...): where a line through them is 0."""
-    first, last = slopes
+    first, last = slopes.unbind()
     found = (x.lower - x.width * (first / (last - first))).nan_to_num(0, 0, 0)
     return torch.where(last > first, found.maximum(x.lower).minimum(x.upper), x.center)
 

@@ -22,6 +22,11 @@ def cut(x: Interval, y: Interval) -> Interval:
 
 def cut_units(x: Interval, units: Tensor, found: Interval) -> Interval:
     """Cut some units of x (N, ...) with bounds on them, (N, U)."""
+    count = x.lower[0].numel()
+    if len(units) == count and torch.equal(
+        units, torch.arange(count, dtype=torch.int64, device=units.device)
+    ):
+        return cut(x, found.map(lambda v: v.reshape(x.lower.shape)))
     flat = x.map(lambda v: v.reshape(len(v), -1))
     inside = cut(flat.map(lambda v: v[:, units]), found)
     ends = flat.lower.index_copy(1, units, inside.lower), flat.upper.index_copy(1, units, inside.upper)

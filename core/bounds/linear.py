@@ -137,9 +137,11 @@ def unit_rows(units: Tensor, x: Interval) -> Tensor:
 
 def inner(a: Tensor, values: Tensor) -> Tensor:
     """<a, values>: a (R, N or 1, ...), values (N, ...) -> (R, N)."""
-    rows, values = a.reshape(*a.shape[:2], -1), values.reshape(len(values), -1)
-    rows = rows.expand(-1, len(values), -1).transpose(0, 1)
-    return torch.bmm(rows, values.unsqueeze(2)).squeeze(2).T
+    rows = a if a.ndim == 3 else a.reshape(*a.shape[:2], -1)
+    count = values.shape[0]
+    if rows.shape[1] != count:
+        rows = rows.expand(-1, count, -1)
+    return torch.bmm(rows.transpose(0, 1), values.reshape(count, -1, 1)).squeeze(2).T
 
 
 @ByKind

@@ -3,6 +3,7 @@ difference are planes in x, and what is large in all x_j cancels."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from core.bounds.elementwise import lines
 from core.bounds.interval import Interval, propagate
-from core.bounds.linear import inner, prepare, pull, pull_units, roundoff
+from core.bounds.linear import prepare, pull, pull_units, roundoff
 from core.bounds.rounding import ELEMENTARY, EXACT, FLOAT64, UNDERFLOW, Arithmetic
 from core.network.functions import CONVEX, LINEAR, Function
 from core.network.operations import CAP, Differences, InverseSoftmax, capped_exp, pairs
@@ -44,14 +45,21 @@ def _difference(size: Tensor, arithmetic: Arithmetic) -> Tensor:
     return arithmetic.unless_overflow(arithmetic.gamma(4) * size + UNDERFLOW, size)
 
 
+@lru_cache(maxsize=64)
+def _signs(count: int, device: torch.device) -> Tensor:
+    """Differences as a matrix, (count (count - 1) / 2, count)."""
+    first, second = pairs(count, device)
+    with torch.inference_mode(False):  # kept, for callers in any mode
+        signs = torch.zeros(len(first), count, dtype=torch.float64, device=device)
+        every = torch.arange(len(first), dtype=torch.int64, device=device)
+        signs[every, first], signs[every, second] = 1, -1
+    return signs
+
+
 @pull.register(Differences)
 def _differences_pull(layer: Differences, rows: Tensor, x: Interval, share: Any) -> tuple[Tensor, Tensor]:
-    count = x.lower.shape[-1]
-    first, second = pairs(count, rows.device)
-    signs = rows.new_zeros(len(first), count)
-    every = torch.arange(len(first), dtype=torch.int64, device=rows.device)
-    signs[every, first], signs[every, second] = 1, -1
-    return rows @ signs, rows.new_zeros(rows.shape[:2])
+    signs = _signs(x.lower.shape[-1], rows.device)
+    return rows @ signs.to(rows), rows.new_zeros(rows.shape[:2])
 
 
 @pull_units.register(Differences)
@@ -59,12 +67,14 @@ def _differences_units(
     layer: Differences, units: Tensor, x: Interval, output: Interval
 ) -> tuple[Tensor, Tensor]:
     *before, count = x.lower.shape[1:]
-    first, second = pairs(count, units.device)
-    rows = x.lower.new_zeros(len(units), x.lower[0].numel())
-    row, pair = units // len(first), units % len(first)
-    every = torch.arange(len(units), dtype=torch.int64, device=units.device)
-    rows[every, row * count + first[pair]] = 1
-    rows[every, row * count + second[pair]] = -1
+    signs = _signs(count, units.device).to(x.lower)
+    row, pair = units // len(signs), units % len(signs)
+    rows = signs.index_select(0, pair)
+    if before:
+        every = torch.arange(len(units), dtype=torch.int64, device=units.device)
+        wide = rows.new_zeros(len(units), math.prod(before), count)
+        wide[every, row] = rows
+        rows = wide
     return rows.view(len(units), 1, *before, count), rows.new_zeros(len(units), 1)
 
 
@@ -115,13 +125,10 @@ def _forward(count: int, total: Tensor, arithmetic: Arithmetic) -> Tensor:
 
 @dataclass(frozen=True)
 class Planes:
-    """below x + below_constant <= 1 / softmax(x) <= above x + above_constant: (N, ..., n, n), constants
-    (N, ..., n)."""
+    """below x + c <= 1 / softmax(x) <= above x + d: the rows (below, c), then the rows (above, d), (N, ...,
+    2n, n + 1)."""
 
-    below: Tensor
-    below_constant: Tensor
-    above: Tensor
-    above_constant: Tensor
+    both: Tensor
 
 
 @prepare.register(InverseSoftmax)
@@ -129,10 +136,11 @@ def _inverse_prepare(layer: InverseSoftmax, x: Two) -> Planes:
     count = x[0].lower.shape[-1]
     found = lines(_EXP, _both(x[1]))
     square = _places(count, x[0].lower.device)[0]
-    slopes = torch.stack([found.below_slope, found.above_slope])
+    slopes = torch.stack([found.below_slope, found.above_slope], -2)
     slopes = F.pad(slopes, (0, 1)).index_select(-1, square).unflatten(-1, (count, count))
-    below, above = slopes - torch.diag_embed(slopes.sum(-1))
-    return Planes(below, 1 + _summed(found.below, count), above, 1 + _summed(found.above, count))
+    slopes = slopes - torch.diag_embed(slopes.sum(-1))
+    constants = 1 + _summed(torch.stack([found.below, found.above], -2), count)
+    return Planes(torch.cat([slopes, constants[..., None]], -1).flatten(-3, -2))
 
 
 @pull.register(InverseSoftmax)
@@ -141,11 +149,10 @@ def _inverse_pull(
 ) -> tuple[tuple[Tensor, None], Tensor]:
     """Rows on x alone: differences have none of their own."""
     planes = _inverse_prepare(layer, x) if share is None else share
-    positive, negative = rows.clamp(min=0), rows.clamp(max=0)
-    constant = inner(positive, planes.below_constant) + inner(negative, planes.above_constant)
-    both = torch.cat([positive, negative], -1).movedim(0, -2)
-    back = both @ torch.cat([planes.below, planes.above], -2)
-    return (back.movedim(-2, 0), None), constant
+    signed = torch.cat([rows.clamp(min=0), rows.clamp(max=0)], -1).movedim(0, -2)
+    back = (signed @ planes.both).movedim(-2, 0)
+    constant = back[..., -1]
+    return (back[..., :-1], None), constant if constant.ndim == 2 else constant.flatten(2).sum(2)
 
 
 @roundoff.register(InverseSoftmax)

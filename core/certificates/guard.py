@@ -12,15 +12,12 @@ import torch
 from torch import Tensor
 
 from core.bounds.ball import Ball
-from core.bounds.interval import Interval
 from core.bounds.rounding import FLOAT64
 from core.certificates.noise.statistics import mean_lower
 from core.certificates.question import Question
 from core.errors import UnsoundBoundError
 from core.vae.elbo import ROWS, elbo_terms_by_draw, in_dtype, score
 
-# Natural parameters are within this.
-_ANY = 1e30
 _REPORT = "That is a fault of this program; please report it with the model, the image and the question."
 
 # Fresh draws at the centre for statements on all noise, and how rarely they may accuse a bound that holds.
@@ -45,7 +42,7 @@ def check_noise_statement(question: Question, lower: Tensor, states: str, delta:
         beaten = _rarer_than_doubt((found < lower).double().mean(0), delta)
     else:
         # No log p is above its mode's: what the ELBO lacks to there is at least 0.
-        most = question.vae.likelihood.upper(Interval(t, t), Interval(-_ANY - 0 * t, _ANY + 0 * t)) - kl
+        most = question.vae.likelihood.highest(t) - kl  # where there is none, nothing is said
         most = most + 1e-9 * (1 + most.abs())
         lacks = torch.where(found.isfinite() & most.isfinite(), most - found, 0)
         beaten = lower > most - mean_lower(lacks, torch.zeros_like(most), _DOUBT)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import core
+from benchmarks.cells import NETWORKS
 from core.certificates import noise_certificate as sampled
 from core.certificates import prove
 from core.certificates.methods import METHODS
@@ -119,3 +120,17 @@ def test_what_is_honest_passes_untouched(side: str) -> None:
             values = proved.by_method["crown"]
             shown: Tensor = torch.where(proved.vacuous, proved.bound, values)
             assert torch.equal(shown, proved.bound)
+
+
+@pytest.mark.parametrize("shade", [0.0, 0.3, 1.0])
+def test_densities_that_have_no_highest_accuse_nobody(shade: float) -> None:
+    """A continuous Bernoulli's density of a white pixel is as high as its parameter is large."""
+    vae = NETWORKS["mlp"].build("continuous_bernoulli", 1.0, 0)
+    x = torch.full((1, *vae.config.shape), shade, dtype=torch.float32, device="cpu")
+    noise = core.sample_noise(vae, 1)
+    for sign in (1, -1):
+        *_, bias = vae.decoder.parameters()
+        bias.fill_(8.0 * sign)
+        found = certify(vae, x, noise, eps=0.001, method="ibp", states="expectation", draws=64)
+        assert found.lower.isfinite().all()
+        assert (found.lower <= core.elbo(vae, x, noise).total + 1).all()
