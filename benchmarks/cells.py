@@ -117,8 +117,9 @@ def _twice(decoder: nn.Sequential, config: WrappedConfig) -> nn.Sequential:
     if isinstance(last, nn.ConvTranspose2d):
         layers += [nn.ConvTranspose2d(last.in_channels, channels, 4, 2, 1, dtype=torch.float32)]
     else:
-        inputs = layers.pop().weight.shape[1]
-        layers += [nn.Linear(inputs, channels * height * width, dtype=torch.float32)]
+        before = layers.pop()
+        assert isinstance(before, nn.Linear)
+        layers += [nn.Linear(before.in_features, channels * height * width, dtype=torch.float32)]
         layers += [nn.Unflatten(1, config.natural_shape)]
     return nn.Sequential(*layers)
 
