@@ -139,7 +139,7 @@ def test_killed_and_resumed_ends_in_the_same_weights(
 
 
 def test_a_lost_worker_is_replaced(mnist: Path, tmp_path: Path) -> None:
-    options = ["--epochs", "40", "--batch", "16"]
+    options = ["--epochs", "16", "--batch", "16"]
     ranks(2, tmp_path / "whole", mnist, *options)
     cut = torchrun(tmp_path / "cut", mnist, *options)
     until(3, tmp_path / "cut", cut.poll)
