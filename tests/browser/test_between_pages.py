@@ -46,13 +46,15 @@ def test_the_navigation_takes_along_what_one_looks_at_and_back_is_one_step(page:
     shows(page, "present", "index=4&eps=0.02")
     assert page.evaluate("history.length") == steps + 4
     # One press of back for each of these, and each page shows what it showed.
-    for path, settings in (
-        ("present", "index=3&eps"),
-        ("results", ""),
-        ("inspect", "index=3"),
-        ("", "index=3"),
+    for path, settings, title in (
+        ("present", "index=3&eps", "ELBO under attack"),
+        ("results", "", "Results"),
+        ("inspect", "index=3", "Inspect"),
+        ("", "index=3", "ELBO under attack"),
     ):
         page.go_back()
+        # The address changes before the page does: who goes on at once takes one page's settings to another.
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
         if settings:
             shows(page, path, settings)
         else:

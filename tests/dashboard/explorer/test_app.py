@@ -52,7 +52,7 @@ def test_the_first_words_come_before_the_slow_imports(page: str):
     code = (ROOT / "dashboard" / "entries" / f"{page}.py").read_text()
     assert (
         code.index("from dashboard.shared import text")
-        < max(code.find("st.title("), code.find("st.html(text.HEAD)"))
+        < max(code.find("st.html(text.head("), code.find("st.html(text.HEAD)"))
         < code.index("import view")
     )
 
