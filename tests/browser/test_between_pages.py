@@ -53,7 +53,7 @@ def test_the_navigation_takes_along_what_one_looks_at_and_back_is_one_step(page:
         ("", "index=3", "ELBO under attack"),
     ):
         page.go_back()
-        # The address changes before the page does: who goes on at once takes one page's settings to another.
+        # The address changes before the page does: going on at once takes one page's settings to another.
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         if settings:
             shows(page, path, settings)
