@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import core
+from core.network.operations import BatchNorm
 from core.vae.config import LIKELIHOODS as TRAINED
 from core.vae.config import VAEConfig
 from core.vae.model import VAE
@@ -27,6 +28,7 @@ TARGETS = ("likelihood", "reconstruction")
 SIDES = ("lower", "upper")
 NORMS = ("linf", "l2")
 METHODS = ("ibp", "crown-ibp", "crown", "alpha-crown", "quadratic", "bab")
+PARABOLAS = ("quadratic", "bab")
 STATES = ("draws", "expectation", "coverage")
 ARITHMETICS = ("float64", "float32")
 AXES = (LIKELIHOODS, TARGETS, SIDES, NORMS, METHODS, STATES, ARITHMETICS)
@@ -48,7 +50,7 @@ class Cell(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether core has to say that it has no proof of this kind."""
-        of_parabolas = self.method in ("quadratic", "bab")
+        of_parabolas = self.method in PARABOLAS
         if self.likelihood == LEARNED and (of_parabolas or self.states == "expectation"):
             return True
         return self.states != "draws" and (self.side == "upper" or of_parabolas)
@@ -168,6 +170,30 @@ def _far(vae: VAE) -> None:
     first.bias.sub_(first.weight @ last.bias[: last.out_features // 2])
 
 
+def _normalise(vae: VAE) -> None:
+    """Batch normalisation before each ReLU, and behind the first."""
+    generator = torch.Generator("cpu").manual_seed(len(vae.decoder))
+    for network in (vae.encoder, vae.decoder):
+        places = [i for i, layer in enumerate(network) if isinstance(layer, nn.ReLU)]
+        channels = [_outputs(network, place) for place in places]
+        for place, count in reversed([*zip(places, channels, strict=True)]):
+            network.insert(place, _batch_norm(count, generator))
+        network.insert(places[0] + 2, _batch_norm(channels[0], generator))
+
+
+def _outputs(network: nn.Sequential, place: int) -> int:
+    """How many channels, or units, the affine layer before a ReLU has."""
+    layer = next(v for v in reversed([*network][:place]) if not isinstance(v, nn.Unflatten))
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels  # type: ignore
+
+
+def _batch_norm(channels: int, generator: torch.Generator) -> BatchNorm:
+    def some(spread: float) -> Tensor:
+        return spread * torch.randn(channels, generator=generator, dtype=torch.float32, device="cpu")
+
+    return BatchNorm(some(0.5), some(1.0).abs() + 0.05, some(1.0), some(0.3), 1e-5)
+
+
 NETWORKS = {
     "mlp": Network("mlp", (12, 8), 3),
     "one unit": Network("mlp", (1,), 1, scale=2.0),
@@ -186,6 +212,16 @@ NETWORKS = {
     "colour": Network("mlp", (6,), 2, channels=3, size=32),
     "bright": Network("mlp", (8,), 2, change=_bright),
 }
+NORMALISED = {
+    "mlp, normalised": Network("mlp", (12, 8), 3, scale=1.5, change=_normalise),
+    "conv, normalised": Network("conv", (2, 3, 8), 3, scale=1.5, change=_normalise),
+}
+"""Of layers that have linear bounds only: they are not asked by methods of parabolas, and have a table of
+their own."""
+
+
+def network_of(name: str) -> Network:
+    return NETWORKS[name] if name in NETWORKS else NORMALISED[name]
 
 
 def images(vae: VAE, seed: int) -> Tensor:

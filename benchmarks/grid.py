@@ -2,6 +2,7 @@
 
 python -m benchmarks.grid --jobs 2 --images 3 --csv grid.csv    # the whole grid, hours
 python -m benchmarks.grid --networks mlp conv                                   # a part of it
+python -m benchmarks.grid --networks "mlp, normalised" "conv, normalised" --csv grid-normalised.csv
 python -m benchmarks.grid --likelihoods gaussian --csv grid.csv    # these rows anew, the others stay
 
 A case is a network, an image and an eps. Its bounds meet the clean image, random ones, and what attacks
@@ -36,13 +37,16 @@ from benchmarks.cells import (
     EPS,
     LIKELIHOODS,
     NETWORKS,
+    NORMALISED,
     NORMS,
+    PARABOLAS,
     SIDES,
     SIGMAS,
     TARGETS,
     Cell,
     cells,
     images,
+    network_of,
 )
 from core.bounds.ball import Ball
 from core.certificates import noise_certificate as sampled
@@ -59,6 +63,7 @@ ALPHA, DELTA, SAMPLE, FRESH, ERRORS = 1e-9, 0.1, 200, 400, 7.0
 sampled._REFINED, sampled._ITERATIONS = 4, 2
 
 
+NAMES = [*NETWORKS, *NORMALISED]
 COUNTS = ("cases", "comparisons", "stated", "attacked", "refused")
 
 
@@ -99,8 +104,9 @@ class Question:
     slow: bool = False
 
     def cells(self) -> Iterator[Cell]:
-        own = (self.likelihood, self.target, self.norm, self.slow)
-        return (c for c in cells() if (c.likelihood, c.target, c.norm, c.slow) == own)
+        own, parabolas = (self.likelihood, self.target, self.norm, self.slow), self.network in NETWORKS
+        mine = (c for c in cells() if (c.likelihood, c.target, c.norm, c.slow) == own)
+        return (c for c in mine if parabolas or c.method not in PARABOLAS)
 
 
 class Trial:
@@ -108,7 +114,7 @@ class Trial:
 
     def __init__(self, question: Question) -> None:
         q = self.question = question
-        self.vae = NETWORKS[q.network].build(q.likelihood, q.sigma, q.seed)
+        self.vae = network_of(q.network).build(q.likelihood, q.sigma, q.seed)
         self.x = images(self.vae, q.seed)[list(q.images)]
         self.noise = core.sample_noise(self.vae, DRAWS, q.seed)
         self.ball = Ball(self.x, torch.full((len(q.images),), q.eps, dtype=torch.float64), q.norm)
@@ -254,7 +260,7 @@ def questions(
     """All of them; the widths of Gaussian likelihoods take turns."""
     turn = itertools.count()
     for network in networks:
-        index = list(NETWORKS).index(network)
+        index = NAMES.index(network)
         sigma = SIGMAS[(index + seed) % len(SIGMAS)]
         for likelihood, target, norm in itertools.product(likelihoods, TARGETS, NORMS):
             about, first = (network, likelihood, sigma, target, norm), next(turn)
@@ -328,17 +334,16 @@ def write(path: Path, tallies: dict[Cell, Tally], likelihoods: Collection[str]) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add = parser.add_argument
-    add("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    add("--networks", nargs="+", default=list(NETWORKS), choices=NAMES)
     add("--likelihoods", nargs="+", default=LIKELIHOODS, choices=LIKELIHOODS)
     add("--images", type=int, default=4, choices=range(1, 6))
     add("--seed", type=int, default=0)
     add("--jobs", type=int, default=1, help="processes")
     add("--csv", type=Path)
     options = parser.parse_args()
-    names = list(NETWORKS)
     asked = sorted(  # all networks and kinds of questions early on, slow ones last
         questions(options.networks, options.likelihoods, options.images, options.seed),
-        key=lambda q: (q.slow, (EPS.index(q.eps) + names.index(q.network)) % len(EPS)),
+        key=lambda q: (q.slow, (EPS.index(q.eps) + NAMES.index(q.network)) % len(EPS)),
     )
     tallies: dict[Cell, Tally] = defaultdict(Tally)
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:

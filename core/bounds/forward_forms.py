@@ -13,10 +13,9 @@ from core.bounds.interval import Affine, Interval, affine
 from core.bounds.linear import roundoff
 from core.bounds.relaxations import relu_lower, relu_share
 from core.bounds.rounding import ELEMENTARY, FLOAT64, FLUSHED, UNDERFLOW, Arithmetic
-from core.bounds.rule_table import is_relu, is_reshape
-from core.bounds.structural import scale_constants
+from core.bounds.rule_table import is_relu, is_reshape, is_scale
+from core.bounds.structural import Scaling, scale_constants
 from core.bounds.substitution import ROOM, Forms, Substitution
-from core.network.operations import BatchNorm
 
 # Values of one stack of unit vectors that goes through a layer.
 _VALUES = 1_000_000
@@ -35,9 +34,11 @@ class ForwardForms:
         self._network, self._arithmetic, self._at = network, arithmetic, 0
         self._constant, self._error = torch.zeros_like(x.lower), torch.zeros_like(x.lower)
         every = torch.arange(x.lower[0].numel(), dtype=torch.int64, device=x.lower.device)
-        # Of the last ReLU, and of the input, the columns are unit vectors: their places are enough.
+        # Of the last ReLU, and of the input, the columns are unit vectors: their places are enough, and by
+        # what scales have multiplied them.
         self._columns: list[Tensor] = []
         self._fresh: Tensor | None = every
+        self._times: Tensor | None = None
 
     def advance(self, known: Sequence[Interval]) -> None:
         """Go on to the last of `known`, bounds on the first values of the chain."""
@@ -85,9 +86,16 @@ class ForwardForms:
         else:
             self._error = known.op(self._error, known.weight.abs(), None)
         self._columns = [_through(known, v) for v in self._columns]
-        if self._fresh is not None:
-            self._columns.append(_unit_columns(known, layer, self._fresh, self._constant[:1]))
-            self._fresh = None
+        if self._fresh is not None and is_scale(layer):
+            factor = known.op(torch.ones_like(self._constant[:1]), known.weight, None)
+            factor = factor.flatten()[self._fresh]
+            self._times = factor if self._times is None else self._times * factor
+        elif self._fresh is not None:
+            columns = _unit_columns(known, layer, self._fresh, self._constant[:1])
+            if self._times is not None:
+                columns = columns * self._times.view(-1, *[1] * (columns.ndim - 2))
+            self._columns.append(columns)
+            self._fresh = self._times = None
         self._constant = known.op(self._constant, known.weight, known.bias)
 
     def _size(self) -> Tensor:
@@ -98,7 +106,8 @@ class ForwardForms:
             flat = (m[:, None] @ columns.abs().flatten(2).expand(len(m), -1, -1))[:, 0]
             size = size + flat.view_as(size)
         if self._fresh is not None:
-            size = size.flatten(1).index_add(1, self._fresh, magnitudes[-1]).view_as(size)
+            fresh = magnitudes[-1] if self._times is None else magnitudes[-1] * self._times.abs()
+            size = size.flatten(1).index_add(1, self._fresh, fresh).view_as(size)
         return size
 
 
@@ -107,7 +116,7 @@ def _map_of(layer: nn.Module, x: Interval) -> tuple[Affine, Tensor | None]:
     known = affine(layer)
     if known is not None:
         return known, None if known.bias is None else known.bias.abs()
-    factor, shift, size = scale_constants(cast(BatchNorm, layer), x)
+    factor, shift, size = scale_constants(cast(Scaling, layer), x)
 
     def op(v: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return v * weight if bias is None else v * weight + bias

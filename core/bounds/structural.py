@@ -32,6 +32,7 @@ SUMS = (
     operations.Upsample,
 )
 Inputs = Interval | tuple[Interval, ...]
+Scaling = Scale | Divide | BatchNorm
 
 
 def several(x: Inputs) -> tuple[Interval, ...]:
@@ -105,7 +106,7 @@ for _kind in (*MOVES, *COPIES, *SUMS):
     roundoff.register(_kind)(_no_roundoff if _kind in MOVES else _monotone_roundoff)
 
 
-def scale_constants(layer: Scale | Divide | BatchNorm, x: Interval) -> tuple[Tensor, Tensor, Tensor]:
+def scale_constants(layer: Scaling, x: Interval) -> tuple[Tensor, Tensor, Tensor]:
     """Factor, shift and what the shift is a sum of in size, to broadcast against a row; a factor may be
     rounded, which the margin is for."""
     if isinstance(layer, Divide):
@@ -127,7 +128,7 @@ def scale_constants(layer: Scale | Divide | BatchNorm, x: Interval) -> tuple[Ten
 @propagate.register(Scale)
 @propagate.register(Divide)
 @propagate.register(BatchNorm)
-def _scale(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
+def _scale(layer: Scaling, x: Interval, arithmetic: Arithmetic = EXACT) -> Interval:
     factor, shift, _ = scale_constants(layer, x)
     ends = x.lower * factor, x.upper * factor
     lower, upper = torch.minimum(*ends) + shift, torch.maximum(*ends) + shift
@@ -135,14 +136,14 @@ def _scale(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmeti
     return found.widened(_scale_forward(layer, x, arithmetic)).guarded() if arithmetic.rounds else found
 
 
-def _scale_forward(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic) -> Tensor:
+def _scale_forward(layer: Scaling, x: Interval, arithmetic: Arithmetic) -> Tensor:
     factor, _, shift_size = scale_constants(layer, x)
     size = x.magnitude * factor.abs() + shift_size
     margin = arithmetic.gamma(2 * ELEMENTARY) * size + UNDERFLOW * (1 + factor.abs() + x.magnitude)
     return arithmetic.unless_overflow(margin, torch.maximum(size, _largest(layer, x, factor)))
 
 
-def _largest(layer: Scale | Divide | BatchNorm, x: Interval, factor: Tensor) -> Tensor:
+def _largest(layer: Scaling, x: Interval, factor: Tensor) -> Tensor:
     """No number on the way is larger, but for the output; inf where a rounded divisor may be 0."""
     if isinstance(layer, Divide):
         return torch.where(layer.divisor.abs() < FLUSHED, torch.inf, factor.abs())
@@ -158,9 +159,7 @@ def _largest(layer: Scale | Divide | BatchNorm, x: Interval, factor: Tensor) -> 
 @pull.register(Scale)
 @pull.register(Divide)
 @pull.register(BatchNorm)
-def _scale_pull(
-    layer: Scale | Divide | BatchNorm, a: Tensor, x: Interval, share: Any
-) -> tuple[Tensor, Tensor]:
+def _scale_pull(layer: Scaling, a: Tensor, x: Interval, share: Any) -> tuple[Tensor, Tensor]:
     factor, shift, _ = scale_constants(layer, x)
     back = (a * factor).sum_to_size(*a.shape[:2], *x.lower.shape[1:])
     return back, (a * shift).reshape(*a.shape[:2], -1).sum(2)
@@ -169,7 +168,7 @@ def _scale_pull(
 @roundoff.register(Scale)
 @roundoff.register(Divide)
 @roundoff.register(BatchNorm)
-def _scale_roundoff(layer: Scale | Divide | BatchNorm, x: Interval, arithmetic: Arithmetic) -> Tensor:
+def _scale_roundoff(layer: Scaling, x: Interval, arithmetic: Arithmetic) -> Tensor:
     factor, _, shift_size = scale_constants(layer, x)
     size = x.magnitude * factor.abs() + shift_size
     own = FLOAT64.gamma(x.lower[0].numel() + 2 * ELEMENTARY) * size

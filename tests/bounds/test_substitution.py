@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.bounds import substitution
+from core.bounds import forward_forms, substitution
 from core.bounds.backward import BackwardPass
 from core.bounds.forward_forms import ForwardForms
 from core.bounds.intersect import open_units
@@ -19,6 +19,7 @@ from core.bounds.relaxations import relu_lower, relu_share
 from core.bounds.rounding import EXACT, FLOAT64, Arithmetic
 from core.bounds.rule_table import is_relu, is_scale
 from core.bounds.substitution import Forms, Substitution, patches_of
+from core.certificates.elbo_bounds.substituted import can_substitute
 from core.network.operations import BatchNorm, Divide, Scale
 
 pytestmark = pytest.mark.slow
@@ -197,6 +198,39 @@ def test_the_bounds_are_those_of_a_backward_pass(name: str, width: float, arithm
             torch.testing.assert_close(bound, wanted, rtol=1e-8, atol=1e-8)
     if width > 1 and any(map(is_relu, network)):
         assert forward.substitution.substituted > 1
+
+
+def test_scales_keep_unit_vectors_as_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide layer behind a ReLU would have as many columns as units, each as long."""
+    layers = [nn.Linear(3, 40), nn.ReLU(), batch_norm(40), scale(2.0, 0.1), nn.Linear(40, 4)]
+    network = nn.Sequential(*layers).double().requires_grad_(False)
+    randomise(network, torch.Generator().manual_seed(0))
+    x = Interval(-torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 3, dtype=torch.float64))
+    known = [x, *propagate_through(network, x, FLOAT64)]
+    monkeypatch.setattr(forward_forms, "_unit_vectors", lambda *_: pytest.fail("made in full"))
+    forward = ForwardForms(network, x, FLOAT64)
+    forward.advance(known)
+    found, forms = forward.substitution, forward.units(torch.arange(4))
+    bound = both_ways(found, forms, True, x, torch.arange(3))
+    torch.testing.assert_close(bound, dense(network, known, 5, FLOAT64), rtol=1e-8, atol=1e-8)
+    assert found.substituted > 5
+
+
+@pytest.mark.parametrize(
+    ("layer", "has"),
+    [
+        (batch_norm(3), True),
+        (scale(0.5, None), True),
+        (Scale(None, torch.ones(3)), False),
+        (nn.Tanh(), False),
+    ],
+)
+def test_which_chains_are_substituted(layer: nn.Module, has: bool) -> None:
+    x = Interval(torch.zeros(1, 2, dtype=torch.float64), torch.ones(1, 2, dtype=torch.float64))
+    chain = nn.Sequential(nn.Linear(2, 3), layer, nn.ReLU(), nn.Linear(3, 1)).double()
+    assert can_substitute(chain, x, FLOAT64) == has
+    behind = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), layer, nn.ReLU(), nn.Linear(3, 1)).double()
+    assert not can_substitute(behind, x, FLOAT64), "no forms are taken between two ReLUs"
 
 
 def exact_scale(layer: nn.Module, values: list[Fraction], each: int) -> list[Fraction]:

@@ -14,13 +14,26 @@ from unittest.mock import patch
 import pytest
 import torch
 
+import core
 from benchmarks import cells
-from benchmarks.cells import EPS, LIKELIHOODS, NETWORKS, NORMS, SIGMAS, TARGETS, Cell
+from benchmarks.cells import (
+    EPS,
+    LIKELIHOODS,
+    NETWORKS,
+    NORMALISED,
+    NORMS,
+    PARABOLAS,
+    SIGMAS,
+    TARGETS,
+    Cell,
+    network_of,
+)
 from benchmarks.grid import Question, Tally, run
 from core.bounds.ball import NORMS as KNOWN_NORMS
-from core.bounds.interval import propagate
-from core.bounds.rounding import ARITHMETICS
+from core.bounds.interval import Interval, propagate
+from core.bounds.rounding import ARITHMETICS, FLOAT64
 from core.certificates.certificate import STATES
+from core.certificates.elbo_bounds.substituted import can_substitute
 from core.certificates.methods import METHODS
 from core.certificates.semidefinite.zonotope import has_exact_form
 from core.network.operations import OPERATIONS
@@ -41,7 +54,8 @@ WHOLE = ("conv, one unit", "colour", "bright")
 def small_questions() -> Iterator[None]:
     small = {name: network._replace(size=16) for name, network in NETWORKS.items() if name not in WHOLE}
     sizes, iterations = patch("core.vae.config.SIZES", (16, 28, 32)), patch("benchmarks.grid.ITERATIONS", 2)
-    with patch.dict(NETWORKS, small), sizes, iterations:
+    others = {name: network._replace(size=16) for name, network in NORMALISED.items()}
+    with patch.dict(NETWORKS, small), patch.dict(NORMALISED, others), sizes, iterations:
         yield
 
 
@@ -85,6 +99,44 @@ def test_slow_cells(likelihood: str) -> None:
     tallies = run(question for question in slow() if question.likelihood == likelihood)
     check(tallies)
     assert all(tally.stated > 0 for cell, tally in tallies.items() if not cell.refused)
+
+
+def normalised(name: str) -> list[Question]:
+    """Every second kind of question, every sixth for its slow cells; both networks together see every kind."""
+    first, kinds = list(NORMALISED).index(name), itertools.product(LIKELIHOODS, TARGETS, NORMS)
+    return [
+        Question(name, likelihood, 0.2, *about, (0.03, 1e-9)[turn // 2 % 2], turn, (turn % 5,), slow=slow)
+        for turn, (likelihood, *about) in enumerate(kinds)
+        for slow in (False, True)
+        if (turn + turn // 4 + first) % (6 if slow else 2) == 0
+    ]
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_cells_of_normalised_networks(name: str) -> None:
+    tallies = run(normalised(name))
+    check(tallies)
+    assert not any(cell.method in PARABOLAS for cell in tallies)
+    said = [
+        tally.stated > 0 for cell, tally in tallies.items() if cell.method == "crown" and not cell.refused
+    ]
+    assert sum(said) > 0.9 * len(said)
+
+
+def test_normalised_chains_are_substituted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what backward passes prove of them is the same, but for default lines of other intervals."""
+    for name in NORMALISED:
+        vae = network_of(name).build("bernoulli", 1.0, 0).double()
+        x = cells.images(vae, 0)[:1].double()
+        assert all(can_substitute(v, Interval(x, x), FLOAT64) for v in (vae.encoder, vae.decoder))
+        noise = core.sample_noise(vae, 2)
+        for side in SIDES:
+            asked = {"eps": 0.01, "method": "crown", "side": side}
+            found = core.certify(vae, x, noise, **asked).bound
+            with monkeypatch.context() as patched:
+                patched.setattr("core.certificates.elbo_bounds.relaxation.can_substitute", lambda *_: False)
+                other = core.certify(vae, x, noise, **asked).bound
+            assert found.tolist() == pytest.approx(other.tolist(), rel=1e-3)
 
 
 def test_every_cell_is_visited() -> None:
