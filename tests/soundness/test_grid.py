@@ -102,11 +102,11 @@ def test_slow_cells(likelihood: str) -> None:
 
 
 def normalised(name: str) -> list[Question]:
-    """Every second kind of question, every sixth for its slow cells; both networks together see every kind."""
+    """Every second kind of question, every sixth for its slow cells; the two networks see all together."""
     first, kinds = list(NORMALISED).index(name), itertools.product(LIKELIHOODS, TARGETS, NORMS)
     return [
-        Question(name, likelihood, 0.2, *about, (0.03, 1e-9)[turn // 2 % 2], turn, (turn % 5,), slow=slow)
-        for turn, (likelihood, *about) in enumerate(kinds)
+        Question(name, kind, 0.2, target, norm, (0.03, 1e-9)[turn // 2 % 2], turn, (turn % 5,), slow=slow)
+        for turn, (kind, target, norm) in enumerate(kinds)
         for slow in (False, True)
         if (turn + turn // 4 + first) % (6 if slow else 2) == 0
     ]
