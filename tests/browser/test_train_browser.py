@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from explorer_page import CURVE
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 QUICK = "train?epochs=3&width=32"
@@ -26,6 +27,19 @@ def press(page: Page, label: str) -> None:
 
 def bar(page: Page) -> Locator:
     return page.get_by_test_id("stProgress")
+
+
+def look_back(page: Page, slider: Locator) -> None:
+    """To epoch 0. A press that meets an epoch on its way to the page is lost with what it set: again."""
+    first = page.get_by_role("img", name=re.compile("Reconstructed when attacked, epoch 0"))
+    for _ in range(5):
+        slider.press("Home")
+        try:
+            first.wait_for(timeout=5000)
+        except TimeoutError:
+            continue
+        break
+    expect(slider).to_have_value("0")
 
 
 def well(page: Page) -> None:
@@ -62,7 +76,7 @@ def test_train_scrub_back_and_open_the_model(page: Page, server: str) -> None:
     assert download.value.suggested_filename == "lecture-crown-ibp-0.05-seed-0-epoch-3.zip"
     press(page, "Open in the explorer")
     page.wait_for_url(re.compile(r"right=trained(/|%2F)[0-9a-f]{24}"))
-    page.wait_for_selector("[data-testid=stPlotlyChart] .main-svg")
+    page.wait_for_selector(CURVE, state="attached")
     expect(page.get_by_text("CROWN-IBP").first).to_be_visible()
     well(page)
 
@@ -72,8 +86,7 @@ def test_a_training_goes_on_while_one_looks_back_and_is_cancelled(page: Page, se
     press(page, "Train")
     expect(bar(page)).to_contain_text(re.compile(r"Epoch ([2-9]|\d\d) of 40"))
     slider = page.get_by_role("slider", name="Epoch shown")
-    slider.press("Home")
-    expect(slider).to_have_value("0")
+    look_back(page, slider)
     later = range(int(bar(page).inner_text().split()[1]) + 1, 41)
     expect(bar(page)).to_contain_text(re.compile(rf"Epoch ({'|'.join(map(str, later))}) of 40"))
     expect(slider).to_have_value("0")
